@@ -1,0 +1,67 @@
+"""PPO's arithmetic as Numba kernels: arrays and scalars in, arrays out.
+
+Nothing here knows of environments, files or names; nothing here validates or raises: `ppo_np` checks once at its
+border. Each kernel works in float32 and float64, as its arrays come; sums of losses and norms are kept in float64.
+
+Shape letters, the same everywhere:
+    B rows of a (mini)batch     D size of an observation     I, O inputs and outputs of a layer     K actions
+    T steps of a rollout        N environments               P all parameters                       L layers
+
+Gradients are named `d` + variable: `dlogits` is the derivative of the loss by `logits`.
+"""
+
+from kernels.activation import (
+    RELU,
+    TANH,
+    activation_backward,
+    activation_forward,
+    activation_number,
+    relu_backward,
+    relu_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from kernels.advantage import gae, normalize
+from kernels.categorical import (
+    categorical_backward,
+    categorical_forward,
+    categorical_mode,
+    categorical_sample,
+    log_softmax,
+)
+from kernels.initializer import orthogonal
+from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
+from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
+from kernels.mlp import mlp_backward, mlp_forward
+from kernels.optimizer import adam, clip_by_global_norm, global_norm
+
+__all__ = [
+    "LOSS_TERMS",
+    "RELU",
+    "TANH",
+    "activation_backward",
+    "activation_forward",
+    "activation_number",
+    "adam",
+    "categorical_backward",
+    "categorical_forward",
+    "categorical_mode",
+    "categorical_sample",
+    "clip_by_global_norm",
+    "gae",
+    "global_norm",
+    "linear_backward_input",
+    "linear_backward_parameters",
+    "linear_forward",
+    "log_softmax",
+    "mlp_backward",
+    "mlp_forward",
+    "normalize",
+    "orthogonal",
+    "ppo_loss_backward",
+    "ppo_loss_forward",
+    "relu_backward",
+    "relu_forward",
+    "tanh_backward",
+    "tanh_forward",
+]

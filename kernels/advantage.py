@@ -1,0 +1,69 @@
+"""Generalised advantage estimation, and the normalisation of advantages."""
+
+import math
+
+import numpy as np
+
+from kernels._jit import kernel
+
+NORMALIZE_EPS = 1e-8
+
+
+@kernel
+def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lambda, advantages, returns):
+    """Advantages and value targets of a rollout (Schulman et al. 2016, equation 16).
+
+    delta_t = r_t + gamma V(s'_t) (1 - terminated_t) - V(s_t)
+    A_t     = delta_t + gamma lambda (1 - done_t) A_{t+1},     done_t = terminated_t or truncated_t
+    R_t     = A_t + V(s_t)
+
+    s'_t is the *real* successor of s_t: where the episode went on, V(s'_t) = values[t+1]; where it was truncated, it is
+    V(final observation) = final_values[t], because values[t+1] belongs to the first state of another episode.
+
+    Args:
+        rewards: r, (T, N).
+        values: V(s_t), (T+1, N); the last row holds V of the observation after the rollout.
+        final_values: (T, N), V(final observation) where an episode was truncated; read nowhere else.
+        terminations, truncations: (T, N) booleans of transition t.
+        gamma, gae_lambda: in [0, 1].
+        advantages, returns: outputs A and R, (T, N) each, overwritten.
+    """
+    steps, envs = rewards.shape
+    for n in range(envs):
+        advantage = 0.0
+        for t in range(steps - 1, -1, -1):
+            done = terminations[t, n] or truncations[t, n]
+            next_value = np.float64(final_values[t, n] if done else values[t + 1, n])
+            not_terminated = 0.0 if terminations[t, n] else 1.0
+            not_done = 0.0 if done else 1.0
+            delta = rewards[t, n] + gamma * next_value * not_terminated - values[t, n]
+            advantage = delta + gamma * gae_lambda * not_done * advantage
+            advantages[t, n] = advantage
+            returns[t, n] = advantage + values[t, n]
+
+
+@kernel
+def normalize(advantages, normalized):
+    """Shift and scale advantages to mean 0 and standard deviation 1 (a constant of the derivative).
+
+    A'_b = (A_b - mean A) / (std A + 1e-8),   std with 1/B (not 1/(B-1)), as in the article's TensorFlow and in
+    OpenAI Baselines; torch-based peers use 1/(B-1). A minibatch of one row is left as it is: it has no spread.
+
+    Args:
+        advantages: A, (B,).
+        normalized: output, (B,), overwritten; may be advantages itself.
+    """
+    rows = advantages.shape[0]
+    if rows == 1:
+        normalized[0] = advantages[0]
+        return
+    mean = 0.0
+    for b in range(rows):
+        mean += np.float64(advantages[b])
+    mean /= rows
+    variance = 0.0
+    for b in range(rows):
+        variance += (advantages[b] - mean) ** 2
+    scale = 1.0 / (math.sqrt(variance / rows) + NORMALIZE_EPS)
+    for b in range(rows):
+        normalized[b] = (advantages[b] - mean) * scale

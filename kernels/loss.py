@@ -1,0 +1,104 @@
+"""The PPO loss of one minibatch, and its gradient by the three things that depend on the parameters.
+
+It knows no distribution and no network: it maps (log-probability, entropy, value) of each row to a scalar, and back.
+Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9, with the value clipping of the
+original implementation:
+
+    L = L_pi - c_ent mean_b H_b + c_vf L_V
+    L_pi = mean_b max(-A_b r_b, -A_b clip(r_b, 1-e, 1+e)),         r_b = exp(log pi_b - log pi_old_b)
+    L_V  = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2),          Vc_b = V_old_b + clip(V_b - V_old_b, -e, e)
+"""
+
+import math
+
+import numpy as np
+
+from kernels._jit import kernel
+
+# What `ppo_loss_forward` writes to `terms`, in this order.
+LOSS_TERMS = ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac")
+
+
+@kernel
+def ppo_loss_forward(
+    logprobs, entropies, values, old_logprobs, old_values, advantages, returns,
+    clip_coef, ent_coef, vf_coef, clip_vloss, terms,
+):  # fmt: skip
+    """Loss of a minibatch (formula above) and what one watches beside it; all sums in float64.
+
+    approx_kl = mean_b ((r_b - 1) - log r_b)   (Schulman 2020, "Approximating KL divergence", estimator k3)
+    clipfrac = share of rows with |r_b - 1| > e
+
+    Args:
+        logprobs, entropies, values: log pi, H and V under the current parameters, (B,) each.
+        old_logprobs, old_values: log pi_old and V_old, those of the rollout, (B,) each.
+        advantages, returns: A and R, (B,) each; constants of the derivative.
+        clip_coef: e > 0, for the ratio and for the value.
+        ent_coef, vf_coef: c_ent and c_vf, >= 0.
+        clip_vloss: False takes L_V = 1/2 mean_b (V_b - R_b)^2.
+        terms: output, (6,) float64, overwritten: the numbers that `LOSS_TERMS` names.
+    """
+    rows = logprobs.shape[0]
+    policy_loss = value_loss = entropy = approx_kl = clipfrac = 0.0
+    for b in range(rows):
+        log_ratio = np.float64(logprobs[b]) - np.float64(old_logprobs[b])
+        ratio = np.exp(log_ratio)
+        clipped_ratio = min(max(ratio, 1.0 - clip_coef), 1.0 + clip_coef)
+        policy_loss += max(-advantages[b] * ratio, -advantages[b] * clipped_ratio)
+        error, clipped_error = _value_errors(values[b], old_values[b], returns[b], clip_coef, clip_vloss)
+        value_loss += 0.5 * max(error * error, clipped_error * clipped_error)
+        entropy += entropies[b]
+        approx_kl += ratio - 1.0 - log_ratio
+        clipfrac += 1.0 if abs(ratio - 1.0) > clip_coef else 0.0
+    terms[1] = policy_loss / rows
+    terms[2] = value_loss / rows
+    terms[3] = entropy / rows
+    terms[4] = approx_kl / rows
+    terms[5] = clipfrac / rows
+    terms[0] = terms[1] - ent_coef * terms[3] + vf_coef * terms[2]
+
+
+@kernel
+def ppo_loss_backward(
+    dloss, logprobs, values, old_logprobs, old_values, advantages, returns,
+    clip_coef, ent_coef, vf_coef, clip_vloss, dlogprobs, dentropies, dvalues,
+):  # fmt: skip
+    """Gradient of the loss by log pi, H and V. Where a clipped branch is the larger one, the loss is flat: 0.
+
+    dlogpi_b = dloss/B (-A_b r_b),        but 0 if r_b > 1+e and A_b > 0, or r_b < 1-e and A_b < 0
+    dH_b     = dloss/B (-c_ent)
+    dV_b     = dloss/B c_vf (V_b - R_b),  but 0 if |V_b - V_old_b| > e and |Vc_b - R_b| > |V_b - R_b|
+
+    On the edges (r_b = 1+-e, |V_b - V_old_b| = e, equal errors) the unclipped branch is taken. The conditions compare
+    what they name and never the two branches' products: those are equal inside the clip range, and rounding would
+    choose between them.
+
+    Args:
+        dloss: upstream gradient, a scalar (1 when the loss itself is minimised).
+        logprobs ... clip_vloss: as in the forward pass.
+        dlogprobs, dentropies, dvalues: outputs, (B,) each, overwritten.
+    """
+    rows = logprobs.shape[0]
+    for b in range(rows):
+        ratio = np.exp(np.float64(logprobs[b]) - np.float64(old_logprobs[b]))
+        too_high = ratio > 1.0 + clip_coef and advantages[b] > 0
+        too_low = ratio < 1.0 - clip_coef and advantages[b] < 0
+        dlogprobs[b] = 0.0 if too_high or too_low else dloss / rows * -advantages[b] * ratio
+
+        dentropies[b] = -dloss / rows * ent_coef
+
+        error, clipped_error = _value_errors(values[b], old_values[b], returns[b], clip_coef, clip_vloss)
+        dvalues[b] = 0.0 if abs(clipped_error) > abs(error) else dloss / rows * vf_coef * error
+
+
+@kernel
+def _value_errors(value, old_value, target, clip_coef, clip_vloss):
+    """(V - R, Vc - R); both the same number if not `clip_vloss` or if V is inside the clip range.
+
+    Inside the range Vc is V. It is not computed there as V_old + (V - V_old): that rounds.
+    """
+    error = np.float64(value) - np.float64(target)
+    change = np.float64(value) - np.float64(old_value)
+    if not clip_vloss or abs(change) <= clip_coef:
+        return error, error
+    return error, old_value + math.copysign(clip_coef, change) - target

@@ -1,0 +1,167 @@
+"""Every setting of a PPO run, with its default (the article's run), its meaning and its allowed range."""
+
+import dataclasses
+import math
+import tomllib
+import typing
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+from ppo_np.errors import UserError, check
+
+_PRESETS = files("ppo_np") / "presets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig:
+    """Settings of one PPO run. The defaults are the article's run on LunarLander.
+
+    Raises:
+        UserError: A field has the wrong type or lies outside its range; the message names it.
+    """
+
+    env_id: str = "LunarLander-v3"
+    """Gymnasium id of the environment."""
+    seed: int = 42
+    """Seed of everything random: weights, actions, minibatches, environments (environment i starts from seed + i)."""
+    total_timesteps: int = 2_000_000
+    """Environment steps to train for, over all environments; rounded up to whole rollouts."""
+    num_envs: int = 4
+    """Environments stepped in parallel."""
+    num_steps: int = 128
+    """Steps of each environment in one rollout."""
+    num_minibatches: int = 4
+    """Minibatches an epoch; must divide num_envs * num_steps."""
+    update_epochs: int = 4
+    """Passes over each rollout."""
+    learning_rate: float = 2.5e-4
+    """Learning rate of Adam, at the start if annealed."""
+    anneal_lr: bool = True
+    """Lower the learning rate linearly to 0, one value an update."""
+    gamma: float = 0.99
+    """Discount factor, in [0, 1]."""
+    gae_lambda: float = 0.95
+    """Lambda of generalised advantage estimation, in [0, 1]."""
+    norm_adv: bool = True
+    """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
+    clip_coef: float = 0.2
+    """Clip range of the probability ratio, and of the value if clip_vloss."""
+    clip_vloss: bool = True
+    """Clip the value loss as well."""
+    ent_coef: float = 0.01
+    """Weight of the entropy bonus."""
+    vf_coef: float = 0.5
+    """Weight of the value loss."""
+    max_grad_norm: float = 0.5
+    """Largest global norm of the gradient; inf never clips."""
+    adam_eps: float = 1e-5
+    """Epsilon of Adam."""
+    adam_beta1: float = 0.9
+    """Decay of Adam's first moment, in [0, 1)."""
+    adam_beta2: float = 0.999
+    """Decay of Adam's second moment, in [0, 1)."""
+    shared_sizes: tuple[int, ...] = (1024, 1024)
+    """Hidden layers that policy and value share; none after the flag = no such layer."""
+    policy_sizes: tuple[int, ...] = ()
+    """Hidden layers of the policy alone, after the shared ones."""
+    value_sizes: tuple[int, ...] = ()
+    """Hidden layers of the value alone, after the shared ones."""
+    activation: Literal["relu", "tanh"] = "relu"
+    """Activation after each hidden layer."""
+    threads: int = 0
+    """BLAS threads; 0 = one for small networks, one a core for wide ones (results can differ in the last bits)."""
+
+    def __post_init__(self):
+        _check_types(self)
+        for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
+            check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
+        for name in ("learning_rate", "clip_coef", "max_grad_norm", "adam_eps"):
+            check(getattr(self, name) > 0, name, getattr(self, name), "a number > 0")
+        for name in ("ent_coef", "vf_coef", "seed", "threads"):
+            check(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
+        for name in ("gamma", "gae_lambda"):
+            check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "in [0, 1]")
+        for name in ("adam_beta1", "adam_beta2"):
+            check(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        for name in ("shared_sizes", "policy_sizes", "value_sizes"):
+            check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
+        check(
+            self.batch_size % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,
+            f"a divisor of num_envs * num_steps = {self.num_envs} * {self.num_steps} = {self.batch_size}",
+        )  # fmt: skip
+
+    @property
+    def batch_size(self) -> int:
+        """Transitions in one rollout: num_envs * num_steps."""
+        return self.num_envs * self.num_steps
+
+    @property
+    def minibatch_size(self) -> int:
+        """Transitions in one minibatch."""
+        return self.batch_size // self.num_minibatches
+
+    @property
+    def num_updates(self) -> int:
+        """Rollouts in the whole run: total_timesteps / batch_size, rounded up."""
+        return math.ceil(self.total_timesteps / self.batch_size)
+
+    def learning_rate_at(self, update: int) -> float:
+        """Learning rate of update 0, 1, ..., num_updates - 1: lr (1 - update / num_updates) if annealed."""
+        return self.learning_rate * (1 - update / self.num_updates) if self.anneal_lr else self.learning_rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain numbers, strings and lists, for JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any], source: str = "the settings") -> "PPOConfig":
+        """The inverse of `to_dict`; missing fields take their defaults.
+
+        Args:
+            settings: field name -> value; lists stand for tuples.
+            source: where they come from, for the error message.
+
+        Raises:
+            UserError: A name that is no field, or a value that is not allowed.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise UserError(f"{source} has the unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}.")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+
+    @classmethod
+    def preset(cls, name: str) -> "PPOConfig":
+        """The settings of ``presets/<name>.toml``.
+
+        Raises:
+            UserError: There is no such preset; the message lists those there are.
+        """
+        if name not in preset_names():
+            raise UserError(f"preset is {name!r}, but it must be one of {', '.join(preset_names())}.")
+        return cls.from_dict(tomllib.loads((_PRESETS / f"{name}.toml").read_text()), f"preset {name}")
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with the package, sorted."""
+    return sorted(entry.name.removesuffix(".toml") for entry in _PRESETS.iterdir() if entry.name.endswith(".toml"))
+
+
+def _check_types(config: PPOConfig) -> None:
+    """Refuse, for instance, num_envs=4.0, gamma="0.9" or seed=True; an int is welcome where a float is meant."""
+    for name, hint in typing.get_type_hints(PPOConfig).items():
+        value = getattr(config, name)
+        if hint is float:
+            good = isinstance(value, int | float) and not isinstance(value, bool)
+            good = good and (math.isfinite(value) or (name == "max_grad_norm" and value == math.inf))
+            check(good, name, value, "a finite number")
+        elif hint is int:
+            check(isinstance(value, int) and not isinstance(value, bool), name, value, "an integer")
+        elif hint in (str, bool):
+            check(isinstance(value, hint), name, value, f"a {hint.__name__}")
+        elif typing.get_origin(hint) is Literal:
+            check(value in typing.get_args(hint), name, value, f"one of {', '.join(typing.get_args(hint))}")
+        else:
+            good = isinstance(value, tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+            check(good, name, value, "a tuple of integers")

@@ -1,0 +1,166 @@
+"""What a run writes down after each update: a CSV row, TensorBoard scalars, and a line or a progress bar on the console."""
+
+import csv
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tensorboardX import SummaryWriter
+
+from ppo_np.rollout import RolloutReport
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One row of metrics.csv: everything that is known after an update."""
+
+    update: int
+    """Finished updates."""
+    step: int
+    """Environment steps done, over all environments."""
+    wall_time: float
+    """Seconds since the start of training."""
+    SPS: float
+    """Environment steps a second in this update."""
+    episodes: int
+    """Episodes that ended in this update."""
+    episodic_return: float
+    """Mean return of those episodes; NaN (empty in the CSV) if none ended."""
+    episodic_length: float
+    """Mean length of those episodes in steps; NaN (empty in the CSV) if none ended."""
+    policy_loss: float
+    """Clipped surrogate loss; this and the next four are means over all minibatches of all epochs."""
+    value_loss: float
+    """Value loss, with the factor 1/2, before vf_coef."""
+    entropy: float
+    """Entropy of the policy in nats."""
+    approx_kl: float
+    """Estimate of KL(old policy, new policy): mean of (ratio - 1) - log ratio."""
+    clipfrac: float
+    """Share of rows whose ratio left the clip range."""
+    explained_variance: float
+    """1 - Var(returns - values) / Var(returns) of the rollout."""
+    grad_norm: float
+    """Global norm of the gradient before clipping, mean over the minibatches."""
+    learning_rate: float
+    """Learning rate of this update."""
+    time_env: float
+    """Seconds of this update spent in the environments."""
+    time_inference: float
+    """Seconds of this update spent choosing actions."""
+    time_update: float
+    """Seconds of this update spent in advantages, epochs and Adam."""
+
+    @classmethod
+    def of_update(
+        cls, *, rollout: RolloutReport, losses: dict[str, float], time_total: float, **fields: float
+    ) -> "Metrics":
+        """Put a row together from a rollout's report, the mean losses, and the fields that are known by name."""
+        returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
+        return cls(
+            SPS=rollout.steps / time_total,
+            episodes=len(returns),
+            episodic_return=float(np.mean(returns)) if returns else math.nan,
+            episodic_length=float(np.mean(lengths)) if lengths else math.nan,
+            time_env=rollout.time_env,
+            time_inference=rollout.time_inference,
+            **{name: float(losses[name]) for name in LOSS_NAMES},
+            **fields,
+        )
+
+
+LOSS_NAMES = ("policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac")
+CHARTS = ("episodic_return", "episodic_length", "learning_rate", "SPS")
+LOSSES = (*LOSS_NAMES, "explained_variance", "grad_norm")
+
+
+class CSVLogger:
+    """Writes metrics.csv, a whole row at a time.
+
+    Args:
+        path: of the file, created anew.
+    """
+
+    def __init__(self, path: Path):
+        self._file = open(path, "w", newline="", buffering=1)  # noqa: SIM115  open as long as the run
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(field.name for field in dataclasses.fields(Metrics))
+
+    def log(self, metrics: Metrics) -> None:
+        """Append one row; NaN becomes an empty cell."""
+        self._writer.writerow("" if math.isnan(value) else value for value in dataclasses.astuple(metrics))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TensorBoardLogger:
+    """Writes TensorBoard event files with CleanRL's tags, charts/... and losses/...
+
+    Args:
+        folder: gets the event file.
+    """
+
+    def __init__(self, folder: Path):
+        self._writer = SummaryWriter(str(folder))
+
+    def log(self, metrics: Metrics) -> None:
+        """Write the scalars of one update at its environment step."""
+        for group, names in (("charts", CHARTS), ("losses", LOSSES)):
+            for name in names:
+                value = getattr(metrics, name)
+                if not math.isnan(value):
+                    self._writer.add_scalar(f"{group}/{name}", value, metrics.step)
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        self._writer.close()
+
+
+class ConsoleLogger:
+    """A progress bar on a terminal; elsewhere one plain line every `log_every` updates.
+
+    Args:
+        console: where to write.
+        total_timesteps: steps of the whole run.
+        log_every: updates between two plain lines.
+    """
+
+    def __init__(self, console: Console, total_timesteps: int, log_every: int):
+        self._console = console
+        self._log_every = log_every
+        self._last = (0, 0.0)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._progress.add_task("starting", total=total_timesteps)
+        self._progress.start()
+
+    def log(self, metrics: Metrics, recent_return: float, recent_length: float) -> None:
+        """Show where training stands.
+
+        Args:
+            metrics: of the update.
+            recent_return, recent_length: means over the last 100 episodes; NaN before the first has ended.
+        """
+        if not self._progress.disable:
+            text = f"return {recent_return:.1f}  length {recent_length:.0f}  SPS {metrics.SPS:,.0f}"
+            self._progress.update(self._task, completed=metrics.step, description=text)
+        elif metrics.update % self._log_every == 0:
+            step, wall_time = self._last
+            sps = (metrics.step - step) / (metrics.wall_time - wall_time)
+            self._last = (metrics.step, metrics.wall_time)
+            self._console.print(
+                f"step={metrics.step} episodic_return={recent_return:.2f} episodic_length={recent_length:.1f} "
+                f"SPS={sps:.0f}", highlight=False, soft_wrap=True,
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Leave the bar as it is and give the terminal back."""
+        self._progress.stop()

@@ -1,0 +1,203 @@
+"""The actor-critic network: a shared trunk, a policy tower and a value tower on one flat parameter vector.
+
+    obs -> [shared layers] -> h -> [policy layers] -> policy head -> logits -> distribution -> logprobs, entropies
+                                -> [value layers]  -> value head  -> values
+
+The forward pass walks down these stairs, the backward pass back up the same ones. Where the two towers stand on the
+trunk, their gradients by h are added.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernels.activation import activation_number
+from kernels.advantage import normalize
+from kernels.initializer import orthogonal
+from kernels.linear import linear_backward_input
+from kernels.loss import ppo_loss_backward, ppo_loss_forward
+from kernels.mlp import mlp_backward, mlp_forward
+from ppo_np.config import PPOConfig
+from ppo_np.distributions import Categorical
+
+HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2), 0.01, 1.0
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A stack of layers as views into a flat vector: of the parameters, or of their gradient."""
+
+    weights: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+
+
+class Batch:
+    """Preallocated arrays for B rows on their way through the network, and the loss gradients on their way back.
+
+    Attributes:
+        obs: (B, D), input.
+        actions, old_logprobs, old_values, advantages, returns: (B,), what the loss needs beside the network.
+        logits: (B, K) and values: (B,), outputs of the forward pass.
+        distribution: over the actions, set by `ActorCritic.evaluate` or by its own `sample` and `mode`.
+    """
+
+    def __init__(self, rows: int, obs_size: int, sizes: dict[str, tuple[int, ...]], dtype):
+        def columns(*widths):
+            return tuple(np.zeros((rows, width), dtype) for width in widths)
+
+        self.rows = rows
+        (self.obs,) = columns(obs_size)
+        self.actions = np.zeros(rows, np.int64)
+        self.old_logprobs, self.old_values, self.advantages, self.returns = np.zeros((4, rows), dtype)
+        self.outputs = {tower: columns(*widths) for tower, widths in sizes.items()}
+        self.doutputs = {tower: columns(*widths) for tower, widths in sizes.items()}
+        self.features = self.outputs["shared"][-1] if sizes["shared"] else self.obs
+        self.logits, self.dlogits = self.outputs["policy"][-1], self.doutputs["policy"][-1]
+        self.values, self.dvalues = self.outputs["value"][-1].reshape(rows), self.doutputs["value"][-1].reshape(rows)
+        self.dlogprobs, self.dentropies = np.zeros((2, rows), dtype)
+        (self.dfeatures,) = columns(self.features.shape[1])
+        self.distribution = Categorical(self.logits.shape[1], rows, dtype)
+        self.terms = np.zeros(6, np.float64)
+
+
+class ActorCritic:
+    """Policy and value network whose gradients are written by hand.
+
+    Args:
+        obs_size: D >= 1, length of a flat observation.
+        num_actions: K >= 1, outputs of the policy head.
+        config: gives the sizes of the layers and the activation.
+        rng: source of the initial weights.
+        dtype: float32 to train, float64 to check gradients.
+
+    Attributes:
+        params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
+    """
+
+    def __init__(
+        self, obs_size: int, num_actions: int, config: PPOConfig, rng: np.random.Generator, dtype=np.float32
+    ):
+        self.obs_size = obs_size
+        self.dtype = dtype
+        self.activation = activation_number(config.activation)
+        self.sizes = {
+            "shared": config.shared_sizes,
+            "policy": (*config.policy_sizes, num_actions),
+            "value": (*config.value_sizes, 1),
+        }
+        self.shapes = self._tensor_shapes()
+        self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
+        self.grads = np.zeros_like(self.params)
+        self._params, self._grads = self._towers(self.params), self._towers(self.grads)
+        self.initialize(rng)
+
+    def _tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every tensor, in the order of the flat vector: tower/layer/weight, tower/layer/bias."""
+        shapes = {}
+        features = self.sizes["shared"][-1] if self.sizes["shared"] else self.obs_size
+        for tower, widths in self.sizes.items():
+            fan_in = self.obs_size if tower == "shared" else features
+            for layer, width in enumerate(widths):
+                head = tower != "shared" and layer == len(widths) - 1
+                name = f"{tower}/head" if head else f"{tower}/{layer}"
+                shapes[f"{name}/weight"], shapes[f"{name}/bias"] = (fan_in, width), (width,)
+                fan_in = width
+        return shapes
+
+    def named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """Views of a flat vector (P,) as the named tensors of the network: weights (I, O), biases (O,)."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])
+        return {
+            name: part.reshape(shape)
+            for (name, shape), part in zip(self.shapes.items(), np.split(flat, ends[:-1]), strict=True)
+        }
+
+    def _towers(self, flat: np.ndarray) -> dict[str, Tower]:
+        tensors = self.named(flat)
+        return {
+            tower: Tower(
+                tuple(t for name, t in tensors.items() if name.startswith(tower) and name.endswith("weight")),
+                tuple(t for name, t in tensors.items() if name.startswith(tower) and name.endswith("bias")),
+            )
+            for tower in self.sizes
+        }
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        """Set orthogonal weights (gain sqrt(2) hidden, 0.01 policy head, 1 value head) and zero biases."""
+        gains = {"policy/head/weight": POLICY_GAIN, "value/head/weight": VALUE_GAIN}
+        for name, tensor in self.named(self.params).items():
+            if name.endswith("bias"):
+                tensor[:] = 0
+            else:
+                normals = rng.standard_normal((max(tensor.shape), min(tensor.shape)))
+                orthogonal(normals, gains.get(name, HIDDEN_GAIN), tensor)
+
+    def batch(self, rows: int) -> Batch:
+        """Preallocate the arrays for `rows` rows."""
+        return Batch(rows, self.obs_size, self.sizes, self.dtype)
+
+    def forward(self, batch: Batch) -> None:
+        """Compute `batch.logits` and `batch.values` from `batch.obs`."""
+        if self.sizes["shared"]:
+            self._forward("shared", batch.obs, batch)
+        self._forward("policy", batch.features, batch)
+        self._forward("value", batch.features, batch)
+
+    def _forward(self, tower: str, x: np.ndarray, batch: Batch) -> None:
+        layers = self._params[tower]
+        mlp_forward(x, layers.weights, layers.biases, self.activation, tower == "shared", batch.outputs[tower])
+
+    def backward(self, batch: Batch) -> None:
+        """Compute `grads` from `batch.dlogits` and `batch.dvalues`, after `forward` on the same batch."""
+        self._backward("policy", batch.features, batch)
+        self._backward("value", batch.features, batch)
+        if self.sizes["shared"]:
+            # The fork: h feeds both towers, so dh = dh_policy + dh_value.
+            dfeatures = batch.doutputs["shared"][-1]
+            linear_backward_input(batch.doutputs["policy"][0], self._params["policy"].weights[0], dfeatures)
+            linear_backward_input(batch.doutputs["value"][0], self._params["value"].weights[0], batch.dfeatures)
+            dfeatures += batch.dfeatures
+            self._backward("shared", batch.obs, batch)
+
+    def _backward(self, tower: str, x: np.ndarray, batch: Batch) -> None:
+        grads, layers = self._grads[tower], self._params[tower]
+        mlp_backward(
+            batch.doutputs[tower], x, batch.outputs[tower], layers.weights, self.activation, tower == "shared",
+            grads.weights, grads.biases,
+        )  # fmt: skip
+
+    def loss(self, batch: Batch, config: PPOConfig) -> np.ndarray:
+        """The PPO loss of a minibatch: down the stairs.
+
+        Returns:
+            `batch.terms`, the six numbers that `kernels.LOSS_TERMS` names.
+        """
+        self.forward(batch)
+        pi = batch.distribution
+        pi.forward(batch.logits, batch.actions)
+        ppo_loss_forward(
+            pi.logprobs, pi.entropies, batch.values,
+            batch.old_logprobs, batch.old_values, batch.advantages, batch.returns,
+            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, batch.terms,
+        )  # fmt: skip
+        return batch.terms
+
+    def loss_and_gradient(self, batch: Batch, config: PPOConfig) -> np.ndarray:
+        """The PPO loss of a minibatch and, in `grads`, its gradient: down the stairs and back up.
+
+        Normalises `batch.advantages` in place first if `config.norm_adv`.
+        """
+        if config.norm_adv:
+            normalize(batch.advantages, batch.advantages)
+        self.loss(batch, config)
+        pi = batch.distribution
+        ppo_loss_backward(
+            1.0, pi.logprobs, batch.values,
+            batch.old_logprobs, batch.old_values, batch.advantages, batch.returns,
+            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss,
+            batch.dlogprobs, batch.dentropies, batch.dvalues,
+        )  # fmt: skip
+        pi.backward(batch.dlogprobs, batch.dentropies, batch.actions, batch.dlogits)
+        self.backward(batch)
+        return batch.terms

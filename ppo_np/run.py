@@ -1,0 +1,161 @@
+"""One training run from options to files: the run folder, its loggers, checkpoints, signals and the final summary."""
+
+import json
+import signal
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ppo_np.checkpoint import library_versions
+from ppo_np.config import PPOConfig
+from ppo_np.envs import VideoOptions
+from ppo_np.logger import ConsoleLogger, CSVLogger, Metrics, TensorBoardLogger
+from ppo_np.model import ActorCritic
+from ppo_np.ppo import PPO
+from ppo_np.threads import blas_threads
+from ppo_np.train import TrainOptions
+
+CHECKPOINT, METRICS, CONFIG, VIDEOS = "checkpoint.h5", "metrics.csv", "config.json", "videos"
+
+
+def train(options: TrainOptions) -> int:
+    """Do the run that the options describe.
+
+    Returns:
+        0 when all steps are done, 128 + the signal's number (130 for Ctrl-C) when a signal ended it; either way the
+        checkpoint is written.
+
+    Raises:
+        UserError: The environment cannot be trained on; no run folder is left then.
+    """
+    console = Console()
+    folder = options.run_dir or _default_folder(options)
+    video = VideoOptions(folder / VIDEOS, options.video_every) if options.capture_video else None
+    ppo = PPO(options.config, video=video)
+    with _signals_stop(ppo) as received:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_config(folder / CONFIG, options, ppo)
+        console.print(model_table(ppo.model))
+        try:
+            _learn(ppo, folder, options, console)
+        finally:
+            ppo.close()
+        console.print(_summary(ppo, folder, options), highlight=False)
+    return 128 + received[0] if received else 0
+
+
+def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> None:
+    """Train with loggers and checkpoints; the last checkpoint is written however training ends."""
+    csv_log, tensorboard = CSVLogger(folder / METRICS), TensorBoardLogger(folder)
+    screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
+
+    def after_update(ppo: PPO, metrics: Metrics) -> None:
+        csv_log.log(metrics)
+        tensorboard.log(metrics)
+        screen.log(metrics, *recent_means(ppo))
+        if metrics.update % options.checkpoint_every == 0:
+            ppo.save(folder / CHECKPOINT)
+
+    try:
+        ppo.learn(after_update)
+    finally:
+        for log in (screen, tensorboard, csv_log):
+            log.close()
+        ppo.save(folder / CHECKPOINT)
+
+
+@contextmanager
+def _signals_stop(ppo: PPO):
+    """While active, SIGINT and SIGTERM ask `ppo` to stop after its current step; a second one ends the process at once.
+
+    Yields:
+        A list that gets the number of the signal received.
+    """
+    received = []
+
+    def stop(number, _frame):
+        received.append(number)
+        ppo.stop()
+        for one in previous:
+            signal.signal(one, signal.SIG_DFL)
+
+    previous = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for one, handler in previous.items():
+            signal.signal(one, handler)
+
+
+def _default_folder(options: TrainOptions) -> Path:
+    """runs/<env>__<preset>__<seed>__<time>, with a counter if two runs start in the same second."""
+    env = options.config.env_id.replace("/", "_").replace(":", "_")
+    base = Path("runs") / f"{env}__{options.preset}__{options.config.seed}__{datetime.now():%Y%m%d-%H%M%S}"
+    folder, count = base, 1
+    while folder.exists():
+        count += 1
+        folder = base.with_name(f"{base.name}-{count}")
+    return folder
+
+
+def _write_config(path: Path, options: TrainOptions, ppo: PPO) -> None:
+    """Settings, preset, threads in use and library versions as JSON."""
+    used = blas_threads(options.config, ppo.policy.observations.size)
+    document = {
+        "preset": options.preset,
+        "config": options.config.to_dict(),
+        "blas_threads": used,
+        "versions": library_versions(),
+    }
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def model_table(model: ActorCritic) -> Table:
+    """The network as a table: layer, output shape, parameters, and the total."""
+    table = Table(title="Actor-critic network", show_footer=True)
+    tensors = model.named(model.params)
+    table.add_column("layer", footer="total")
+    table.add_column("output shape", footer="")
+    table.add_column("parameters", footer=f"{model.params.size:,}", justify="right")
+    table.add_row("observation", f"(B, {model.obs_size})", "0")
+    for name in tensors:
+        if name.endswith("/weight"):
+            layer = name.removesuffix("/weight")
+            weight, bias = tensors[name], tensors[f"{layer}/bias"]
+            table.add_row(layer, f"(B, {bias.size})", f"{weight.size + bias.size:,}")
+    return table
+
+
+def recent_means(ppo: PPO) -> tuple[float, float]:
+    """Mean return and mean length of the last 100 training episodes; NaN before the first one has ended."""
+    if not ppo.recent_episodes:
+        return float("nan"), float("nan")
+    mean_return, mean_length = np.mean(ppo.recent_episodes, axis=0)
+    return float(mean_return), float(mean_length)
+
+
+def _summary(ppo: PPO, folder: Path, options: TrainOptions) -> Table:
+    """What was done, and where everything lies."""
+    config: PPOConfig = options.config
+    mean_return, mean_length = recent_means(ppo)
+    table = Table(title="Training finished" if ppo.global_step >= config.total_timesteps else "Training interrupted")
+    table.add_column("what")
+    table.add_column("value", overflow="fold")
+    rows = {
+        "steps done / asked for": f"{ppo.global_step:,} / {config.total_timesteps:,}",
+        "wall time": f"{ppo.wall_time:.1f} s ({ppo.global_step / max(ppo.wall_time, 1e-9):,.0f} steps/s)",
+        f"last {len(ppo.recent_episodes)} episodes": f"mean return {mean_return:.1f}, mean length {mean_length:.1f}",
+        "checkpoint": folder / CHECKPOINT,
+        "metrics": folder / METRICS,
+        "settings": folder / CONFIG,
+        "TensorBoard": f"tensorboard --logdir {folder}",
+    }
+    if options.capture_video:
+        rows["videos"] = folder / VIDEOS
+    for what, value in rows.items():
+        table.add_row(what, str(value))
+    return table

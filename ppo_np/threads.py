@@ -1,0 +1,29 @@
+"""How many threads the matrix products get."""
+
+import os
+
+import scipy.linalg.cython_blas  # noqa: F401  the BLAS of the kernels: a limit reaches it only once it is loaded
+from threadpoolctl import threadpool_limits
+
+from ppo_np.config import PPOConfig
+
+WIDE = 256 * 256
+
+
+def blas_threads(config: PPOConfig, obs_size: int) -> int:
+    """The number that `config.threads` stands for.
+
+    0 means one thread, or one a core if the network has a weight matrix of at least 256 x 256 numbers: below that,
+    handing work to a second thread costs more than it saves (`python bench/threads.py`).
+    """
+    if config.threads:
+        return config.threads
+    widths = [obs_size, *config.shared_sizes]
+    stacks = ([*widths, *config.policy_sizes], [*widths[-1:], *config.value_sizes])
+    largest = max(i * o for stack in stacks for i, o in zip(stack, [*stack[1:], 1], strict=True))
+    return len(os.sched_getaffinity(0)) if largest >= WIDE else 1
+
+
+def limit_blas_threads(threads: int) -> threadpool_limits:
+    """Limit NumPy's and SciPy's BLAS to `threads` threads: for good, or as a context manager until it exits."""
+    return threadpool_limits(limits=threads, user_api="blas")

@@ -1,0 +1,69 @@
+"""Train PPO: `python -m ppo_np.train`. Without arguments this is the article's run on LunarLander."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from ppo_np import cli
+from ppo_np.config import PPOConfig, preset_names
+from ppo_np.errors import check
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Train PPO with hand-written gradients. Without arguments: the article's run, LunarLander in 2,000,000 steps."""
+
+    preset: str = "article"
+    """Named settings that the other flags then change."""
+    config: tyro.conf.OmitArgPrefixes[PPOConfig]
+    run_dir: Path | None = None
+    """Folder for everything the run leaves; must be new or empty (default: runs/<env>__<preset>__<seed>__<time>)."""
+    capture_video: bool = False
+    """Film episodes of environment 0 into <run-dir>/videos; needs the extra `video`."""
+    video_every: int = 3
+    """With --capture-video: film every so many episodes."""
+    checkpoint_every: int = 100
+    """Updates between two checkpoints."""
+    log_every: int = 10
+    """Updates between two lines of output when it is not a terminal; each shows means over the last 100 episodes."""
+
+    def __post_init__(self):
+        for name in ("video_every", "checkpoint_every", "log_every"):
+            check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
+        if self.capture_video:
+            cli.require_extra("moviepy", "video", "--capture-video")
+        if self.run_dir and self.run_dir.exists():
+            empty = self.run_dir.is_dir() and not any(self.run_dir.iterdir())
+            check(empty, "run_dir", str(self.run_dir), "a new or an empty folder")
+
+
+def parse(arguments: Sequence[str]) -> TrainOptions:
+    """Options from the command line: the preset's settings, changed by the flags.
+
+    Raises:
+        UserError: A value is not allowed.
+        SystemExit: A flag is unknown or malformed, or help was asked for.
+    """
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--preset", default="article")
+    preset = finder.parse_known_args(arguments)[0].preset
+    default = TrainOptions(preset=preset, config=PPOConfig.preset(preset))
+    description = f"{TrainOptions.__doc__}\n\nPresets: {', '.join(preset_names())}."
+    return tyro.cli(TrainOptions, args=arguments, default=default, description=description)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, train, report; the exit code is returned."""
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
+    from ppo_np.run import train
+
+    return train(options)
+
+
+if __name__ == "__main__":
+    cli.run(main)
