@@ -1,6 +1,8 @@
 """PPO on NumPy and Numba alone, every gradient written by hand.
 
+From Python:
     from ppo_np import PPO, PPOConfig
+
     PPO(PPOConfig(env_id="CartPole-v1", total_timesteps=100_000)).learn().save("cartpole.h5")
 """
 

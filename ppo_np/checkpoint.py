@@ -1,9 +1,10 @@
 """Checkpoints: HDF5 files that h5py or h5ls alone can read. Nothing in them is ever executed.
 
-    /                      attributes: format, format_version, versions (JSON), config (JSON), rng (JSON), and `complete`
-    /counters              attributes: update, global_step, adam_step
-    /parameters/...        one dataset a tensor, named tower/layer/weight or tower/layer/bias
-    /adam/m/..., /adam/v/  the same tensors of Adam's two moments
+What stands where:
+    /                 attributes: format, format_version, complete, and as JSON: versions, config, rng
+    /counters         attributes: update, global_step, adam_step
+    /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
+    /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
 """
 
 import json
@@ -27,6 +28,8 @@ from ppo_np.errors import UserError
 FORMAT = "ppo_np checkpoint"
 FORMAT_VERSION = 1
 GROUPS = ("parameters", "adam/m", "adam/v")
+COUNTERS = ("update", "global_step", "adam_step")
+RNGS = ("action_rng", "minibatch_rng")
 
 
 @dataclass(frozen=True)
@@ -96,18 +99,18 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
             if file.attrs.get("format") != FORMAT or not file.attrs.get("complete"):
                 raise UserError(f"checkpoint is {str(path)!r}, but that is not a whole checkpoint of ppo_np.")
             if file.attrs["format_version"] != FORMAT_VERSION:
-                version = file.attrs["format_version"]
-                raise UserError(f"checkpoint {str(path)!r} has format {version}, but only {FORMAT_VERSION} can be read.")
+                found = file.attrs["format_version"]
+                raise UserError(f"checkpoint {str(path)!r} has format {found}, but only {FORMAT_VERSION} can be read.")
             parameters, adam_m, adam_v = (_tensors(file[group]) for group in GROUPS)
             return Checkpoint(
                 config=PPOConfig.from_dict(json.loads(file.attrs["config"]), f"checkpoint {str(path)!r}"),
                 parameters=parameters,
                 adam_m=adam_m,
                 adam_v=adam_v,
-                counters={name: int(value) for name, value in file["counters"].attrs.items()},
-                rng=json.loads(file.attrs["rng"]),
+                counters={name: int(file["counters"].attrs[name]) for name in COUNTERS},
+                rng={name: json.loads(file.attrs["rng"])[name] for name in RNGS},
             )
-    except (OSError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"checkpoint is {str(path)!r}, but it cannot be read as a checkpoint: {reason}") from error
 

@@ -1,5 +1,6 @@
 """Vector environments: made, seeded, stepped, their episodes counted, their videos recorded."""
 
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,14 +29,26 @@ class VideoOptions:
 def make_env(env_id: str, render_mode: str | None = None, video: VideoOptions | None = None) -> gymnasium.Env:
     """Make one environment by its Gymnasium id.
 
+    Args:
+        env_id: registered id; "module:id" imports the module first.
+        render_mode: None or "rgb_array".
+        video: film episodes (this implies "rgb_array").
+
     Raises:
-        UserError: The id is unknown or outdated, or a package that the environment needs is missing.
+        UserError: The id is unknown or outdated, a package that the environment needs is missing, or it cannot render.
     """
-    try:
-        env = gymnasium.make(env_id, render_mode="rgb_array" if video else render_mode)
-    except (gymnasium.error.Error, ModuleNotFoundError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"env_id is {env_id!r}, but it must be a Gymnasium environment that is there: {reason}") from error
+    render_mode = "rgb_array" if video else render_mode
+    with warnings.catch_warnings(record=True) as caught:  # so that a failure is told in one sentence, not in two
+        warnings.simplefilter("always")
+        try:
+            env = gymnasium.make(env_id, render_mode=render_mode)
+        except (gymnasium.error.Error, ModuleNotFoundError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"env_id is {env_id!r}, but no such environment can be made: {reason}") from error
+    for warning in caught:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if render_mode and render_mode not in env.metadata["render_modes"]:
+        raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
     if video:
         trigger = partial(_is_multiple, video.every)
         env = gymnasium.wrappers.RecordVideo(env, str(video.folder), episode_trigger=trigger, disable_logger=True)
@@ -44,6 +57,17 @@ def make_env(env_id: str, render_mode: str | None = None, video: VideoOptions | 
 
 def _is_multiple(every: int, episode: int) -> bool:
     return episode % every == 0
+
+
+def spaces_of(env_id: str) -> tuple[gymnasium.Space, gymnasium.Space]:
+    """Observation space and action space of an environment, which is made and closed for that.
+
+    Raises:
+        UserError: As `make_env`.
+    """
+    env = make_env(env_id)
+    env.close()
+    return env.observation_space, env.action_space
 
 
 def make_vector_env(env_id: str, num_envs: int, video: VideoOptions | None = None) -> SyncVectorEnv:
@@ -96,7 +120,7 @@ class EnvStream:
     def __init__(self, envs: VectorEnv, seed: int):
         mode = envs.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP:
-            raise UserError(f"The vector environment has autoreset_mode {mode}, but it must be AutoresetMode.SAME_STEP.")
+            raise UserError(f"autoreset_mode of the vector environment is {mode}, but it must be SAME_STEP.")
         self.envs = envs
         self.obs, _ = envs.reset(seed=seed)
         self._returns = np.zeros(envs.num_envs)

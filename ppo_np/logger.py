@@ -1,4 +1,4 @@
-"""What a run writes down after each update: a CSV row, TensorBoard scalars, and a line or a progress bar on the console."""
+"""What a run writes down after each update: a CSV row, TensorBoard scalars, a line or a bar on the console."""
 
 import csv
 import dataclasses

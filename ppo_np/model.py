@@ -75,9 +75,7 @@ class ActorCritic:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
     """
 
-    def __init__(
-        self, obs_size: int, num_actions: int, config: PPOConfig, rng: np.random.Generator, dtype=np.float32
-    ):
+    def __init__(self, obs_size: int, num_actions: int, config: PPOConfig, rng: np.random.Generator, dtype=np.float32):
         self.obs_size = obs_size
         self.dtype = dtype
         self.activation = activation_number(config.activation)

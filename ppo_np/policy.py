@@ -50,7 +50,7 @@ class Policy:
         obs = np.asarray(obs)
         shape = self.observations.space.shape
         single = obs.shape == shape
-        if not single and obs.shape[1:] != shape or obs.ndim > len(shape) + 1:
+        if not single and (obs.ndim != len(shape) + 1 or obs.shape[1:] != shape):
             raise UserError(f"obs has shape {obs.shape}, but it must be {shape} or (B, {str(shape)[1:]}.")
         if not deterministic and rng is None:
             raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")

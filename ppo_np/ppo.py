@@ -9,17 +9,15 @@ import numpy as np
 
 from kernels.loss import LOSS_TERMS
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
-from ppo_np.checkpoint import Checkpoint, copy_tensors, read_checkpoint, write_checkpoint
+from ppo_np.checkpoint import COUNTERS, RNGS, Checkpoint, copy_tensors, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
-from ppo_np.envs import EnvStream, VideoOptions, make_vector_env
+from ppo_np.envs import EnvStream, VideoOptions, make_vector_env, spaces_of
 from ppo_np.logger import Metrics
 from ppo_np.policy import Policy
 from ppo_np.rollout import RolloutBuffer, collect
 from ppo_np.threads import blas_threads, limit_blas_threads
 
 RECENT_EPISODES = 100
-COUNTERS = ("update", "global_step", "adam_step")
-RNGS = ("action_rng", "minibatch_rng")
 
 
 class PPO:
@@ -42,9 +40,9 @@ class PPO:
         self.config = config = config or PPOConfig()
         streams = np.random.SeedSequence(config.seed).spawn(3)
         weights_rng, self.action_rng, self.minibatch_rng = (np.random.default_rng(stream) for stream in streams)
-        self.envs = make_vector_env(config.env_id, config.num_envs, video)
-        self.policy = Policy(self.envs.single_observation_space, self.envs.single_action_space, config, weights_rng)
+        self.policy = Policy(*spaces_of(config.env_id), config, weights_rng)
         self.model = self.policy.model
+        self.envs = make_vector_env(config.env_id, config.num_envs, video)
         self.m, self.v = np.zeros((2, self.model.params.size), self.model.params.dtype)
         self.adam_step = self.update = self.global_step = 0
         self.wall_time = 0.0
@@ -61,7 +59,6 @@ class PPO:
         Args:
             callback: called with this object and the metrics after each update.
         """
-        self._stopped = False
         learn_start = perf_counter() - self.wall_time
         with limit_blas_threads(blas_threads(self.config, self.policy.observations.size)):
             while self.update < self.config.num_updates:
@@ -71,6 +68,7 @@ class PPO:
                 if callback:
                     callback(self, metrics)
         self.wall_time = perf_counter() - learn_start
+        self._stopped = False
         return self
 
     def _run_update(self, learn_start: float) -> Metrics | None:
@@ -124,7 +122,10 @@ class PPO:
         return norm
 
     def stop(self) -> None:
-        """Ask `learn` to return after the current environment step or minibatch; safe in a signal handler."""
+        """Ask `learn` to return after the current environment step or minibatch, or at once if it has not begun.
+
+        Safe in a signal handler.
+        """
         self._stopped = True
 
     def predict(self, obs, deterministic: bool = True):

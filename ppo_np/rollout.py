@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 
 from kernels.advantage import gae
-from ppo_np.envs import Episode, EnvStream
+from ppo_np.envs import EnvStream, Episode
 from ppo_np.model import Batch
 from ppo_np.policy import Policy
 

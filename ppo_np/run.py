@@ -13,13 +13,13 @@ from rich.table import Table
 from ppo_np.checkpoint import library_versions
 from ppo_np.config import PPOConfig
 from ppo_np.envs import VideoOptions
+from ppo_np.errors import UserError
+from ppo_np.layout import CHECKPOINT, CONFIG, METRICS, VIDEOS
 from ppo_np.logger import ConsoleLogger, CSVLogger, Metrics, TensorBoardLogger
 from ppo_np.model import ActorCritic
 from ppo_np.ppo import PPO
 from ppo_np.threads import blas_threads
 from ppo_np.train import TrainOptions
-
-CHECKPOINT, METRICS, CONFIG, VIDEOS = "checkpoint.h5", "metrics.csv", "config.json", "videos"
 
 
 def train(options: TrainOptions) -> int:
@@ -37,7 +37,7 @@ def train(options: TrainOptions) -> int:
     video = VideoOptions(folder / VIDEOS, options.video_every) if options.capture_video else None
     ppo = PPO(options.config, video=video)
     with _signals_stop(ppo) as received:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         _write_config(folder / CONFIG, options, ppo)
         console.print(model_table(ppo.model))
         try:
@@ -49,7 +49,7 @@ def train(options: TrainOptions) -> int:
 
 
 def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> None:
-    """Train with loggers and checkpoints; the last checkpoint is written however training ends."""
+    """Train with loggers and checkpoints, the last one when training is done or stopped."""
     csv_log, tensorboard = CSVLogger(folder / METRICS), TensorBoardLogger(folder)
     screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
 
@@ -65,7 +65,7 @@ def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> N
     finally:
         for log in (screen, tensorboard, csv_log):
             log.close()
-        ppo.save(folder / CHECKPOINT)
+    ppo.save(folder / CHECKPOINT)
 
 
 @contextmanager
@@ -100,6 +100,13 @@ def _default_folder(options: TrainOptions) -> Path:
         count += 1
         folder = base.with_name(f"{base.name}-{count}")
     return folder
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"run_dir is {str(folder)!r}, but that folder cannot be made: {error.strerror}.") from error
 
 
 def _write_config(path: Path, options: TrainOptions, ppo: PPO) -> None:

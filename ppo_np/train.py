@@ -48,12 +48,14 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
         UserError: A value is not allowed.
         SystemExit: A flag is unknown or malformed, or help was asked for.
     """
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder = argparse.ArgumentParser(prog="python -m ppo_np.train", add_help=False, allow_abbrev=False)
     finder.add_argument("--preset", default="article")
     preset = finder.parse_known_args(arguments)[0].preset
     default = TrainOptions(preset=preset, config=PPOConfig.preset(preset))
     description = f"{TrainOptions.__doc__}\n\nPresets: {', '.join(preset_names())}."
-    return tyro.cli(TrainOptions, args=arguments, default=default, description=description)
+    return tyro.cli(
+        TrainOptions, args=arguments, default=default, description=description, prog="python -m ppo_np.train"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

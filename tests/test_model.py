@@ -88,7 +88,9 @@ def test_the_points_reach_every_branch():
     config = PPOConfig(**NETWORKS["both"])
     _, batch = off_policy_batch(config, 0)
     ratio = np.exp(batch.distribution.logprobs - batch.old_logprobs)
-    regions = {(bool(a > 0), int(side)) for a, side in zip(batch.advantages, np.digitize(ratio, [0.8, 1.2]), strict=True)}
+    regions = {
+        (bool(a > 0), int(side)) for a, side in zip(batch.advantages, np.digitize(ratio, [0.8, 1.2]), strict=True)
+    }
     assert len(regions) == 6
     change = batch.values - batch.old_values
     clipped = np.clip(change, -0.2, 0.2) + batch.old_values

@@ -1,0 +1,93 @@
+"""Evaluate a trained policy: `python -m ppo_np.evaluate RUN_OR_FILE`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ppo_np import cli
+from ppo_np.errors import UserError, check
+from ppo_np.layout import CHECKPOINT
+
+VIDEO_SUFFIXES = (".mp4", ".gif", ".webm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Play episodes with a trained policy and report their returns. Greedy unless --stochastic."""
+
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_OR_FILE")]
+    """A run folder, or a checkpoint file."""
+    episodes: int = 100
+    """Episodes to play."""
+    seed: int = 10_000
+    """Episode i starts from seed + i."""
+    env_id: str | None = None
+    """Environment to play in (default: the one it was trained in)."""
+    stochastic: bool = False
+    """Draw actions from the policy's distribution instead of taking the most probable one."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+    video: Path | None = None
+    """Film the first episode into this file (.mp4, .gif or .webm); needs the extra `video`."""
+
+    def __post_init__(self):
+        check(self.episodes >= 1, "episodes", self.episodes, "an integer >= 1")
+        check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        if self.video:
+            cli.require_extra("moviepy", "video", "--video")
+            endings = " or ".join(VIDEO_SUFFIXES)
+            check(self.video.suffix in VIDEO_SUFFIXES, "video", str(self.video), f"a file that ends in {endings}")
+            check(self.video.parent.is_dir(), "video", str(self.video), "in a folder that exists")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, play, print; the exit code is returned."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
+    # Imported here so that --help and bad arguments are answered at once.
+    from ppo_np.playback import evaluate
+
+    report = evaluate(
+        checkpoint_file(options.checkpoint), options.episodes, options.seed,
+        env_id=options.env_id, deterministic=not options.stochastic, video=options.video,
+    )  # fmt: skip
+    print(json.dumps(report) if options.json else _as_text(report, options))
+    return cli.DONE
+
+
+def checkpoint_file(path: Path) -> Path:
+    """The checkpoint that a run folder holds, or the file itself.
+
+    Raises:
+        UserError: There is none.
+    """
+    file = path / CHECKPOINT if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(
+            f"RUN_OR_FILE is {str(path)!r}, but it must be a run folder with a {CHECKPOINT} or such a file."
+        )
+    return file
+
+
+def _as_text(report: dict, options: EvaluateOptions) -> str:
+    how = "stochastic" if options.stochastic else "greedy"
+    lines = [
+        f"episodes         {report['episodes']} ({how}, seeds from {options.seed})",
+        f"return           mean {report['mean_return']:.2f}, std {report['std_return']:.2f}, "
+        f"min {report['min_return']:.2f}, max {report['max_return']:.2f}",
+        f"length           mean {report['mean_length']:.1f}",
+    ]
+    if report["reward_threshold"] is not None:
+        lines.append(f"at threshold     {report['success_rate']:.0%} of episodes reach {report['reward_threshold']:g}")
+    if options.video:
+        lines.append(f"video            {options.video}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    cli.run(main)

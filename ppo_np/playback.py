@@ -1,0 +1,113 @@
+"""Play episodes with a saved policy, one environment, one seed an episode."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from ppo_np.checkpoint import copy_tensors, read_checkpoint
+from ppo_np.envs import Episode, make_env
+from ppo_np.policy import Policy
+
+
+def load_policy(path: str | PathLike, env: gymnasium.Env) -> Policy:
+    """Build the policy that a checkpoint holds for an environment.
+
+    Raises:
+        UserError: The checkpoint cannot be read, or does not fit the spaces of `env`.
+    """
+    saved = read_checkpoint(path)
+    policy = Policy(env.observation_space, env.action_space, saved.config, np.random.default_rng(0))
+    copy_tensors(saved.parameters, policy.model.named(policy.model.params), path)
+    return policy
+
+
+def evaluate(
+    path: str | PathLike,
+    episodes: int,
+    seed: int,
+    *,
+    env_id: str | None = None,
+    deterministic: bool = True,
+    video: Path | None = None,
+) -> dict[str, Any]:
+    """Play `episodes` episodes and report their undiscounted returns.
+
+    An episode ends when the environment terminates *or truncates* it.
+
+    Args:
+        path: checkpoint file.
+        episodes: >= 1.
+        seed: episode i resets the environment with seed + i, and draws its actions (if any are drawn) from that seed.
+        env_id: environment to play in; None takes the one it was trained in.
+        deterministic: greedy actions; otherwise drawn ones.
+        video: film the first episode into this file.
+
+    Returns:
+        mean_return, std_return, min_return, max_return, mean_length, episodes, reward_threshold (None if the
+        environment has none), success_rate (share of episodes at or above the threshold; None without one), returns.
+
+    Raises:
+        UserError: The checkpoint cannot be read, or does not fit the environment.
+    """
+    env = make_env(env_id or read_checkpoint(path).config.env_id, render_mode="rgb_array" if video else None)
+    try:
+        policy = load_policy(path, env)
+        frames: list[np.ndarray] = []
+        played = [
+            play_episode(env, policy, seed + i, deterministic, frames if video and i == 0 else None)
+            for i in range(episodes)
+        ]
+        if video:
+            save_video(frames, env.metadata.get("render_fps", 30), video)
+    finally:
+        env.close()
+    returns, lengths = (np.array(column, float) for column in zip(*played, strict=True))
+    threshold = env.spec.reward_threshold
+    return {
+        "mean_return": float(returns.mean()),
+        "std_return": float(returns.std()),
+        "min_return": float(returns.min()),
+        "max_return": float(returns.max()),
+        "mean_length": float(lengths.mean()),
+        "episodes": episodes,
+        "reward_threshold": threshold,
+        "success_rate": None if threshold is None else float((returns >= threshold).mean()),
+        "returns": returns.tolist(),
+    }
+
+
+def play_episode(
+    env: gymnasium.Env, policy: Policy, seed: int, deterministic: bool, frames: list[np.ndarray] | None = None
+) -> Episode:
+    """Play one episode from a seed until it terminates or truncates.
+
+    Args:
+        frames: gets the rendered frames, (H, W, 3) uint8 each, if given.
+    """
+    rng = np.random.default_rng(seed)
+    obs, _ = env.reset(seed=seed)
+    episodic_return, episodic_length, done = 0.0, 0, False
+    while not done:
+        if frames is not None:
+            frames.append(env.render())
+        obs, reward, terminated, truncated, _ = env.step(policy.predict(obs, deterministic, rng))
+        episodic_return += float(reward)
+        episodic_length += 1
+        done = terminated or truncated
+    if frames is not None:
+        frames.append(env.render())
+    return Episode(episodic_return, episodic_length)
+
+
+def save_video(frames: list[np.ndarray], fps: int, path: Path) -> None:
+    """Write frames, (H, W, 3) uint8 each, as a film; the ending of `path` names the format."""
+    from moviepy import ImageSequenceClip  # an optional dependency
+
+    clip = ImageSequenceClip(frames, fps=fps)
+    if path.suffix == ".gif":
+        clip.write_gif(str(path), logger=None)
+    else:
+        clip.write_videofile(str(path), logger=None, audio=False)

@@ -1,0 +1,54 @@
+"""Metadata of the package; the tools' settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "ppo_np/__init__.py").read_text(), re.MULTILINE)[1]
+
+VIDEO = ["moviepy>=2.1"]
+PLOT = ["matplotlib>=3.9"]
+TEST = [
+    *VIDEO,
+    *PLOT,
+    "hypothesis>=6.100",
+    "pytest>=8.2",
+    "pytest-benchmark>=5.1",
+    "pytest-cov>=6.0",
+    "tensorboard>=2.18",
+]
+DEV = [*TEST, "build>=1.2", "pre-commit>=4.0", "ruff>=0.9"]
+
+setup(
+    name="ppo_np",
+    version=VERSION,
+    description="Proximal policy optimisation on NumPy and Numba, with every gradient derived and written by hand",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    packages=["kernels", "ppo_np"],
+    package_data={"ppo_np": ["presets/*.toml"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "gymnasium[box2d]>=1.1",
+        "h5py>=3.11",
+        "numba>=0.61",
+        "numpy>=2.0",
+        "rich>=13.7",
+        "scipy>=1.14",
+        "tensorboardX>=2.6.2",
+        "threadpoolctl>=3.5",
+        "tyro>=0.9",
+    ],
+    extras_require={"video": VIDEO, "plot": PLOT, "test": TEST, "dev": DEV},
+    keywords=["reinforcement learning", "PPO", "numba", "backpropagation", "gymnasium"],
+    classifiers=[
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,108 @@
+"""Settings: the article's defaults, validation, presets."""
+
+import dataclasses
+import inspect
+import math
+import re
+
+import pytest
+
+from ppo_np.config import PPOConfig, preset_names
+from ppo_np.errors import UserError
+
+ARTICLE = {
+    "env_id": "LunarLander-v3", "seed": 42, "total_timesteps": 2_000_000, "num_envs": 4, "num_steps": 128,
+    "num_minibatches": 4, "update_epochs": 4, "learning_rate": 2.5e-4, "anneal_lr": True, "gamma": 0.99,
+    "gae_lambda": 0.95, "clip_coef": 0.2, "ent_coef": 0.01, "vf_coef": 0.5, "max_grad_norm": 0.5, "adam_eps": 1e-5,
+    "shared_sizes": (1024, 1024), "policy_sizes": (), "value_sizes": (), "activation": "relu",
+}  # fmt: skip
+
+
+def test_the_defaults_are_the_articles_run():
+    assert {name: getattr(PPOConfig(), name) for name in ARTICLE} == ARTICLE
+
+
+def test_the_preset_article_is_the_default():
+    assert PPOConfig.preset("article") == PPOConfig()
+
+
+def test_every_preset_loads():
+    assert "article" in preset_names()
+    for name in preset_names():
+        assert isinstance(PPOConfig.preset(name), PPOConfig)
+
+
+def test_every_field_is_documented():
+    source = inspect.getsource(PPOConfig)
+    for field in dataclasses.fields(PPOConfig):
+        after = source.split(f"\n    {field.name}: ")[1].split("\n")[1]
+        assert after.strip().startswith('"""'), field.name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("num_envs", "num_steps", "num_minibatches", "update_epochs", "total_timesteps")
+          for value in (0, -1, 1.0, True, "4")),
+        *((name, value) for name in ("gamma", "gae_lambda") for value in (-0.01, 1.01, math.nan, "1")),
+        *((name, value) for name in ("learning_rate", "clip_coef", "adam_eps")
+          for value in (0, -1e-4, math.nan, math.inf)),
+        *((name, value) for name in ("adam_beta1", "adam_beta2") for value in (-0.1, 1.0)),
+        *((name, value) for name in ("ent_coef", "vf_coef", "seed", "threads") for value in (-1,)),
+        ("seed", 0.5), ("max_grad_norm", 0.0), ("max_grad_norm", -math.inf), ("activation", "gelu"), ("env_id", 3),
+        ("anneal_lr", 1), ("shared_sizes", (64, 0)), ("policy_sizes", [64]), ("value_sizes", (64.0,)),
+        ("num_minibatches", 3),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_refused_by_name(name, value):
+    with pytest.raises(UserError, match="^" + re.escape(f"{name} is {value!r}, but it must be")):
+        PPOConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"gamma": 0},
+        {"gamma": 1},
+        {"gae_lambda": 0.0},
+        {"ent_coef": 0},
+        {"max_grad_norm": math.inf},
+        {"shared_sizes": ()},
+    ],
+)
+def test_the_edges_are_allowed(settings):
+    PPOConfig(**settings)
+
+
+def test_dict_round_trip():
+    config = PPOConfig(shared_sizes=(), policy_sizes=(3, 2), gamma=0.5, seed=7)
+    assert PPOConfig.from_dict(config.to_dict()) == config
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(UserError, match="unknown setting 'gama'"):
+        PPOConfig.from_dict({"gama": 0.9})
+
+
+def test_an_unknown_preset_is_refused_with_the_list():
+    with pytest.raises(UserError, match="preset is 'nope', but it must be one of article"):
+        PPOConfig.preset("nope")
+
+
+@pytest.mark.parametrize(("total", "updates"), [(1, 1), (512, 1), (513, 2), (2_000_000, 3907)])
+def test_updates_cover_the_steps_and_overshoot_by_less_than_a_rollout(total, updates):
+    config = PPOConfig(total_timesteps=total)
+    assert config.num_updates == updates
+    assert 0 <= config.num_updates * config.batch_size - total < config.batch_size
+
+
+def test_learning_rate_falls_linearly():
+    config = PPOConfig(total_timesteps=4 * 512, learning_rate=1.0)
+    assert [config.learning_rate_at(update) for update in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    constant = dataclasses.replace(config, anneal_lr=False)
+    assert [constant.learning_rate_at(update) for update in range(4)] == [1.0] * 4
+
+
+def test_sizes_of_batches():
+    config = PPOConfig(num_envs=3, num_steps=8, num_minibatches=6)
+    assert (config.batch_size, config.minibatch_size) == (24, 4)

@@ -1,0 +1,112 @@
+"""What is written after each update: CSV rows, TensorBoard scalars, console lines."""
+
+import csv
+import dataclasses
+import io
+import math
+
+import pytest
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from ppo_np.envs import Episode
+from ppo_np.logger import ConsoleLogger, CSVLogger, Metrics, TensorBoardLogger
+from ppo_np.rollout import RolloutReport
+
+COLUMNS = [
+    "update",
+    "step",
+    "wall_time",
+    "SPS",
+    "episodes",
+    "episodic_return",
+    "episodic_length",
+    "policy_loss",
+    "value_loss",
+    "entropy",
+    "approx_kl",
+    "clipfrac",
+    "explained_variance",
+    "grad_norm",
+    "learning_rate",
+    "time_env",
+    "time_inference",
+    "time_update",
+]
+TAGS = {
+    "charts/SPS", "charts/episodic_length", "charts/episodic_return", "charts/learning_rate",
+    "losses/approx_kl", "losses/clipfrac", "losses/entropy", "losses/explained_variance", "losses/grad_norm",
+    "losses/policy_loss", "losses/value_loss",
+}  # fmt: skip
+
+
+def metrics(update, episodes=(), **changes):
+    report = RolloutReport(steps=100, episodes=list(episodes), time_env=0.25, time_inference=0.125)
+    losses = {"loss": 9.0, "policy_loss": 0.1, "value_loss": 0.2, "entropy": 0.3, "approx_kl": 0.4, "clipfrac": 0.5}
+    row = Metrics.of_update(
+        rollout=report, losses=losses, time_total=0.5, update=update, step=100 * update, wall_time=0.5 * update,
+        explained_variance=0.75, grad_norm=1.5, learning_rate=1e-3, time_update=0.0625,
+    )  # fmt: skip
+    return dataclasses.replace(row, **changes)
+
+
+def test_a_row_of_an_update_with_episodes():
+    row = metrics(3, [Episode(10.0, 5), Episode(20.0, 8)])
+    assert (row.SPS, row.episodes, row.episodic_return, row.episodic_length) == (200.0, 2, 15.0, 6.5)
+    assert (row.policy_loss, row.value_loss, row.entropy, row.approx_kl, row.clipfrac) == (0.1, 0.2, 0.3, 0.4, 0.5)
+    assert (row.time_env, row.time_inference, row.time_update) == (0.25, 0.125, 0.0625)
+
+
+def test_csv_rows_survive_the_round_trip(tmp_path):
+    log = CSVLogger(tmp_path / "metrics.csv")
+    rows = [metrics(1), metrics(2, [Episode(1 / 3, 7)])]
+    for row in rows:
+        log.log(row)
+    text = (tmp_path / "metrics.csv").read_text()
+    assert text.endswith("\n"), "whole rows are on disk before the file is closed"
+    log.close()
+    assert text.splitlines()[0] == ",".join(COLUMNS)
+    read = list(csv.DictReader(io.StringIO(text)))
+    assert (read[0]["episodes"], read[0]["episodic_return"], read[0]["episodic_length"]) == ("0", "", "")
+    assert float(read[1]["episodic_return"]) == 1 / 3
+    for got, row in zip(read, rows, strict=True):
+        for name in COLUMNS:
+            value = getattr(row, name)
+            assert (got[name] == "") if math.isnan(value) else (float(got[name]) == value)
+
+
+def test_tensorboard_has_cleanrls_tags(tmp_path):
+    log = TensorBoardLogger(tmp_path)
+    log.log(metrics(1))
+    log.log(metrics(2, [Episode(12.0, 7)]))
+    log.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == TAGS
+    assert [(event.step, event.value) for event in events.Scalars("charts/episodic_return")] == [(200, 12.0)]
+    assert [event.step for event in events.Scalars("losses/value_loss")] == [100, 200]
+
+
+def test_plain_lines_at_the_interval():
+    out = io.StringIO()
+    log = ConsoleLogger(Console(file=out, force_terminal=False), 1000, log_every=2)
+    for update in range(1, 6):
+        log.log(metrics(update), recent_return=12.345, recent_length=67.89)
+    log.close()
+    assert out.getvalue().splitlines() == [
+        "step=200 episodic_return=12.35 episodic_length=67.9 SPS=200",
+        "step=400 episodic_return=12.35 episodic_length=67.9 SPS=200",
+    ]
+
+
+@pytest.mark.parametrize("done", [100, 1000])
+def test_a_bar_on_a_terminal(done):
+    out = io.StringIO()
+    log = ConsoleLogger(Console(file=out, force_terminal=True, width=100), 1000, log_every=1)
+    log.log(metrics(1, step=done), recent_return=12.34, recent_length=67.0)
+    log.close()
+    assert "return 12.3" in out.getvalue()
+    assert "length 67" in out.getvalue()
+    assert "SPS 200" in out.getvalue()
+    assert f"{done}/1000" in out.getvalue()
+    assert "step=" not in out.getvalue()

@@ -1,0 +1,46 @@
+"""The package as a whole: light imports, the border between kernels and ppo_np, one version."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import ppo_np
+
+ROOT = Path(__file__).parent.parent
+
+
+def modules_after(statement):
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    loaded = modules_after("import ppo_np")
+    assert not {"numba", "gymnasium", "scipy", "h5py"} & set(loaded)
+
+
+def test_the_names_of_the_package():
+    assert ppo_np.PPO.__module__ == "ppo_np.ppo"
+    assert set(ppo_np.__all__) == {"PPO", "PPOConfig", "UserError", "__version__"}
+    for name in ppo_np.__all__:
+        assert getattr(ppo_np, name) is not None
+
+
+def test_no_framework_is_imported_by_training():
+    loaded = set(modules_after("import ppo_np.run, ppo_np.playback, ppo_np.plot"))
+    assert "ppo_np.ppo" in loaded
+    assert not {"torch", "jax", "tensorflow"} & loaded
+
+
+def test_arrows_run_downwards_only():
+    """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
+    floors = [
+        {"errors", "layout"}, {"config"}, {"cli", "spaces", "distributions", "threads"}, {"model", "envs"}, {"policy"},
+        {"rollout", "checkpoint"}, {"logger"}, {"ppo"}, {"train", "evaluate", "plot"}, {"run", "playback"},
+    ]  # fmt: skip
+    level = {name: floor for floor, names in enumerate(floors) for name in names}
+    for path in (ROOT / "ppo_np").glob("*.py"):
+        top = re.findall(r"^from ppo_np\.(\w+) import", path.read_text(), re.MULTILINE)
+        for name in top:
+            assert level[name] < level[path.stem], f"{path.stem} imports {name}"

@@ -1,0 +1,130 @@
+"""The rollout buffer, predicted row by row on a counting environment whose value function is known."""
+
+import environments
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from ppo_np.config import PPOConfig
+from ppo_np.envs import EnvStream
+from ppo_np.policy import Policy
+from ppo_np.rollout import RolloutBuffer, collect
+
+GAMMA, LAMBDA = 0.9, 0.8
+
+
+class Setup:
+    """Counting environments and a linear network with V(episode, step) = 10 episode + step + 0.5."""
+
+    def __init__(self, steps, num_envs=2, **kwargs):
+        factories = [lambda: environments.Counting(**kwargs)] * num_envs
+        envs = SyncVectorEnv(factories, autoreset_mode=AutoresetMode.SAME_STEP)
+        config = PPOConfig(shared_sizes=())
+        self.policy = Policy(envs.single_observation_space, envs.single_action_space, config, np.random.default_rng(0))
+        tensors = self.policy.model.named(self.policy.model.params)
+        tensors["value/head/weight"][:] = [[10], [1]]
+        tensors["value/head/bias"][:] = 0.5
+        self.stream = EnvStream(envs, seed=0)
+        self.batch = self.policy.model.batch(num_envs)
+        self.buffer = RolloutBuffer(steps, num_envs, 2)
+        self.rng = np.random.default_rng(1)
+
+    def collect(self, stopped=lambda: False):
+        report = collect(self.stream, self.policy, self.batch, self.buffer, self.rng, stopped)
+        self.buffer.compute_advantages(GAMMA, LAMBDA)
+        return report
+
+
+def value(obs):
+    return 10 * obs[..., 0] + obs[..., 1] + 0.5
+
+
+@pytest.mark.parametrize("ends", [("T",), ("t",), ("Tt",), ("T", "t"), ("t", "Tt", "T")], ids="-".join)
+@pytest.mark.parametrize("lengths", [(1,), (2,), (3, 4), (1, 5), (100,)], ids=str)
+def test_every_row_is_as_predicted(lengths, ends):
+    setup = Setup(steps=6, lengths=lengths, ends=ends, start=5)
+    episode = count = 0
+    for _rollout in range(3):
+        setup.collect()
+        buffer = setup.buffer
+        for t in range(6):
+            assert np.array_equal(buffer.obs[t], [[episode, count]] * 2)
+            count += 1
+            done = count == lengths[episode % len(lengths)]
+            end = ends[episode % len(ends)] if done else ""
+            assert (buffer.terminations[t] == ("T" in end)).all()
+            assert (buffer.truncations[t] == ("t" in end)).all()
+            if end == "t":
+                assert np.allclose(buffer.final_values[t], 10 * episode + count + 0.5)
+            if done:
+                episode, count = episode + 1, 0
+        assert np.allclose(buffer.values[:-1], value(buffer.obs))
+        assert np.allclose(buffer.values[-1], 10 * episode + count + 0.5)
+        assert np.array_equal(buffer.rewards, 1 + buffer.actions)
+    sent = np.array(setup.stream.envs.envs[0].actions)
+    assert set(sent) == {5, 6}
+    assert np.array_equal(sent[-6:] - 5, buffer.actions[:, 0])
+
+
+def test_log_probabilities_are_those_of_the_actions_taken():
+    setup = Setup(steps=30)
+    setup.policy.model.named(setup.policy.model.params)["policy/head/bias"][:] = [0.0, np.log(3.0)]
+    setup.policy.model.named(setup.policy.model.params)["policy/head/weight"][:] = 0
+    setup.collect()
+    assert np.allclose(setup.buffer.logprobs, np.where(setup.buffer.actions == 1, np.log(0.75), np.log(0.25)))
+
+
+def test_exact_values_under_a_time_limit_give_no_advantage():
+    """Reward 1 for ever and V = 1 / (1 - gamma): only the bootstrap from the final observation keeps A at 0."""
+    setup = Setup(steps=20, lengths=(7, 3), ends=("t",))
+    tensors = setup.policy.model.named(setup.policy.model.params)
+    tensors["value/head/weight"][:], tensors["value/head/bias"][:] = 0, 1 / (1 - GAMMA)
+    tensors["policy/head/weight"][:], tensors["policy/head/bias"][:] = 0, [50, -50]
+    setup.collect()
+    assert (setup.buffer.rewards == 1).all()
+    assert setup.buffer.truncations.any()
+    np.testing.assert_allclose(setup.buffer.advantages, 0, atol=1e-5)
+
+
+def test_a_stopped_rollout_reports_the_steps_done():
+    setup = Setup(steps=6)
+    asked = iter([False, False, True])
+    assert setup.collect(stopped=lambda: next(asked)).steps == 2 * 2
+
+
+def test_report():
+    report = Setup(steps=7, lengths=(3, 4)).collect()
+    assert report.steps == 14
+    assert [episode.episodic_length for episode in report.episodes] == [3, 3, 4, 4]
+    assert report.time_env > 0
+    assert report.time_inference > 0
+
+
+def test_gather_copies_the_same_row_of_everything():
+    buffer = RolloutBuffer(4, 3, 2)
+    flat = np.arange(12)
+    buffer.obs.reshape(12, 2)[:] = np.stack([flat, -flat], axis=1)
+    for scale, name in enumerate(("actions", "logprobs", "advantages", "returns"), start=1):
+        getattr(buffer, name).reshape(-1)[:] = flat * 10**scale
+    buffer.values[:-1].reshape(-1)[:] = flat * 0.5
+    buffer.values[-1] = 99
+    batch = Setup(steps=1).policy.model.batch(5)
+    rows = np.array([11, 0, 7, 3, 3])
+    buffer.gather(rows, batch)
+    assert np.array_equal(batch.obs, np.stack([rows, -rows], axis=1))
+    assert np.array_equal(batch.actions, 10 * rows)
+    assert np.array_equal(batch.old_logprobs, 100 * rows)
+    assert np.array_equal(batch.old_values, 0.5 * rows)
+    assert np.array_equal(batch.advantages, 1000 * rows)
+    assert np.array_equal(batch.returns, 10_000 * rows)
+
+
+def test_explained_variance():
+    buffer = RolloutBuffer(4, 1, 1)
+    assert np.isnan(buffer.explained_variance())
+    buffer.returns[:, 0] = [1, 2, 3, 4]
+    assert buffer.explained_variance() == 0
+    buffer.values[:-1] = buffer.returns
+    assert buffer.explained_variance() == 1
+    buffer.values[:-1] = -buffer.returns
+    assert buffer.explained_variance() == -3

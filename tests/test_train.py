@@ -1,0 +1,220 @@
+"""The train command: what a run leaves, what it refuses, how it is interrupted, that it repeats bit for bit."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+from commands import run
+
+from ppo_np import PPO, cli
+from ppo_np.config import PPOConfig
+from ppo_np.train import main, parse
+
+SMALL = ["--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8"]
+TIMES = {"wall_time", "SPS", "time_env", "time_inference", "time_update"}
+
+
+def train_in_a_process(folder, *arguments, **options):
+    command = [sys.executable, "-m", "ppo_np.train", *SMALL, "--run-dir", str(folder), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def rows_without_times(folder):
+    with open(folder / "metrics.csv", newline="") as file:
+        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
+
+
+def test_without_arguments_it_is_the_articles_run():
+    assert parse([]).config == PPOConfig()
+    assert parse([]).preset == "article"
+
+
+def test_flags_change_the_preset():
+    options = parse(
+        ["--preset", "cleanrl", "--gamma", "0.5", "--policy-sizes", "--no-anneal-lr", "--value-sizes", "3", "4"]
+    )
+    expected = PPOConfig.preset("cleanrl").to_dict() | {
+        "gamma": 0.5, "policy_sizes": [], "anneal_lr": False, "value_sizes": [3, 4],
+    }  # fmt: skip
+    assert options.config.to_dict() == expected
+
+
+def test_every_setting_is_a_flag_with_help(capsys):
+    assert run(main, "--help") == 0
+    text = capsys.readouterr().out
+    for name in (
+        *PPOConfig().to_dict(),
+        "preset",
+        "run_dir",
+        "capture_video",
+        "video_every",
+        "checkpoint_every",
+        "log_every",
+    ):
+        assert f"--{name.replace('_', '-')} " in text or f"--{name.replace('_', '-')}," in text, name
+
+
+def test_what_a_run_leaves(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert run(main, *SMALL, "--run-dir", folder, "--total-timesteps", 200, "--log-every", 2) == 0
+    out = capsys.readouterr().out
+    assert "shared/0" in out
+    assert "total" in out
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("step=")] == ["step=128", "step=256"]
+    for name in ("checkpoint.h5", "metrics.csv", "config.json"):
+        assert (folder / name).stat().st_size > 0
+        assert name in out.replace("\n", "")
+    assert len(list(folder.glob("events.out.tfevents.*"))) == 1
+    assert "256 / 200" in out
+    document = json.loads((folder / "config.json").read_text())
+    assert document["config"]["env_id"] == "CartPole-v1"
+    assert document["preset"] == "article"
+    assert PPO.load(folder / "checkpoint.h5").global_step == 256
+    assert [row["step"] for row in rows_without_times(folder)] == ["64", "128", "192", "256"]
+
+
+def test_the_checkpoint_is_written_at_the_interval(tmp_path, monkeypatch):
+    saved = []
+    original = PPO.save
+    monkeypatch.setattr(PPO, "save", lambda ppo, path: (saved.append(ppo.update), original(ppo, path)))
+    run(main, *SMALL, "--run-dir", tmp_path, "--total-timesteps", 5 * 64, "--checkpoint-every", 2)
+    assert saved == [2, 4, 5]
+
+
+def test_a_video_run_plays_the_same_game(tmp_path):
+    for name, flags in (("plain", []), ("filmed", ["--capture-video", "--video-every", "2"])):
+        assert run(main, *SMALL, "--run-dir", tmp_path / name, "--total-timesteps", 512, *flags) == 0
+    assert rows_without_times(tmp_path / "plain") == rows_without_times(tmp_path / "filmed")
+    videos = sorted(path.name for path in (tmp_path / "filmed" / "videos").glob("*.mp4"))
+    assert videos[:2] == ["rl-video-episode-0.mp4", "rl-video-episode-2.mp4"]
+
+
+def test_the_default_folder_names_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert run(main, *SMALL, "--total-timesteps", 64, "--seed", 5) == 0
+    names = [path.name for path in (tmp_path / "runs").iterdir()]
+    assert len(names) == 2
+    assert all(name.startswith("CartPole-v1__article__5__") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--env-id", "Nope-v9"], "env_id is 'Nope-v9'"),
+        (["--env-id", "Pendulum-v1"], "action space is Box"),
+        (["--env-id", "Blackjack-v1"], "observation space is Tuple"),
+        (["--env-id", "Blackjack-v1", "--capture-video"], "observation space is Tuple"),
+        (
+            ["--num-minibatches", "3"],
+            "num_minibatches is 3, but it must be a divisor of num_envs * num_steps = 4 * 16 = 64",
+        ),
+        (["--num-envs", "0"], "num_envs is 0"),
+        (["--total-timesteps", "-1"], "total_timesteps is -1"),
+        (["--update-epochs", "0"], "update_epochs is 0"),
+        (["--gamma", "1.01"], "gamma is 1.01, but it must be in [0, 1]"),
+        (["--gae-lambda", "-0.1"], "gae_lambda is -0.1"),
+        (["--learning-rate", "0"], "learning_rate is 0.0"),
+        (["--preset", "nope"], "preset is 'nope', but it must be one of article"),
+        (["--video-every", "0"], "video_every is 0"),
+        (["--checkpoint-every", "0"], "checkpoint_every is 0"),
+        (["--log-every", "-1"], "log_every is -1"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(tmp_path, capsys, arguments, message):
+    folder = tmp_path / "run"
+    assert run(main, *SMALL, "--run-dir", folder, *arguments) == cli.BAD_ARGUMENTS
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+    assert captured.out == ""
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--gama", "0.9"], ["--gamma", "much"], ["--activation", "gelu"], ["--num-envs", "4.5"]]
+)
+def test_a_malformed_flag_exits_with_2(tmp_path, capsys, arguments):
+    assert run(main, *SMALL, "--run-dir", tmp_path / "run", *arguments) == cli.BAD_ARGUMENTS
+    assert arguments[0] in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("keep me")
+    assert run(main, *SMALL, "--run-dir", tmp_path) == cli.BAD_ARGUMENTS
+    assert "must be a new or an empty folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run(main, *SMALL, "--run-dir", tmp_path / "file" / "run") == cli.BAD_ARGUMENTS
+    assert "cannot be made" in capsys.readouterr().err
+
+
+def test_a_missing_video_extra_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run(main, *SMALL, "--run-dir", tmp_path / "run", "--capture-video") == cli.BAD_ARGUMENTS
+    assert "--capture-video needs moviepy, which is not installed: pip install" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
+    monkeypatch.setattr(PPO, "learn", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.run(lambda: main([*SMALL, "--run-dir", str(tmp_path / "run")]))
+
+
+def test_two_processes_give_the_same_run_bit_for_bit(tmp_path):
+    seeds = {"first": "7", "again": "7", "other": "8"}
+    for name, seed in seeds.items():
+        process = train_in_a_process(tmp_path / name, "--total-timesteps", "512", "--seed", seed)
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    first, again, other = (h5py.File(tmp_path / name / "checkpoint.h5") for name in seeds)
+    for tensor in ("parameters/shared/0/weight", "parameters/policy/head/bias", "adam/m/value/head/weight"):
+        assert np.array_equal(first[tensor], again[tensor])
+        assert not np.array_equal(first[tensor], other[tensor])
+    assert first.attrs["rng"] == again.attrs["rng"]
+    assert rows_without_times(tmp_path / "first") == rows_without_times(tmp_path / "again")
+    assert rows_without_times(tmp_path / "first") != rows_without_times(tmp_path / "other")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_summarises(tmp_path, number, code):
+    process = train_in_a_process(tmp_path / "run", "--total-timesteps", "100000000", start_new_session=True)
+    metrics, deadline = tmp_path / "run" / "metrics.csv", time.monotonic() + 60
+    while not (metrics.exists() and metrics.read_text().count("\n") > 3):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert err == ""
+    assert "Training interrupted" in out
+    assert PPO.load(tmp_path / "run" / "checkpoint.h5").update >= 3
+    assert metrics.read_text().endswith("\n")
+
+
+def test_a_signal_before_the_first_update_saves_too(tmp_path, monkeypatch):
+    original = PPO.learn
+
+    def learn(ppo, callback):
+        os.kill(os.getpid(), signal.SIGINT)
+        ppo._stream.step = lambda _: pytest.fail("no step after the signal")
+        return original(ppo, callback)
+
+    monkeypatch.setattr(PPO, "learn", learn)
+    before = signal.getsignal(signal.SIGINT)
+    assert run(main, *SMALL, "--run-dir", tmp_path / "run") == 130
+    assert PPO.load(tmp_path / "run" / "checkpoint.h5").global_step == 0
+    assert signal.getsignal(signal.SIGINT) == before
