@@ -38,14 +38,13 @@ def _cache_key() -> str:
 
 def _cache_dir() -> Path:
     """Folder for compiled kernels: ``NUMBA_CACHE_DIR``, or the user's cache folder, or a temporary one."""
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    base = Path(numba.config.CACHE_DIR or Path(user_cache) / "ppo_np")
-    folder = base / _cache_key()
     try:
+        user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(numba.config.CACHE_DIR or Path(user_cache) / "ppo_np") / _cache_key()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
+    except (OSError, RuntimeError):  # not writable; or no home folder
         return Path(tempfile.mkdtemp(prefix="ppo_np-"))
 
 

@@ -1,7 +1,8 @@
-"""Activations ReLU and tanh, and their derivatives written in terms of the *output* y.
+"""Activations ReLU and tanh, and their derivatives written in terms of the *output*. Both work in place.
 
-Neither derivative needs the input x: a layer keeps one array a batch, and the forward pass may overwrite x by y,
-the backward pass dy by dx.
+The forward pass overwrites a layer's linear output z by h = f(z), the backward pass dh by dz; neither derivative needs
+z, so a layer keeps one array a batch. In place is also the quick way: where input and output might be the same array,
+the compiled loop has to assume that they overlap, and leaves SIMD aside.
 """
 
 import math
@@ -19,106 +20,132 @@ Q1, Q2, Q3 = 0.46461454003444, 0.024691844952447285, 0.00026193162417475634
 
 
 @kernel
-def relu_forward(x, y):
-    """Rectify: y = max(x, 0). A NaN stays NaN.
+def relu_forward(h):
+    """Rectify a layer's output. A NaN stays NaN.
+
+    h_bo <- max(h_bo, 0)
+
+    Derivation: docs/gradients.md, "Activations".
 
     Args:
-        x: inputs, (B, I).
-        y: output, (B, I), overwritten; may be x itself.
+        h: (B, O), modified in place.
     """
-    zero = x.dtype.type(0)
-    for b in range(x.shape[0]):
-        for i in range(x.shape[1]):
-            y[b, i] = zero if x[b, i] < zero else x[b, i]
+    zero = h.dtype.type(0)
+    for b in range(h.shape[0]):
+        for o in range(h.shape[1]):
+            h[b, o] = zero if h[b, o] < zero else h[b, o]
 
 
 @kernel
-def relu_backward(dy, y, dx):
+def relu_backward(dh, h):
     """Derivative of ReLU, 0 at the kink.
 
-    dx = dy where y > 0, else 0
+    dh_bo <- dh_bo if h_bo > 0, else 0
+
+    Derivation: docs/gradients.md, "Activations".
 
     Args:
-        dy: gradient of the loss by y, (B, I).
-        y: output of the forward pass, (B, I).
-        dx: output, (B, I), overwritten; may be dy itself.
+        dh: gradient of the loss by the output, (B, O), modified in place: it becomes the gradient by the input.
+        h: output of the forward pass, (B, O).
     """
-    zero = dy.dtype.type(0)
-    for b in range(y.shape[0]):
-        for i in range(y.shape[1]):
-            dx[b, i] = dy[b, i] if y[b, i] > zero else zero
+    zero = dh.dtype.type(0)
+    for b in range(h.shape[0]):
+        for o in range(h.shape[1]):
+            dh[b, o] = dh[b, o] if h[b, o] > zero else zero
 
 
 @kernel
-def tanh_forward(x, y):
-    """Hyperbolic tangent y = tanh(x).
+def tanh_forward(h):
+    """Hyperbolic tangent of a layer's output.
+
+    h_bo <- tanh(h_bo)
 
     float64 uses the library's function. float32 uses a rational function of degree 13 over 6 in Horner's form, which
     the compiler turns into SIMD code (the library's function it can't); its largest error is 3.4e-7.
+    Derivation: docs/gradients.md, "Activations".
 
     Args:
-        x: inputs, (B, I).
-        y: output, (B, I), overwritten; may be x itself.
+        h: (B, O), modified in place.
     """
-    if x.itemsize == 4:
-        _tanh_rational(x, y)
+    if h.itemsize == 4:
+        _tanh_rational(h)
     else:
-        for b in range(x.shape[0]):
-            for i in range(x.shape[1]):
-                y[b, i] = math.tanh(x[b, i])
+        for b in range(h.shape[0]):
+            for o in range(h.shape[1]):
+                h[b, o] = math.tanh(h[b, o])
 
 
 @kernel
-def _tanh_rational(x, y):
-    """y = x P(x^2) / Q(x^2) with x clamped to +-TANH_LIMIT. A NaN stays NaN."""
-    real = x.dtype.type
+def _tanh_rational(h):
+    """h <- x P(x^2) / Q(x^2) with x = h clamped to +-TANH_LIMIT. A NaN stays NaN."""
+    real = h.dtype.type
     limit, one = real(TANH_LIMIT), real(1)
     p0, p1, p2, p3, p4, p5, p6 = real(P0), real(P1), real(P2), real(P3), real(P4), real(P5), real(P6)
     q1, q2, q3 = real(Q1), real(Q2), real(Q3)
-    for b in range(x.shape[0]):
-        for i in range(x.shape[1]):
-            z = x[b, i]
-            z = limit if z > limit else z
-            z = -limit if z < -limit else z
-            s = z * z
+    for b in range(h.shape[0]):
+        for o in range(h.shape[1]):
+            x = h[b, o]
+            x = limit if x > limit else x
+            x = -limit if x < -limit else x
+            s = x * x
             p = (((((p6 * s + p5) * s + p4) * s + p3) * s + p2) * s + p1) * s + p0
             q = ((q3 * s + q2) * s + q1) * s + one
-            y[b, i] = z * p / q
+            h[b, o] = x * p / q
 
 
 @kernel
-def tanh_backward(dy, y, dx):
+def tanh_backward(dh, h):
     """Derivative of tanh.
 
-    dx = dy (1 - y^2)
+    dh_bo <- dh_bo (1 - h_bo^2)
+
+    Derivation: docs/gradients.md, "Activations".
 
     Args:
-        dy: gradient of the loss by y, (B, I).
-        y: output of the forward pass, (B, I).
-        dx: output, (B, I), overwritten; may be dy itself.
+        dh: gradient of the loss by the output, (B, O), modified in place: it becomes the gradient by the input.
+        h: output of the forward pass, (B, O).
     """
-    one = dy.dtype.type(1)
-    for b in range(y.shape[0]):
-        for i in range(y.shape[1]):
-            dx[b, i] = dy[b, i] * (one - y[b, i] * y[b, i])
+    one = dh.dtype.type(1)
+    for b in range(h.shape[0]):
+        for o in range(h.shape[1]):
+            dh[b, o] *= one - h[b, o] * h[b, o]
 
 
 @kernel
-def activation_forward(x, activation, y):
-    """y = ReLU(x) if `activation` is RELU, else tanh(x). Shapes as in `relu_forward`."""
+def activation_forward(h, activation):
+    """Apply the activation that is asked for: `relu_forward` or `tanh_forward`.
+
+    h_bo <- f(h_bo),   f = ReLU or tanh
+
+    Derivation: docs/gradients.md, "Activations".
+
+    Args:
+        h: (B, O), modified in place.
+        activation: RELU or TANH.
+    """
     if activation == RELU:
-        relu_forward(x, y)
+        relu_forward(h)
     else:
-        tanh_forward(x, y)
+        tanh_forward(h)
 
 
 @kernel
-def activation_backward(dy, y, activation, dx):
-    """dx of the activation that `activation` names. Shapes as in `relu_backward`."""
+def activation_backward(dh, h, activation):
+    """Derivative of the activation that is asked for: `relu_backward` or `tanh_backward`.
+
+    dh_bo <- dh_bo f'(z_bo),   f' in terms of h = f(z)
+
+    Derivation: docs/gradients.md, "Activations".
+
+    Args:
+        dh: gradient of the loss by the output, (B, O), modified in place: it becomes the gradient by the input.
+        h: output of the forward pass, (B, O).
+        activation: RELU or TANH.
+    """
     if activation == RELU:
-        relu_backward(dy, y, dx)
+        relu_backward(dh, h)
     else:
-        tanh_backward(dy, y, dx)
+        tanh_backward(dh, h)
 
 
 def activation_number(name: str) -> int:

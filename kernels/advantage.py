@@ -20,6 +20,8 @@ def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lam
     s'_t is the *real* successor of s_t: where the episode went on, V(s'_t) = values[t+1]; where it was truncated, it is
     V(final observation) = final_values[t], because values[t+1] belongs to the first state of another episode.
 
+    Derivation: docs/gradients.md, "Generalised advantage estimation".
+
     Args:
         rewards: r, (T, N).
         values: V(s_t), (T+1, N); the last row holds V of the observation after the rollout.
@@ -29,15 +31,16 @@ def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lam
         advantages, returns: outputs A and R, (T, N) each, overwritten.
     """
     steps, envs = rewards.shape
+    zero = values.dtype.type(0)
     for n in range(envs):
         advantage = 0.0
         for t in range(steps - 1, -1, -1):
-            done = terminations[t, n] or truncations[t, n]
-            next_value = np.float64(final_values[t, n] if done else values[t + 1, n])
-            not_terminated = 0.0 if terminations[t, n] else 1.0
-            not_done = 0.0 if done else 1.0
-            delta = rewards[t, n] + gamma * next_value * not_terminated - values[t, n]
-            advantage = delta + gamma * gae_lambda * not_done * advantage
+            next_value = values[t + 1, n]
+            if terminations[t, n] or truncations[t, n]:
+                next_value = zero if terminations[t, n] else final_values[t, n]
+                advantage = 0.0
+            delta = np.float64(rewards[t, n]) + gamma * next_value - values[t, n]
+            advantage = delta + gamma * gae_lambda * advantage
             advantages[t, n] = advantage
             returns[t, n] = advantage + values[t, n]
 
@@ -48,6 +51,8 @@ def normalize(advantages, normalized):
 
     A'_b = (A_b - mean A) / (std A + 1e-8),   std with 1/B (not 1/(B-1)), as in the article's TensorFlow and in
     OpenAI Baselines; torch-based peers use 1/(B-1). A minibatch of one row is left as it is: it has no spread.
+
+    Derivation: docs/gradients.md, "Advantage normalisation".
 
     Args:
         advantages: A, (B,).

@@ -12,7 +12,9 @@ from kernels._jit import kernel
 def log_softmax(logits, log_probs):
     """Normalised log-probabilities, with the row's maximum taken out so that nothing overflows.
 
-    log p_bk = l_bk - m_b - log sum_j exp(l_bj - m_b),   m_b = max_j l_bj
+    log p_bk = (l_bk - m_b) - log sum_j exp(l_bj - m_b),   m_b = max_j l_bj
+
+    Derivation: docs/gradients.md, "Categorical distribution".
 
     Args:
         logits: l, (B, K).
@@ -24,10 +26,11 @@ def log_softmax(logits, log_probs):
             largest = max(largest, logits[b, k])
         total = logits.dtype.type(0)
         for k in range(logits.shape[1]):
-            total += math.exp(logits[b, k] - largest)
-        log_total = largest + math.log(total)
+            log_probs[b, k] = logits[b, k] - largest
+            total += math.exp(log_probs[b, k])
+        log_total = math.log(total)
         for k in range(logits.shape[1]):
-            log_probs[b, k] = logits[b, k] - log_total
+            log_probs[b, k] -= log_total
 
 
 @kernel
@@ -35,6 +38,10 @@ def categorical_sample(logits, uniforms, log_probs, actions, logprobs):
     """Draw one action a row by inverting the cumulative distribution.
 
     a_b = the smallest k with sum_{j<=k} p_bj > u_b
+
+    If rounding leaves the sum of all p below u, the last k with p > 0 is taken.
+
+    Derivation: docs/gradients.md, "Categorical distribution".
 
     Args:
         logits: (B, K).
@@ -44,13 +51,16 @@ def categorical_sample(logits, uniforms, log_probs, actions, logprobs):
         logprobs: output, log p_b(a_b), (B,), overwritten.
     """
     log_softmax(logits, log_probs)
-    last = logits.shape[1] - 1
     for b in range(logits.shape[0]):
         action = 0
-        cumulative = math.exp(log_probs[b, 0])
-        while action < last and cumulative <= uniforms[b]:
-            action += 1
-            cumulative += math.exp(log_probs[b, action])
+        cumulative = 0.0
+        for k in range(logits.shape[1]):
+            p = math.exp(log_probs[b, k])
+            cumulative += p
+            if p > 0:
+                action = k
+            if cumulative > uniforms[b]:
+                break
         actions[b] = action
         logprobs[b] = log_probs[b, action]
 
@@ -60,6 +70,8 @@ def categorical_mode(logits, actions):
     """The most probable action of each row (the first one of equals).
 
     a_b = argmax_k l_bk
+
+    Derivation: docs/gradients.md, "Categorical distribution".
 
     Args:
         logits: l, (B, K).
@@ -78,6 +90,8 @@ def categorical_forward(logits, actions, log_probs, logprobs, entropies):
     """Log-probability of the given actions, and the entropy of each row.
 
     log pi_b = log p_b(a_b),   H_b = - sum_k p_bk log p_bk
+
+    Derivation: docs/gradients.md, "Categorical distribution".
 
     Args:
         logits: (B, K).
@@ -102,6 +116,8 @@ def categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies, d
     dl_bk = dlogpi_b (1[k = a_b] - p_bk) - dH_b p_bk (log p_bk + H_b)
 
     Each row sums to zero: adding a constant to all logits changes nothing.
+
+    Derivation: docs/gradients.md, "Categorical distribution".
 
     Args:
         dlogprobs: gradient of the loss by log pi, (B,).

@@ -14,6 +14,8 @@ def orthogonal(normals, gain, weight):
     The sign convention for U makes Q uniformly distributed (Mezzadri 2007). If I < O, W^T is filled that way instead,
     so that the shorter side's vectors are orthogonal, each of length `gain`.
 
+    Derivation: docs/gradients.md, "Orthogonal initialisation".
+
     Args:
         normals: independent standard normal numbers, (max(I, O), min(I, O)), float64.
         gain: factor, for instance sqrt(2) in front of a ReLU.

@@ -11,6 +11,8 @@ def linear_forward(x, weight, bias, y):
 
     y_bo = sum_i x_bi W_io + b_o
 
+    Derivation: docs/gradients.md, "Linear layer".
+
     Args:
         x: inputs, (B, I).
         weight: W, (I, O).
@@ -28,6 +30,8 @@ def linear_backward_parameters(dy, x, dweight, dbias):
     """Derivative of the linear layer by its parameters.
 
     dW = x^T dy,   db_o = sum_b dy_bo
+
+    Derivation: docs/gradients.md, "Linear layer".
 
     Args:
         dy: gradient of the loss by y, (B, O).
@@ -47,6 +51,8 @@ def linear_backward_input(dy, weight, dx):
     """Derivative of the linear layer by its input.
 
     dx = dy W^T
+
+    Derivation: docs/gradients.md, "Linear layer".
 
     Args:
         dy: gradient of the loss by y, (B, O).

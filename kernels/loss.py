@@ -29,6 +29,8 @@ def ppo_loss_forward(
     approx_kl = mean_b ((r_b - 1) - log r_b)   (Schulman 2020, "Approximating KL divergence", estimator k3)
     clipfrac = share of rows with |r_b - 1| > e
 
+    Derivation: docs/gradients.md, "The loss, and what stands at its bottom".
+
     Args:
         logprobs, entropies, values: log pi, H and V under the current parameters, (B,) each.
         old_logprobs, old_values: log pi_old and V_old, those of the rollout, (B,) each.
@@ -44,10 +46,11 @@ def ppo_loss_forward(
         log_ratio = np.float64(logprobs[b]) - np.float64(old_logprobs[b])
         ratio = np.exp(log_ratio)
         clipped_ratio = min(max(ratio, 1.0 - clip_coef), 1.0 + clip_coef)
-        policy_loss += max(-advantages[b] * ratio, -advantages[b] * clipped_ratio)
+        advantage = np.float64(advantages[b])
+        policy_loss += max(-advantage * ratio, -advantage * clipped_ratio)
         error, clipped_error = _value_errors(values[b], old_values[b], returns[b], clip_coef, clip_vloss)
         value_loss += 0.5 * max(error * error, clipped_error * clipped_error)
-        entropy += entropies[b]
+        entropy += np.float64(entropies[b])
         approx_kl += ratio - 1.0 - log_ratio
         clipfrac += 1.0 if abs(ratio - 1.0) > clip_coef else 0.0
     terms[1] = policy_loss / rows
@@ -72,6 +75,8 @@ def ppo_loss_backward(
     On the edges (r_b = 1+-e, |V_b - V_old_b| = e, equal errors) the unclipped branch is taken. The conditions compare
     what they name and never the two branches' products: those are equal inside the clip range, and rounding would
     choose between them.
+
+    Derivation: docs/gradients.md, "Clipped surrogate", "Clipped value loss" and the section after those.
 
     Args:
         dloss: upstream gradient, a scalar (1 when the loss itself is minimised).
@@ -101,4 +106,4 @@ def _value_errors(value, old_value, target, clip_coef, clip_vloss):
     change = np.float64(value) - np.float64(old_value)
     if not clip_vloss or abs(change) <= clip_coef:
         return error, error
-    return error, old_value + math.copysign(clip_coef, change) - target
+    return error, np.float64(old_value) + math.copysign(clip_coef, change) - np.float64(target)

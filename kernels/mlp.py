@@ -11,6 +11,8 @@ def mlp_forward(x, weights, biases, activation, activate_last, outputs):
 
     h_0 = x,   h_l = f(h_{l-1} W_l + b_l),   f the activation (the identity in the last layer unless `activate_last`)
 
+    Derivation: docs/gradients.md, "The stack of layers, and the fork".
+
     Args:
         x: inputs, (B, D).
         weights: tuple of W_l, (I_l, O_l) each, with I_1 = D and I_{l+1} = O_l.
@@ -24,7 +26,7 @@ def mlp_forward(x, weights, biases, activation, activate_last, outputs):
     for l in range(len(weights)):
         linear_forward(h, weights[l], biases[l], outputs[l])
         if l < last or activate_last:
-            activation_forward(outputs[l], activation, outputs[l])
+            activation_forward(outputs[l], activation)
         h = outputs[l]
 
 
@@ -37,6 +39,8 @@ def mlp_backward(doutputs, x, outputs, weights, activation, activate_last, dweig
     The derivative by the MLP's own input is not computed here: `linear_backward_input(doutputs[0], weights[0], dx)`
     gives it afterwards to those who need it (a tower on a shared trunk does, a first layer does not).
 
+    Derivation: docs/gradients.md, "The stack of layers, and the fork".
+
     Args:
         doutputs: tuple of (B, O_l) arrays. The last one is given: the gradient of the loss by the last output.
             All are overwritten, by dz_l.
@@ -48,7 +52,7 @@ def mlp_backward(doutputs, x, outputs, weights, activation, activate_last, dweig
     for l in range(last, -1, -1):
         dz = doutputs[l]
         if l < last or activate_last:
-            activation_backward(dz, outputs[l], activation, dz)
+            activation_backward(dz, outputs[l], activation)
         if l > 0:
             linear_backward_parameters(dz, outputs[l - 1], dweights[l], dbiases[l])
             linear_backward_input(dz, weights[l], doutputs[l - 1])

@@ -13,6 +13,8 @@ def global_norm(grads):
 
     |g| = sqrt(sum_p g_p^2)
 
+    Derivation: docs/gradients.md, "Clipping by global norm".
+
     Args:
         grads: g, (P,).
 
@@ -31,6 +33,8 @@ def clip_by_global_norm(grads, norm, max_norm):
 
     g <- g max_norm / |g|    if |g| > max_norm   (Pascanu et al. 2013, algorithm 1)
 
+    Derivation: docs/gradients.md, "Clipping by global norm".
+
     Args:
         grads: g, (P,), modified in place.
         norm: |g|, from `global_norm`.
@@ -48,6 +52,8 @@ def adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
 
     m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2
     theta <- theta - lr mhat / (sqrt(vhat) + eps),   mhat = m / (1 - beta1^k),   vhat = v / (1 - beta2^k)
+
+    Derivation: docs/gradients.md, "Adam".
 
     Args:
         params: theta, (P,), modified in place.

@@ -8,15 +8,9 @@ TOLERANCE = 1e-7
 FLOOR = 1e-9
 
 
-def numeric_gradient(function, x: np.ndarray) -> np.ndarray:
-    """d function() / d x by (f(x + h) - f(x - h)) / 2h, one coordinate after another.
-
-    Args:
-        function: no arguments; reads `x`, returns a scalar.
-        x: float64 array, changed and restored in place.
-    """
-    gradient = np.zeros_like(x)
-    flat, out = x.reshape(-1), gradient.reshape(-1)
+def _either_side(function, x: np.ndarray):
+    """Yield function() at x + h and at x - h for one coordinate of x after another; x is restored in between."""
+    flat = x.reshape(-1)
     for i in range(flat.size):
         value = flat[i]
         flat[i] = value + H
@@ -24,8 +18,28 @@ def numeric_gradient(function, x: np.ndarray) -> np.ndarray:
         flat[i] = value - H
         below = function()
         flat[i] = value
-        out[i] = (above - below) / (2 * H)
-    return gradient
+        yield above, below
+
+
+def numeric_gradient(function, x: np.ndarray) -> np.ndarray:
+    """d function() / d x by (f(x + h) - f(x - h)) / 2h, one coordinate after another.
+
+    Args:
+        function: no arguments; reads `x`, returns a scalar.
+        x: float64 array, changed and restored in place.
+    """
+    differences = [(above - below) / (2 * H) for above, below in _either_side(function, x)]
+    return np.array(differences).reshape(x.shape)
+
+
+def crosses_a_kink(branches, x: np.ndarray) -> bool:
+    """Whether some coordinate's step leads over a kink, where a central difference means nothing.
+
+    Args:
+        branches: no arguments; reads `x`, returns an array that tells which side of each kink x lies on.
+        x: float64 array, changed and restored in place.
+    """
+    return any(not np.array_equal(above, below) for above, below in _either_side(branches, x))
 
 
 def assert_gradient(analytic: np.ndarray, numeric: np.ndarray, name: str = "gradient") -> None:
@@ -34,5 +48,6 @@ def assert_gradient(analytic: np.ndarray, numeric: np.ndarray, name: str = "grad
     scale = np.linalg.norm(analytic) + np.linalg.norm(numeric)
     worst = np.unravel_index(np.argmax(np.abs(analytic - numeric)), analytic.shape)
     assert error <= TOLERANCE * scale + FLOOR, (
-        f"{name}: relative error {error / scale:.1e}; at {worst} analytic {analytic[worst]:.9g}, numeric {numeric[worst]:.9g}"
+        f"{name}: relative error {error / scale:.1e}; "
+        f"at {worst} analytic {analytic[worst]:.9g}, numeric {numeric[worst]:.9g}"
     )

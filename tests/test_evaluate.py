@@ -81,7 +81,7 @@ def test_the_text_report(checkpoint, capsys):
 @pytest.mark.parametrize("name", ["landing.mp4", "landing.gif"])
 def test_the_film_plays_and_shows_the_whole_first_episode(checkpoint, tmp_path, name):
     report = evaluate(checkpoint / "cartpole" / "checkpoint.h5", 2, 0, video=tmp_path / name)
-    frames = imageio.mimread(tmp_path / name, memtest=False)
+    frames = list(imageio.get_reader(tmp_path / name).iter_data())
     whole = report["returns"][0] + 1
     # A GIF keeps a frame that equals the one before as a longer delay.
     assert len(frames) == whole if name.endswith("mp4") else 0.5 * whole < len(frames) <= whole

@@ -1,0 +1,83 @@
+"""Diagonal Gaussian over A real components, with standard deviations that do not depend on the state."""
+
+import math
+
+import numpy as np
+
+from kernels._jit import kernel
+
+HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+@kernel
+def gaussian_sample(means, log_std, normals, actions, logprobs):
+    """Draw one action a row by shifting and scaling normal numbers.
+
+    x_ba = mu_ba + sigma_a n_ba,   log pi_b = - sum_a (n_ba^2 / 2 + log sigma_a + log(2 pi) / 2)
+
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
+
+    Args:
+        means: mu, (B, A).
+        log_std: log sigma, (A,).
+        normals: n, independent standard normal numbers, (B, A).
+        actions: output, x, (B, A), overwritten.
+        logprobs: output, log pi, (B,), overwritten.
+    """
+    for b in range(means.shape[0]):
+        logprob = 0.0
+        for a in range(means.shape[1]):
+            actions[b, a] = means[b, a] + np.exp(log_std[a]) * normals[b, a]
+            logprob -= 0.5 * normals[b, a] * normals[b, a] + log_std[a] + HALF_LOG_2PI
+        logprobs[b] = logprob
+
+
+@kernel
+def gaussian_forward(means, log_std, actions, logprobs, entropies):
+    """Log-density of the given actions, and the entropy (the same in each row).
+
+    log pi_b = - sum_a (zeta_ba^2 / 2 + log sigma_a + log(2 pi) / 2),   zeta_ba = (x_ba - mu_ba) / sigma_a
+    H_b      = sum_a (log sigma_a + log(2 pi e) / 2)
+
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
+
+    Args:
+        means: mu, (B, A).
+        log_std: log sigma, (A,).
+        actions: x, (B, A).
+        logprobs: output, log pi, (B,), overwritten.
+        entropies: output, H, (B,), in nats, overwritten.
+    """
+    for b in range(means.shape[0]):
+        logprob = entropy = 0.0
+        for a in range(means.shape[1]):
+            zeta = (actions[b, a] - means[b, a]) * np.exp(-log_std[a])
+            logprob -= 0.5 * zeta * zeta + log_std[a] + HALF_LOG_2PI
+            entropy += log_std[a] + HALF_LOG_2PI + 0.5
+        logprobs[b] = logprob
+        entropies[b] = entropy
+
+
+@kernel
+def gaussian_backward(dlogprobs, dentropies, means, log_std, actions, dmeans, dlog_std):
+    """Derivative of log-density and entropy by mean and log-standard-deviation, summed.
+
+    dmu_ba        = dlogpi_b zeta_ba / sigma_a
+    dlog_sigma_a  = sum_b (dlogpi_b (zeta_ba^2 - 1) + dH_b)
+
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
+
+    Args:
+        dlogprobs: gradient of the loss by log pi, (B,).
+        dentropies: gradient of the loss by H, (B,).
+        means, log_std, actions: as in the forward pass.
+        dmeans: output, (B, A), overwritten.
+        dlog_std: output, (A,), overwritten.
+    """
+    dlog_std[:] = 0
+    for b in range(means.shape[0]):
+        for a in range(means.shape[1]):
+            inverse_std = np.exp(-log_std[a])
+            zeta = (actions[b, a] - means[b, a]) * inverse_std
+            dmeans[b, a] = dlogprobs[b] * zeta * inverse_std
+            dlog_std[a] += dlogprobs[b] * (zeta * zeta - 1) + dentropies[b]

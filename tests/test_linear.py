@@ -1,0 +1,83 @@
+"""The linear layer: y = x W + b, and its derivative by x, W and b."""
+
+import numpy as np
+from conftest import assert_close, garbage, garbage_like, run, seeds, single, sizes
+from finite_difference import assert_gradient, numeric_gradient
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
+
+shapes = st.tuples(sizes, sizes, sizes)
+
+
+def draw(seed, shape):
+    """x, W, b and dy of a layer with shape = (B, I, O)."""
+    rows, inputs, outputs = shape
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(s) for s in ((rows, inputs), (inputs, outputs), outputs, (rows, outputs))]
+
+
+def forward(x, weight, bias):
+    return run(linear_forward, (x, weight, bias), garbage((len(x), len(bias)), x.dtype))
+
+
+def backward(dy, x, weight):
+    """dx, dW, db."""
+    dx = run(linear_backward_input, (dy, weight), garbage_like(x))
+    return dx, *run(linear_backward_parameters, (dy, x), garbage_like(weight), garbage(dy.shape[1], dy.dtype))
+
+
+@given(seeds, shapes)
+@example(0, (1, 3, 4))
+@example(0, (4, 1, 3))
+@example(0, (4, 3, 1))
+def test_gradient_of_every_coordinate(seed, shape):
+    x, weight, bias, dy = draw(seed, shape)
+    for name, tensor, analytic in zip(("x", "W", "b"), (x, weight, bias), backward(dy, x, weight), strict=True):
+        numeric = numeric_gradient(lambda: np.sum(dy * forward(x, weight, bias)), tensor)
+        assert_gradient(analytic, numeric, name)
+
+
+@given(seeds, shapes)
+def test_agrees_with_numpy(seed, shape):
+    x, weight, bias, dy = draw(seed, shape)
+    assert_close(forward(x, weight, bias), np.einsum("bi,io->bo", x, weight) + bias)
+    dx, dweight, dbias = backward(dy, x, weight)
+    assert_close(dx, np.einsum("bo,io->bi", dy, weight))
+    assert_close(dweight, np.einsum("bi,bo->io", x, dy))
+    assert_close(dbias, dy.sum(axis=0))
+
+
+def test_two_rows_by_hand():
+    x, weight, bias = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0], [6.0]]), np.array([7.0])
+    np.testing.assert_array_equal(forward(x, weight, bias), [[24], [46]])
+    dx, dweight, dbias = backward(np.array([[10.0], [100.0]]), x, weight)
+    np.testing.assert_array_equal(dx, [[50, 60], [500, 600]])
+    np.testing.assert_array_equal(dweight, [[310], [420]])
+    np.testing.assert_array_equal(dbias, [110])
+
+
+@given(seeds, shapes)
+def test_backward_is_the_adjoint_of_forward(seed, shape):
+    x, weight, bias, dy = draw(seed, shape)
+    dx, dweight, dbias = backward(dy, x, weight)
+    product = np.vdot(dy, forward(x, weight, np.zeros_like(bias)))
+    assert_close(np.vdot(dx, x), product)
+    assert_close(np.vdot(dweight, weight), product)
+    assert_close(np.vdot(dbias, bias), np.vdot(dy, forward(np.zeros_like(x), weight, bias)))
+
+
+@given(seeds, shapes)
+def test_zero_input_gives_the_bias_in_every_row(seed, shape):
+    x, weight, bias, _ = draw(seed, shape)
+    np.testing.assert_array_equal(forward(np.zeros_like(x), weight, bias), np.tile(bias, (len(x), 1)))
+
+
+@given(seeds, shapes)
+def test_float32_agrees_with_float64(seed, shape):
+    x, weight, bias, dy = draw(seed, shape)
+    x_, weight_, bias_, dy_ = single(x, weight, bias, dy)
+    assert_close(forward(x_, weight_, bias_), forward(x, weight, bias), 1e-5)
+    for rough, exact in zip(backward(dy_, x_, weight_), backward(dy, x, weight), strict=True):
+        assert_close(rough, exact, 1e-5)
