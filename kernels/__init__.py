@@ -4,8 +4,9 @@ Nothing here knows of environments, files or names; nothing here validates or ra
 border. Each kernel works in float32 and float64, as its arrays come; sums of losses and norms are kept in float64.
 
 Shape letters, the same everywhere:
-    B rows of a (mini)batch     D size of an observation     I, O inputs and outputs of a layer     K actions
-    T steps of a rollout        N environments               P all parameters                       L layers
+    B rows of a (mini)batch      D size of an observation      I, O inputs and outputs of a layer
+    K actions to choose from     A components of an action     P all parameters
+    T steps of a rollout         N environments                L layers
 
 Gradients are named `d` + variable: `dlogits` is the derivative of the loss by `logits`.
 """
@@ -22,6 +23,7 @@ from kernels.activation import (
     tanh_forward,
 )
 from kernels.advantage import gae, normalize
+from kernels.bernoulli import bernoulli_backward, bernoulli_forward, bernoulli_mode, bernoulli_sample
 from kernels.categorical import (
     categorical_backward,
     categorical_forward,
@@ -29,6 +31,7 @@ from kernels.categorical import (
     categorical_sample,
     log_softmax,
 )
+from kernels.gaussian import gaussian_backward, gaussian_forward, gaussian_sample
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
@@ -43,12 +46,19 @@ __all__ = [
     "activation_forward",
     "activation_number",
     "adam",
+    "bernoulli_backward",
+    "bernoulli_forward",
+    "bernoulli_mode",
+    "bernoulli_sample",
     "categorical_backward",
     "categorical_forward",
     "categorical_mode",
     "categorical_sample",
     "clip_by_global_norm",
     "gae",
+    "gaussian_backward",
+    "gaussian_forward",
+    "gaussian_sample",
     "global_norm",
     "linear_backward_input",
     "linear_backward_parameters",
