@@ -1,0 +1,61 @@
+"""The whole loss once more, in plain NumPy and in complex numbers: an oracle that shares no line with the kernels.
+
+The imaginary part of L(x + ih) divided by h is the derivative without any difference being taken, so h may be 1e-30 and
+nothing cancels (Squire and Trapp 1998). Branches are taken by the real part.
+"""
+
+import numpy as np
+from points import Point
+
+H = 1e-30
+
+
+def derivative(point: Point, direction: np.ndarray) -> float:
+    """Derivative of the loss by the parameters along `direction`, (P,)."""
+    return float(np.imag(loss(point, point.model.params + 1j * H * direction)) / H)
+
+
+def gradient(point: Point) -> np.ndarray:
+    """Derivative of the loss by every parameter, (P,)."""
+    return np.array([derivative(point, unit) for unit in np.eye(point.model.params.size)])
+
+
+def loss(point: Point, params: np.ndarray) -> complex:
+    """The PPO loss at complex parameters, from the formulas of docs/gradients.md; advantages as they are."""
+    model, batch, config = point
+    tensors = model.named(params)
+    features = tower(tensors, "shared", batch.obs, config.activation)
+    logits = tower(tensors, "policy", features, config.activation)
+    values = tower(tensors, "value", features, config.activation)[:, 0]
+
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    logprobs = log_p[np.arange(len(log_p)), batch.actions]
+    entropy = -(np.exp(log_p) * log_p).sum(axis=1).mean()
+
+    ratio = np.exp(logprobs - batch.old_logprobs)
+    policy_loss = larger(-batch.advantages * ratio, -batch.advantages * clip(ratio, 1, config.clip_coef)).mean()
+    errors = (values - batch.returns) ** 2
+    if config.clip_vloss:
+        clipped = clip(values, batch.old_values, config.clip_coef)
+        errors = larger(errors, (clipped - batch.returns) ** 2)
+    return policy_loss - config.ent_coef * entropy + config.vf_coef * 0.5 * errors.mean()
+
+
+def tower(tensors: dict, name: str, x: np.ndarray, activation: str) -> np.ndarray:
+    """Run the layers whose tensors' names begin with `name`; the head is linear."""
+    for key, weight in tensors.items():
+        if key.startswith(name) and key.endswith("weight"):
+            x = x @ weight + tensors[key.replace("weight", "bias")]
+            if "head" not in key:
+                x = np.tanh(x) if activation == "tanh" else np.where(x.real > 0, x, 0)
+    return x
+
+
+def larger(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The one with the larger real part."""
+    return np.where(x.real >= y.real, x, y)
+
+
+def clip(x: np.ndarray, center, e: float) -> np.ndarray:
+    """x, where its real part lies within `center` +- e, and the bound where it does not."""
+    return np.where(x.real > center + e, center + e, np.where(x.real < center - e, center - e, x))

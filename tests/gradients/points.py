@@ -1,0 +1,77 @@
+"""Points at which a gradient is checked: networks and minibatches far from where they were collected."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ppo_np.config import PPOConfig
+from ppo_np.model import ActorCritic, Batch
+
+NETWORKS = {
+    "shared": {"shared_sizes": (5, 4), "policy_sizes": (), "value_sizes": ()},
+    "private": {"shared_sizes": (), "policy_sizes": (4,), "value_sizes": (3,)},
+    "both": {"shared_sizes": (5,), "policy_sizes": (4,), "value_sizes": (3, 4)},
+    "heads only": {"shared_sizes": (), "policy_sizes": (), "value_sizes": ()},
+}
+OBS_SIZE, ACTIONS, ROWS = 3, 4, 48
+
+
+class Point(NamedTuple):
+    """A network and a minibatch in float64, and the settings of the loss."""
+
+    model: ActorCritic
+    batch: Batch
+    config: PPOConfig
+
+
+def off_policy_point(config: PPOConfig, seed: int, obs_size=OBS_SIZE, actions=ACTIONS, rows=ROWS) -> Point:
+    """Draw a point where ratios and values have moved by up to three clip ranges, either way.
+
+    At ratio 1 and V = V_old, where a run begins, a wrong ratio and a missing clip look right.
+    """
+    rng = np.random.default_rng(seed)
+    model = ActorCritic(obs_size, actions, config, rng, np.float64)
+    model.params[:] += 0.3 * rng.standard_normal(model.params.size) / np.sqrt(model.params.size / 50)
+    batch = model.batch(rows)
+    batch.obs[:] = rng.standard_normal(batch.obs.shape)
+    batch.actions[:] = rng.integers(actions, size=rows)
+    model.forward(batch)
+    batch.distribution.forward(batch.logits, batch.actions)
+    batch.old_logprobs[:] = batch.distribution.logprobs + rng.uniform(-0.6, 0.6, rows)
+    batch.old_values[:] = batch.values + rng.uniform(-0.6, 0.6, rows)
+    batch.advantages[:] = 2 * rng.standard_normal(rows)
+    batch.returns[:] = batch.values + rng.standard_normal(rows)
+    return Point(model, batch, config)
+
+
+def branches(point: Point) -> np.ndarray:
+    """Which side of each kink every row and every unit is on, after a forward pass."""
+    batch, e = point.batch, point.config.clip_coef
+    ratio = np.exp(batch.distribution.logprobs - batch.old_logprobs)
+    change = batch.values - batch.old_values
+    clipped = batch.old_values + np.clip(change, -e, e)
+    larger = np.abs(clipped - batch.returns) > np.abs(batch.values - batch.returns)
+    sides = [np.digitize(ratio, [1 - e, 1 + e]), np.abs(change) > e, larger]
+    return np.concatenate(sides + [h.reshape(-1) > 0 for outputs in batch.outputs.values() for h in outputs])
+
+
+def surrogate_regions(point: Point) -> dict[tuple[bool, int], int]:
+    """Rows in each region: (advantage is positive, ratio is 0 below, 1 inside, 2 above the clip range) -> count."""
+    batch, e = point.batch, point.config.clip_coef
+    ratio = np.exp(batch.distribution.logprobs - batch.old_logprobs)
+    return count(batch.advantages > 0, np.digitize(ratio, [1 - e, 1 + e]))
+
+
+def value_branches(point: Point) -> dict[tuple[bool, bool], int]:
+    """Rows in each branch: (value left the clip range, the clipped error is larger) -> count."""
+    batch, e = point.batch, point.config.clip_coef
+    change = batch.values - batch.old_values
+    clipped = batch.old_values + np.clip(change, -e, e)
+    outside = np.abs(change) > e
+    return count(outside, outside & (np.abs(clipped - batch.returns) > np.abs(batch.values - batch.returns)))
+
+
+def count(*labels: np.ndarray) -> dict:
+    """How often each combination of labels occurs."""
+    combinations, counts = np.unique(np.stack(labels, axis=1), axis=0, return_counts=True)
+    return {tuple(one.tolist()): int(number) for one, number in zip(combinations, counts, strict=True)}
