@@ -1,10 +1,18 @@
-"""What the commands share: exit codes, and errors told in one sentence."""
+"""What the commands share: exit codes, errors told in one sentence, settings from a preset and flags."""
 
+import argparse
 import importlib.util
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+import tyro
+
+from ppo_np.config import PPOConfig, preset_names
 from ppo_np.errors import UserError
+
+Options = TypeVar("Options")
 
 DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 
@@ -33,3 +41,24 @@ def require_extra(module: str, extra: str, flag: str) -> None:
     """
     if importlib.util.find_spec(module) is None:
         raise UserError(f"{flag} needs {module}, which is not installed: pip install 'ppo_np[{extra}]'.")
+
+
+def parse_with_preset(options: type[Options], arguments: Sequence[str], prog: str, more_help: str = "") -> Options:
+    """Read options whose `config` starts from the settings that --preset names and is changed by the flags.
+
+    Args:
+        options: dataclass with the fields `preset` and `config`.
+        arguments: of the command line.
+        prog: how the command is called.
+        more_help: goes below the docstring and the list of presets in the help text.
+
+    Raises:
+        UserError: A value is not allowed, or there is no such preset.
+        SystemExit: A flag is unknown or malformed, or help was asked for.
+    """
+    finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+    finder.add_argument("--preset", default="article")
+    preset = finder.parse_known_args(arguments)[0].preset
+    default = options(preset=preset, config=PPOConfig.preset(preset))
+    description = f"{inspect.getdoc(options)}\n\nPresets: {', '.join(preset_names())}.{more_help}"
+    return tyro.cli(options, args=arguments, default=default, description=description, prog=prog)

@@ -108,7 +108,7 @@ def draw(groups: dict[str, list[tuple[np.ndarray, np.ndarray]]], options: PlotOp
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for label, curves in groups.items():
@@ -120,6 +120,7 @@ def draw(groups: dict[str, list[tuple[np.ndarray, np.ndarray]]], options: PlotOp
     unit = "episodes" if options.y.startswith("episodic") else "updates"
     axes.set_xlabel("environment steps" if options.x == "step" else "seconds of training")
     axes.set_ylabel(f"{options.y} (mean of the last {options.window} {unit})")
+    axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axes.grid(alpha=0.3)
     axes.legend(title="line: mean, band: lowest to highest run", loc="best")
     figure.savefig(options.out, dpi=120)

@@ -1,6 +1,5 @@
 """Train PPO: `python -m ppo_np.train`. Without arguments this is the article's run on LunarLander."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 import tyro
 
 from ppo_np import cli
-from ppo_np.config import PPOConfig, preset_names
+from ppo_np.config import PPOConfig
 from ppo_np.errors import check
 
 
@@ -42,20 +41,8 @@ class TrainOptions:
 
 
 def parse(arguments: Sequence[str]) -> TrainOptions:
-    """Options from the command line: the preset's settings, changed by the flags.
-
-    Raises:
-        UserError: A value is not allowed.
-        SystemExit: A flag is unknown or malformed, or help was asked for.
-    """
-    finder = argparse.ArgumentParser(prog="python -m ppo_np.train", add_help=False, allow_abbrev=False)
-    finder.add_argument("--preset", default="article")
-    preset = finder.parse_known_args(arguments)[0].preset
-    default = TrainOptions(preset=preset, config=PPOConfig.preset(preset))
-    description = f"{TrainOptions.__doc__}\n\nPresets: {', '.join(preset_names())}."
-    return tyro.cli(
-        TrainOptions, args=arguments, default=default, description=description, prog="python -m ppo_np.train"
-    )
+    """Options from the command line; see `cli.parse_with_preset`."""
+    return cli.parse_with_preset(TrainOptions, arguments, prog="python -m ppo_np.train")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

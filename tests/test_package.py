@@ -36,8 +36,9 @@ def test_no_framework_is_imported_by_training():
 def test_arrows_run_downwards_only():
     """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
     floors = [
-        {"errors", "layout"}, {"config"}, {"cli", "spaces", "distributions", "threads"}, {"model", "envs"}, {"policy"},
-        {"rollout", "checkpoint"}, {"logger"}, {"ppo"}, {"train", "evaluate", "plot"}, {"run", "playback"},
+        {"errors", "layout", "gradient_report"}, {"config"},
+        {"cli", "spaces", "distributions", "threads", "planted_bugs"}, {"model", "envs"}, {"policy", "gradients"},
+        {"rollout", "checkpoint"}, {"logger"}, {"ppo"}, {"train", "evaluate", "plot", "gradcheck"}, {"run", "playback"},
     ]  # fmt: skip
     level = {name: floor for floor, names in enumerate(floors) for name in names}
     for path in (ROOT / "ppo_np").glob("*.py"):

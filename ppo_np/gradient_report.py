@@ -1,0 +1,125 @@
+"""The outcome of a gradient check, and what the ratio analytic / numeric of a wrong gradient speaks for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+TOLERANCE = 1e-7
+# Numbers that differ by one factor everywhere agree with it to this.
+SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class Check:
+    """Analytic against numeric gradient of one tensor.
+
+    Attributes:
+        name, shape: of the tensor.
+        norm: Euclidean norm of the whole analytic gradient.
+        probes: coordinates and directions compared.
+        worst: where the two differ most: a coordinate, or the number of a random direction.
+        analytic, numeric: the derivatives there.
+        relative_error: |a - n| / (|a| + |n|), norms taken over all probes; 0 if both are 0.
+        verdict: "ok" or "WRONG".
+        hint: the kind of mistake that the ratio a / n speaks for; empty for a right gradient, unless it is all zero.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    norm: float
+    probes: int
+    worst: str
+    analytic: float
+    numeric: float
+    relative_error: float
+    verdict: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that one point showed.
+
+    Attributes:
+        checks: the loss terms first, then the network's tensors from the heads to the first layer. That is the order
+            of the backward pass: look for a bug where the first wrong one is.
+        surrogate_regions, value_branches: name -> rows of the minibatch that lie there.
+        rows: B. parameters: P.
+        floor: absolute error that is allowed beside the relative one, `TOLERANCE`.
+        kinks: probes thrown away because a kink lay within their step.
+        points: points drawn until one had no kink nearby.
+    """
+
+    checks: list[Check]
+    surrogate_regions: dict[str, int]
+    value_branches: dict[str, int]
+    rows: int
+    parameters: int
+    floor: float
+    kinks: int
+    points: int
+
+    @property
+    def wrong(self) -> list[Check]:
+        """The checks that failed."""
+        return [check for check in self.checks if check.verdict != "ok"]
+
+
+def judge(name: str, gradient: np.ndarray, measured: list[tuple], floor: float, rows: int) -> Check:
+    """Compare the derivatives of one tensor: right if |a - n| <= 1e-7 (|a| + |n|) + floor.
+
+    Args:
+        name: of the tensor.
+        gradient: the whole analytic gradient.
+        measured: (flat index or None for a random direction, analytic, numeric) of each probe.
+        floor: absolute error that rounding may cause.
+        rows: B, which a forgotten or doubled mean shows as a factor.
+    """
+    places = [place for place, _, _ in measured]
+    a, n = (np.array(column, float) for column in list(zip(*measured, strict=True))[1:])
+    error, scale = np.linalg.norm(a - n), np.linalg.norm(a) + np.linalg.norm(n)
+    right = bool(error <= TOLERANCE * scale + floor)  # False for NaN
+    worst = int(np.argmax(np.abs(a - n)))
+    if places[worst] is None:
+        where = f"direction {places[: worst + 1].count(None)}"
+    else:
+        where = str([int(i) for i in np.unravel_index(places[worst], gradient.shape)])
+    hint = "" if right else ratio_hint(a, n, floor, rows)
+    if right and scale <= floor:
+        hint = "zero or below the floor: nothing was compared"
+    return Check(
+        name, gradient.shape, float(np.linalg.norm(gradient)), len(measured), where, float(a[worst]), float(n[worst]),
+        float(error / scale) if scale > 0 else 0.0, "ok" if right else "WRONG", hint,
+    )  # fmt: skip
+
+
+def ratio_hint(a: np.ndarray, n: np.ndarray, floor: float, rows: int) -> str:
+    """What the ratio of wrong analytic derivatives `a` to the numeric ones `n`, (probes,) each, speaks for."""
+    if not np.isfinite(a).all():
+        return "not a finite number"
+    if np.linalg.norm(n) <= floor:
+        return "must be zero: the loss is flat here"
+    if np.linalg.norm(a) <= floor:
+        return "ratio 0: a term is missing"
+    ratio = (a @ n) / (n @ n)
+    if np.linalg.norm(a - ratio * n) > SAME * np.linalg.norm(a):
+        return _uneven_hint(a, n, floor)
+    meanings = {
+        -1.0: "ratio -1: the sign is wrong",
+        float(rows): f"ratio {rows} = B: a sum instead of a mean",
+        1 / rows: f"ratio 1/{rows} = 1/B: a mean instead of a sum",
+        2.0: "ratio 2: a square without its factor 1/2",
+        0.5: "ratio 1/2: a factor 1/2 too many",
+    }
+    known = [meaning for value, meaning in meanings.items() if abs(ratio - value) <= SAME * abs(value)]
+    return known[0] if known else f"ratio {ratio:.5g}"
+
+
+def _uneven_hint(a: np.ndarray, n: np.ndarray, floor: float) -> str:
+    """For derivatives that are wrong by different factors, or only here and there."""
+    different = np.abs(a - n) > SAME * (np.abs(a) + np.abs(n)) + floor
+    worst = np.argmax(np.abs(a - n))
+    count = f"{different.sum()} of {a.size} differ"
+    if abs(n[worst]) <= floor:
+        return f"not 0 where it must be; {count}"
+    return f"no common factor; ratio {a[worst] / n[worst] + 0.0:.3g} at the worst; {count}"
