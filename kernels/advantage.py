@@ -39,7 +39,7 @@ def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lam
             if terminations[t, n] or truncations[t, n]:
                 next_value = zero if terminations[t, n] else final_values[t, n]
                 advantage = 0.0
-            delta = np.float64(rewards[t, n]) + gamma * next_value - values[t, n]
+            delta = rewards[t, n] + gamma * np.float64(next_value) - values[t, n]
             advantage = delta + gamma * gae_lambda * advantage
             advantages[t, n] = advantage
             returns[t, n] = advantage + values[t, n]

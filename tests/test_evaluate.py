@@ -1,9 +1,10 @@
 """The evaluate command: true undiscounted returns of whole episodes, truncation honoured, films that play."""
 
 import json
+import subprocess
 
 import environments  # noqa: F401  registers the test environments
-import imageio.v2 as imageio
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from commands import run
@@ -78,14 +79,20 @@ def test_the_text_report(checkpoint, capsys):
     assert "0% of episodes reach 475" in out
 
 
+def decode(path):
+    """The frames of a film of CartPole, (frames, 400, 600, 3), as ffmpeg plays it."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo"]
+    raw = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, 400, 600, 3)
+
+
 @pytest.mark.parametrize("name", ["landing.mp4", "landing.gif"])
 def test_the_film_plays_and_shows_the_whole_first_episode(checkpoint, tmp_path, name):
     report = evaluate(checkpoint / "cartpole" / "checkpoint.h5", 2, 0, video=tmp_path / name)
-    frames = list(imageio.get_reader(tmp_path / name).iter_data())
+    frames = decode(tmp_path / name)
     whole = report["returns"][0] + 1
     # A GIF keeps a frame that equals the one before as a longer delay.
     assert len(frames) == whole if name.endswith("mp4") else 0.5 * whole < len(frames) <= whole
-    assert frames[0].shape[:2] == (400, 600)
     assert not np.array_equal(frames[0], frames[-1])
 
 
