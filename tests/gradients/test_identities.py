@@ -34,17 +34,13 @@ def test_jacobian_of_clipping_forgets_the_length(fraction, seed, length):
 
 @given(seeds, st.integers(1, 8), st.floats(0, 1), st.floats(0, 0.99))
 def test_gae_is_the_weighted_sum_of_n_step_estimates(seed, steps, gamma, gae_lambda):
-    """Section 3, for an episode that terminates: all estimates that reach the end are the same and share their weights."""
+    """Section 3, for an episode that terminates: the estimates that reach its end are the same and share weights."""
     rng = np.random.default_rng(seed)
-    rewards, values, final_values = (
-        rng.standard_normal((steps, 1)),
-        rng.standard_normal((steps + 1, 1)),
-        np.zeros((steps, 1)),
-    )
+    rewards, values = rng.standard_normal((steps, 1)), rng.standard_normal((steps + 1, 1))
     values[-1] = 0
     terminations, truncations = np.zeros((2, steps, 1), bool)
     terminations[-1] = True
-    advantages, returns = np.zeros((2, steps, 1))
+    final_values, advantages, returns = np.zeros((3, steps, 1))
     gae(rewards, values, final_values, terminations, truncations, gamma, gae_lambda, advantages, returns)
 
     for t in range(steps):
