@@ -113,16 +113,16 @@ def test_a_constant_added_to_all_logits_changes_nothing(seed, rows, num_actions,
 
 @both_dtypes
 def test_extreme_logits_do_not_overflow(dtype):
-    logits = np.array([[EXTREME, -EXTREME, 0], [-EXTREME, -EXTREME, -EXTREME]], dtype)
-    actions = np.array([1, 2])
+    logits = np.array([[EXTREME, -EXTREME, 0], [0, EXTREME, -EXTREME], [-EXTREME] * 3], dtype)
+    actions = np.array([1, 2, 2])
     log_probs, logprobs, entropies = forward(logits, actions)
-    third = -math.log(3)
-    np.testing.assert_allclose(log_probs, [[0, -2 * EXTREME, -EXTREME], [third] * 3], atol=1e-3)
-    np.testing.assert_allclose(logprobs, [-2 * EXTREME, third], atol=1e-3)
-    np.testing.assert_allclose(entropies, [0, math.log(3)], atol=1e-3)
-    ones = np.ones(2, dtype)
-    expected = [[-1, 1, 0], [-1 / 3, -1 / 3, 2 / 3]]
-    np.testing.assert_allclose(backward(ones, ones, logits, actions), expected, atol=2e-3)
+    third, two = -math.log(3), -2 * EXTREME
+    assert_close(log_probs, [[0, two, -EXTREME], [-EXTREME, 0, two], [third] * 3], 1e-6)
+    assert_close(logprobs, [two, two, third], 1e-6)
+    assert_close(entropies, [0, 0, math.log(3)], 1e-6)
+    ones = np.ones(3, dtype)
+    expected = [[-1, 1, 0], [0, -1, 1], [-1 / 3, -1 / 3, 2 / 3]]
+    assert_close(backward(ones, ones, logits, actions), expected, 1e-6)
 
 
 def test_float32_log_softmax_keeps_its_digits_far_from_zero():
@@ -185,6 +185,14 @@ def test_an_action_of_probability_zero_is_not_drawn_at_0(dtype):
     assert sample_one([0, 0, 1], 0.0, dtype) == 2
     assert sample_one([0, 0.5, 0.5], 0.0, dtype) == 1
     assert sample_one([1, 0, 0], 0.5, dtype) == 0
+
+
+@both_dtypes
+@pytest.mark.parametrize("num_actions", [1, 2, 3])
+def test_a_diverged_network_still_draws_an_action_that_exists(dtype, num_actions):
+    _, actions, logprobs = sample(np.full((1, num_actions), np.nan, dtype), [0.5])
+    assert 0 <= actions[0] < num_actions
+    assert np.isnan(logprobs[0])
 
 
 @given(seeds)

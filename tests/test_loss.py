@@ -219,6 +219,16 @@ def test_value_loss_in_every_branch(dtype, value, target, value_loss, derivative
     assert_close(backward(rows, clip_vloss=False)[2], [VF * (value - target)], 2e-6)
 
 
+@given(seeds)
+def test_on_the_edge_of_the_value_range_the_gradient_flows_whatever_rounding_makes_of_the_clipped_value(seed):
+    value, old_value, error = np.random.default_rng(seed).standard_normal(3)
+    for target in (value - error, value + error):
+        rows = rows_of(values=value, old_values=old_value, returns=target)
+        edge = abs(value - old_value)
+        assert backward(rows, clip_coef=edge)[2] == [VF * (value - target)]
+        assert_close(forward(rows, clip_coef=edge)["value_loss"], 0.5 * (value - target) ** 2)
+
+
 @given(seeds, st.integers(1, 20))
 def test_at_ratio_1_the_gradient_is_the_plain_policy_gradient(seed, count):
     rows = random_rows(seed, count)

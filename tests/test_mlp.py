@@ -101,6 +101,18 @@ def test_agrees_with_numpy(activation, activate_last, seed, rows, layer_sizes):
         assert_close(dbiases[layer], dz[layer].sum(axis=0))
 
 
+@pytest.mark.parametrize("layer_sizes", [(3, 4, 2), (2, 3, 4, 2, 3)], ids=["two layers", "four layers"])
+def test_other_depths_agree_with_numpy(layer_sizes):
+    x, weights, biases, dh = draw(0, 3, layer_sizes)
+    outputs = forward(x, weights, biases, TANH, False)
+    assert_close(outputs[-1], reference_forward(x, weights, biases, TANH, False)[-1])
+    _, dweights, dbiases = backward(dh, x, outputs, weights, TANH, False)
+    dz = reference_dz(dh, outputs, weights, TANH, False)
+    for layer, h in enumerate((x, *outputs[:-1])):
+        assert_close(dweights[layer], h.T @ dz[layer])
+        assert_close(dbiases[layer], dz[layer].sum(axis=0))
+
+
 @given(seeds, widths, st.tuples(widths, widths))
 def test_one_layer_without_activation_is_the_linear_layer(seed, rows, layer_sizes):
     x, weights, biases, dh = draw(seed, rows, layer_sizes)

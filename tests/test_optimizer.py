@@ -125,6 +125,15 @@ def test_adam_agrees_with_numpy(seed, length, count):
     assert_close(adam.params, reference_adam(gradients, LEARNING_RATE, BETA1, BETA2, EPS), 1e-11)
 
 
+@given(seeds, st.floats(0, 0.999), st.floats(0, 0.999))
+def test_adam_agrees_with_numpy_for_every_decay_rate(seed, beta1, beta2):
+    gradients = [draw(seed + k, 3) for k in range(4)]
+    adam = Adam(3)
+    for grads in gradients:
+        adam.step(grads, beta1=beta1, beta2=beta2)
+    assert_close(adam.params, reference_adam(gradients, LEARNING_RATE, beta1, beta2, EPS), 1e-10)
+
+
 @both_dtypes
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_first_step_is_the_learning_rate_against_the_sign_whatever_the_scale(dtype, scale):
