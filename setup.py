@@ -19,7 +19,7 @@ TEST = [
     "pytest-cov>=6.0",
     "tensorboard>=2.18",
 ]
-DEV = [*TEST, "build>=1.2", "pre-commit>=4.0", "ruff>=0.9"]
+DEV = [*TEST, "cosmic-ray>=8.7", "pre-commit>=4.0", "ruff>=0.9"]
 
 setup(
     name="ppo_np",

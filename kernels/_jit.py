@@ -31,8 +31,9 @@ def _cache_key() -> str:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode())
         digest.update(source.read_bytes())
-    for version in (numba.__version__, llvmlite.__version__, numpy.__version__, platform.python_version()):
-        digest.update(version.encode())
+    versions = numba.__version__, llvmlite.__version__, numpy.__version__, platform.python_version()
+    for part in (*versions, f"boundscheck={numba.config.BOUNDSCHECK}"):
+        digest.update(part.encode())
     return digest.hexdigest()[:16]
 
 

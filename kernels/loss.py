@@ -4,7 +4,7 @@ It knows no distribution and no network: it maps (log-probability, entropy, valu
 Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9, with the value clipping of the
 original implementation:
 
-    L = L_pi - c_ent mean_b H_b + c_vf L_V
+    L = L_pi - c_H mean_b H_b + c_V L_V
     L_pi = mean_b max(-A_b r_b, -A_b clip(r_b, 1-e, 1+e)),         r_b = exp(log pi_b - log pi_old_b)
     L_V  = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2),          Vc_b = V_old_b + clip(V_b - V_old_b, -e, e)
 """
@@ -36,7 +36,7 @@ def ppo_loss_forward(
         old_logprobs, old_values: log pi_old and V_old, those of the rollout, (B,) each.
         advantages, returns: A and R, (B,) each; constants of the derivative.
         clip_coef: e > 0, for the ratio and for the value.
-        ent_coef, vf_coef: c_ent and c_vf, >= 0.
+        ent_coef, vf_coef: c_H and c_V, >= 0.
         clip_vloss: False takes L_V = 1/2 mean_b (V_b - R_b)^2.
         terms: output, (6,) float64, overwritten: the numbers that `LOSS_TERMS` names.
     """
@@ -69,12 +69,11 @@ def ppo_loss_backward(
     """Gradient of the loss by log pi, H and V. Where a clipped branch is the larger one, the loss is flat: 0.
 
     dlogpi_b = dloss/B (-A_b r_b),        but 0 if r_b > 1+e and A_b > 0, or r_b < 1-e and A_b < 0
-    dH_b     = dloss/B (-c_ent)
-    dV_b     = dloss/B c_vf (V_b - R_b),  but 0 if |V_b - V_old_b| > e and |Vc_b - R_b| > |V_b - R_b|
+    dH_b     = dloss/B (-c_H)
+    dV_b     = dloss/B c_V (V_b - R_b),  but 0 if |V_b - V_old_b| > e and |Vc_b - R_b| > |V_b - R_b|
 
-    On the edges (r_b = 1+-e, |V_b - V_old_b| = e, equal errors) the unclipped branch is taken. The conditions compare
-    what they name and never the two branches' products: those are equal inside the clip range, and rounding would
-    choose between them.
+    On the edges (r_b = 1+-e, |V_b - V_old_b| = e, equal errors) the unclipped branch is taken. Inside the clip ranges
+    the two branches are equal; so the conditions ask whether a range was left, and leave nothing to rounding.
 
     Derivation: docs/gradients.md, "Clipped surrogate", "Clipped value loss" and the section after those.
 

@@ -110,7 +110,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
                 counters={name: int(file["counters"].attrs[name]) for name in COUNTERS},
                 rng={name: json.loads(file.attrs["rng"])[name] for name in RNGS},
             )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"checkpoint is {str(path)!r}, but it cannot be read as a checkpoint: {reason}") from error
 

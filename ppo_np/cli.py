@@ -10,7 +10,7 @@ from typing import TypeVar
 import tyro
 
 from ppo_np.config import PPOConfig, preset_names
-from ppo_np.errors import UserError
+from ppo_np.errors import DivergedError, UserError
 
 Options = TypeVar("Options")
 
@@ -18,7 +18,9 @@ DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a command and exit with its code; a `UserError` becomes one line on stderr and code 2.
+    """Run a command and exit with its code.
+
+    A `UserError` becomes one line on stderr and code 2, a `DivergedError` one line and code 1.
 
     Other exceptions are bugs and keep their traceback.
     """
@@ -27,6 +29,9 @@ def run(main: Callable[[], int | None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = BAD_ARGUMENTS
+    except DivergedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = INTERRUPTED

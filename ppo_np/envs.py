@@ -41,13 +41,15 @@ def make_env(env_id: str, render_mode: str | None = None, video: VideoOptions | 
     with warnings.catch_warnings(record=True) as caught:  # so that a failure is told in one sentence, not in two
         warnings.simplefilter("always")
         try:
-            env = gymnasium.make(env_id, render_mode=render_mode)
-        except (gymnasium.error.Error, ModuleNotFoundError) as error:
+            if env_id.count(":") > 1:
+                raise gymnasium.error.Error("at most one colon may stand in an id, behind a module to import")
+            env = gymnasium.make(env_id, **({"render_mode": render_mode} if render_mode else {}))
+        except (gymnasium.error.Error, ImportError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"env_id is {env_id!r}, but no such environment can be made: {reason}") from error
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    if render_mode and render_mode not in env.metadata["render_modes"]:
+    if render_mode and render_mode not in env.metadata.get("render_modes", ()):
         raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
     if video:
         trigger = partial(_is_multiple, video.every)

@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend."""
+"""The exceptions that are told in one sentence."""
 
 
 class UserError(Exception):
@@ -6,6 +6,13 @@ class UserError(Exception):
 
     The message is one sentence that names the argument, what was given and what is allowed. The commands print it
     without a traceback and exit with code 2.
+    """
+
+
+class DivergedError(Exception):
+    """Training has met a number that is not finite; the message is one sentence that says where.
+
+    The commands print it without a traceback and exit with code 1.
     """
 
 

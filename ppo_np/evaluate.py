@@ -43,6 +43,7 @@ class EvaluateOptions:
             endings = " or ".join(VIDEO_SUFFIXES)
             check(self.video.suffix in VIDEO_SUFFIXES, "video", str(self.video), f"a file that ends in {endings}")
             check(self.video.parent.is_dir(), "video", str(self.video), "in a folder that exists")
+            check(not self.video.is_dir(), "video", str(self.video), "a file, not a folder")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
+from kernels.loss import LOSS_TERMS
 from ppo_np.rollout import RolloutReport
 
 
@@ -73,7 +74,7 @@ class Metrics:
         )
 
 
-LOSS_NAMES = ("policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac")
+LOSS_NAMES = LOSS_TERMS[1:]
 CHARTS = ("episodic_return", "episodic_length", "learning_rate", "SPS")
 LOSSES = (*LOSS_NAMES, "explained_variance", "grad_norm")
 
@@ -123,7 +124,7 @@ class TensorBoardLogger:
 
 
 class ConsoleLogger:
-    """A progress bar on a terminal; elsewhere one plain line every `log_every` updates.
+    """A progress bar on a terminal; elsewhere one plain line every `log_every` updates, and after the last one.
 
     Args:
         console: where to write.
@@ -133,7 +134,7 @@ class ConsoleLogger:
 
     def __init__(self, console: Console, total_timesteps: int, log_every: int):
         self._console = console
-        self._log_every = log_every
+        self._total_timesteps, self._log_every = total_timesteps, log_every
         self._last = (0, 0.0)
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -152,7 +153,7 @@ class ConsoleLogger:
         if not self._progress.disable:
             text = f"return {recent_return:.1f}  length {recent_length:.0f}  SPS {metrics.SPS:,.0f}"
             self._progress.update(self._task, completed=metrics.step, description=text)
-        elif metrics.update % self._log_every == 0:
+        elif metrics.update % self._log_every == 0 or metrics.step >= self._total_timesteps:
             step, wall_time = self._last
             sps = (metrics.step - step) / (metrics.wall_time - wall_time)
             self._last = (metrics.step, metrics.wall_time)

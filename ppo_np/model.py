@@ -16,7 +16,7 @@ from kernels.activation import activation_number
 from kernels.advantage import normalize
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input
-from kernels.loss import ppo_loss_backward, ppo_loss_forward
+from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 from kernels.mlp import mlp_backward, mlp_forward
 from ppo_np.config import PPOConfig
 from ppo_np.distributions import Categorical
@@ -58,7 +58,7 @@ class Batch:
         self.dlogprobs, self.dentropies = np.zeros((2, rows), dtype)
         (self.dfeatures,) = columns(self.features.shape[1])
         self.distribution = Categorical(self.logits.shape[1], rows, dtype)
-        self.terms = np.zeros(6, np.float64)
+        self.terms = np.zeros(len(LOSS_TERMS), np.float64)
 
 
 class ActorCritic:

@@ -10,6 +10,7 @@ import numpy as np
 from ppo_np.checkpoint import copy_tensors, read_checkpoint
 from ppo_np.envs import Episode, make_env
 from ppo_np.policy import Policy
+from ppo_np.threads import blas_threads, limit_blas_threads
 
 
 def load_policy(path: str | PathLike, env: gymnasium.Env) -> Policy:
@@ -55,13 +56,13 @@ def evaluate(
     env = make_env(env_id or read_checkpoint(path).config.env_id, render_mode="rgb_array" if video else None)
     try:
         policy = load_policy(path, env)
-        frames: list[np.ndarray] = []
-        played = [
-            play_episode(env, policy, seed + i, deterministic, frames if video and i == 0 else None)
-            for i in range(episodes)
-        ]
-        if video:
-            save_video(frames, env.metadata.get("render_fps", 30), video)
+        played = []
+        with limit_blas_threads(blas_threads(policy.config, policy.observations.size)):
+            for i in range(episodes):
+                frames = [] if video and i == 0 else None
+                played.append(play_episode(env, policy, seed + i, deterministic, frames))
+                if frames:
+                    save_video(frames, env.metadata.get("render_fps", 30), video)
     finally:
         env.close()
     returns, lengths = (np.array(column, float) for column in zip(*played, strict=True))

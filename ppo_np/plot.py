@@ -42,6 +42,7 @@ class PlotOptions:
         check(self.window >= 1, "window", self.window, "an integer >= 1")
         check(self.out.suffix in (".png", ".svg", ".pdf"), "out", str(self.out), "a .png, .svg or .pdf file")
         check(self.out.resolve().parent.is_dir(), "out", str(self.out), "in a folder that exists")
+        check(not self.out.is_dir(), "out", str(self.out), "a file, not a folder")
         cli.require_extra("matplotlib", "plot", "python -m ppo_np.plot")
 
 
@@ -68,7 +69,7 @@ def run_label(run: Path) -> str:
     try:
         document = json.loads((run / CONFIG).read_text())
         config, preset = document["config"], document["preset"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a readable {CONFIG}.") from error
     usual = PPOConfig.preset(preset).to_dict() | {"env_id": config["env_id"]}
     changed = [f"{k}={v}" for k, v in config.items() if k not in ("seed", "threads") and usual.get(k) != v]
@@ -90,12 +91,12 @@ def read_curve(run: Path, x: str, y: str, window: int) -> tuple[np.ndarray, np.n
     try:
         with open(run / METRICS, newline="") as file:
             rows = [row for row in csv.DictReader(file) if row[y]]
-    except (OSError, KeyError) as error:
+        xs, ys, episodes = (np.array([float(row[name]) for row in rows]) for name in (x, y, "episodes"))
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a {METRICS} of ppo_np.") from error
     if not rows:
         raise UserError(f"RUN is {str(run)!r}, but its {METRICS} has no value of {y} yet.")
-    xs, ys = (np.array([float(row[name]) for row in rows]) for name in (x, y))
-    weights = np.array([float(row["episodes"]) if y.startswith("episodic") else 1.0 for row in rows])
+    weights = episodes if y.startswith("episodic") else np.ones(len(rows))
     total, count = np.cumsum(weights * ys), np.cumsum(weights)
     start = np.searchsorted(count, count - window, side="right")
     before = start - 1

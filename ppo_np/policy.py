@@ -28,6 +28,7 @@ class Policy:
         config: PPOConfig,
         rng: np.random.Generator,
     ):
+        self.config = config
         self.observations = ObservationAdapter(observation_space)
         self.actions = ActionAdapter(action_space)
         self.model = ActorCritic(self.observations.size, self.actions.size, config, rng)

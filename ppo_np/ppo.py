@@ -12,6 +12,7 @@ from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np.checkpoint import COUNTERS, RNGS, Checkpoint, copy_tensors, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
 from ppo_np.envs import EnvStream, VideoOptions, make_vector_env, spaces_of
+from ppo_np.errors import DivergedError, UserError
 from ppo_np.logger import Metrics
 from ppo_np.policy import Policy
 from ppo_np.rollout import RolloutBuffer, collect
@@ -38,8 +39,8 @@ class PPO:
 
     def __init__(self, config: PPOConfig | None = None, *, video: VideoOptions | None = None):
         self.config = config = config or PPOConfig()
-        streams = np.random.SeedSequence(config.seed).spawn(3)
-        weights_rng, self.action_rng, self.minibatch_rng = (np.random.default_rng(stream) for stream in streams)
+        streams = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
+        weights_rng, self.action_rng, self.minibatch_rng, self._predict_rng = streams
         self.policy = Policy(*spaces_of(config.env_id), config, weights_rng)
         self.model = self.policy.model
         self.envs = make_vector_env(config.env_id, config.num_envs, video)
@@ -58,10 +59,13 @@ class PPO:
 
         Args:
             callback: called with this object and the metrics after each update.
+
+        Raises:
+            DivergedError: A gradient is not finite, for instance after a NaN in an observation or a reward.
         """
         learn_start = perf_counter() - self.wall_time
         with limit_blas_threads(blas_threads(self.config, self.policy.observations.size)):
-            while self.update < self.config.num_updates:
+            while self.update < self.config.num_updates and self.global_step < self.config.total_timesteps:
                 metrics = self._run_update(learn_start)
                 if metrics is None:
                     break
@@ -110,9 +114,15 @@ class PPO:
         )  # fmt: skip
 
     def _optimize(self, learning_rate: float) -> float:
-        """Clip the gradient and take one Adam step; the gradient's norm before clipping is returned."""
+        """Clip the gradient and take one Adam step; the gradient's norm before clipping is returned.
+
+        Raises:
+            DivergedError: The gradient is not finite; nothing has been changed.
+        """
         config, model = self.config, self.model
         norm = global_norm(model.grads)
+        if not np.isfinite(norm):
+            raise DivergedError(f"In update {self.update + 1} the gradient is not finite; the parameters were kept.")
         clip_by_global_norm(model.grads, norm, config.max_grad_norm)
         self.adam_step += 1
         adam(
@@ -130,7 +140,7 @@ class PPO:
 
     def predict(self, obs, deterministic: bool = True):
         """Action for one observation or actions for a batch; see `Policy.predict`."""
-        return self.policy.predict(obs, deterministic, self.action_rng)
+        return self.policy.predict(obs, deterministic, self._predict_rng)
 
     def save(self, path: str | PathLike) -> None:
         """Write parameters, Adam's state, counters, random generators and settings to an HDF5 file, atomically."""
@@ -159,8 +169,11 @@ class PPO:
             copy_tensors(tensors, ppo.model.named(flat), path)
         for name in COUNTERS:
             setattr(ppo, name, saved.counters[name])
-        for name in RNGS:
-            getattr(ppo, name).bit_generator.state = saved.rng[name]
+        try:
+            for name in RNGS:
+                getattr(ppo, name).bit_generator.state = saved.rng[name]
+        except (TypeError, ValueError, KeyError) as error:
+            raise UserError(f"checkpoint {str(path)!r} has no usable state of {name}.") from error
         return ppo
 
     def close(self) -> None:

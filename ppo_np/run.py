@@ -1,8 +1,7 @@
 """One training run from options to files: the run folder, its loggers, checkpoints, signals and the final summary."""
 
 import json
-import signal
-from contextlib import contextmanager
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 
@@ -18,77 +17,62 @@ from ppo_np.layout import CHECKPOINT, CONFIG, METRICS, VIDEOS
 from ppo_np.logger import ConsoleLogger, CSVLogger, Metrics, TensorBoardLogger
 from ppo_np.model import ActorCritic
 from ppo_np.ppo import PPO
+from ppo_np.signals import StopSignals
 from ppo_np.threads import blas_threads
 from ppo_np.train import TrainOptions
 
 
-def train(options: TrainOptions) -> int:
+def train(options: TrainOptions, signals: StopSignals) -> int:
     """Do the run that the options describe.
 
+    Args:
+        options: of the command line.
+        signals: active; a signal stops training after the current step.
+
     Returns:
-        0 when all steps are done, 128 + the signal's number (130 for Ctrl-C) when a signal ended it; either way the
-        checkpoint is written.
+        0 when all steps are done, 128 + the signal's number (130 for Ctrl-C) when a signal ended it; once training has
+        begun, the checkpoint is written either way.
 
     Raises:
-        UserError: The environment cannot be trained on; no run folder is left then.
+        UserError: The environment cannot be trained on, or memory is too small; no run folder is left then.
+        DivergedError: A gradient was not finite.
     """
     console = Console()
     folder = options.run_dir or _default_folder(options)
     video = VideoOptions(folder / VIDEOS, options.video_every) if options.capture_video else None
-    ppo = PPO(options.config, video=video)
-    with _signals_stop(ppo) as received:
+    try:
+        ppo = PPO(options.config, video=video)
+    except MemoryError as error:
+        raise UserError("The network and the rollout do not fit into memory: choose smaller sizes.") from error
+    with closing(ppo):
+        signals.on_stop = ppo.stop
+        if signals.number:
+            return signals.exit_code
         _make_folder(folder)
         _write_config(folder / CONFIG, options, ppo)
         console.print(model_table(ppo.model))
-        try:
-            _learn(ppo, folder, options, console)
-        finally:
-            ppo.close()
-        console.print(_summary(ppo, folder, options), highlight=False)
-    return 128 + received[0] if received else 0
+        _learn(ppo, folder, options, console)
+    console.print(_summary(ppo, folder, options, interrupted=bool(signals.number)), highlight=False)
+    return signals.exit_code
 
 
 def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> None:
-    """Train with loggers and checkpoints, the last one when training is done or stopped."""
-    csv_log, tensorboard = CSVLogger(folder / METRICS), TensorBoardLogger(folder)
-    screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
+    """Train with loggers and checkpoints; however training ends, the last checkpoint is written and logs are closed."""
+    with ExitStack() as at_end:
+        csv_log, tensorboard = CSVLogger(folder / METRICS), TensorBoardLogger(folder)
+        screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
+        for log in (csv_log, tensorboard, screen):
+            at_end.callback(log.close)
+        at_end.callback(ppo.save, folder / CHECKPOINT)
 
-    def after_update(ppo: PPO, metrics: Metrics) -> None:
-        csv_log.log(metrics)
-        tensorboard.log(metrics)
-        screen.log(metrics, *recent_means(ppo))
-        if metrics.update % options.checkpoint_every == 0:
-            ppo.save(folder / CHECKPOINT)
+        def after_update(ppo: PPO, metrics: Metrics) -> None:
+            csv_log.log(metrics)
+            tensorboard.log(metrics)
+            screen.log(metrics, *recent_means(ppo))
+            if metrics.update % options.checkpoint_every == 0:
+                ppo.save(folder / CHECKPOINT)
 
-    try:
         ppo.learn(after_update)
-    finally:
-        for log in (screen, tensorboard, csv_log):
-            log.close()
-    ppo.save(folder / CHECKPOINT)
-
-
-@contextmanager
-def _signals_stop(ppo: PPO):
-    """While active, SIGINT and SIGTERM ask `ppo` to stop after its current step; a second one ends the process at once.
-
-    Yields:
-        A list that gets the number of the signal received.
-    """
-    received = []
-
-    def stop(number, _frame):
-        received.append(number)
-        ppo.stop()
-        for one in previous:
-            signal.signal(one, signal.SIG_DFL)
-
-    previous = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for one, handler in previous.items():
-            signal.signal(one, handler)
 
 
 def _default_folder(options: TrainOptions) -> Path:
@@ -145,11 +129,11 @@ def recent_means(ppo: PPO) -> tuple[float, float]:
     return float(mean_return), float(mean_length)
 
 
-def _summary(ppo: PPO, folder: Path, options: TrainOptions) -> Table:
+def _summary(ppo: PPO, folder: Path, options: TrainOptions, interrupted: bool) -> Table:
     """What was done, and where everything lies."""
     config: PPOConfig = options.config
     mean_return, mean_length = recent_means(ppo)
-    table = Table(title="Training finished" if ppo.global_step >= config.total_timesteps else "Training interrupted")
+    table = Table(title="Training interrupted" if interrupted else "Training finished")
     table.add_column("what")
     table.add_column("value", overflow="fold")
     rows = {

@@ -3,7 +3,7 @@
 import numpy as np
 from gymnasium import spaces
 
-from ppo_np.errors import UserError
+from ppo_np.errors import UserError, check
 
 
 class ObservationAdapter:
@@ -18,7 +18,7 @@ class ObservationAdapter:
         size: D, the length of a flat observation.
 
     Raises:
-        UserError: The space is neither Box nor Discrete.
+        UserError: The space is neither Box nor Discrete, or it is empty.
     """
 
     def __init__(self, space: spaces.Space):
@@ -26,6 +26,7 @@ class ObservationAdapter:
             raise UserError(f"The observation space is {space}, but it must be Box or Discrete.")
         self.space = space
         self.size = spaces.flatdim(space)
+        check(self.size >= 1, "The observation space", space, "of at least one number")
 
     def flatten(self, observations: np.ndarray, rows: np.ndarray) -> None:
         """Write a batch of observations, (B, ...), into `rows`, (B, D)."""

@@ -21,7 +21,12 @@ def blas_threads(config: PPOConfig, obs_size: int) -> int:
     widths = [obs_size, *config.shared_sizes]
     stacks = ([*widths, *config.policy_sizes], [*widths[-1:], *config.value_sizes])
     largest = max(i * o for stack in stacks for i, o in zip(stack, [*stack[1:], 1], strict=True))
-    return len(os.sched_getaffinity(0)) if largest >= WIDE else 1
+    return _cores() if largest >= WIDE else 1
+
+
+def _cores() -> int:
+    """Cores that this process may use; all of the machine's where the system cannot tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def limit_blas_threads(threads: int) -> threadpool_limits:

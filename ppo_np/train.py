@@ -10,6 +10,7 @@ import tyro
 from ppo_np import cli
 from ppo_np.config import PPOConfig
 from ppo_np.errors import check
+from ppo_np.signals import StopSignals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +48,12 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, train, report; the exit code is returned."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
-    from ppo_np.run import train
+    with StopSignals() as signals:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
+        from ppo_np.run import train
 
-    return train(options)
+        return train(options, signals)
 
 
 if __name__ == "__main__":

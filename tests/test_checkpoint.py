@@ -87,6 +87,8 @@ def change(path, tmp_path, edit):
         (lambda file: file.attrs.__setitem__("format_version", 99), "has format 99"),
         (lambda file: file.attrs.__delitem__("config"), "cannot be read"),
         (lambda file: file.attrs.__setitem__("config", "{"), "cannot be read"),
+        (lambda file: file.attrs.__setitem__("config", "[]"), "cannot be read"),
+        (lambda file: file.attrs.__setitem__("rng", '{"action_rng": 1, "minibatch_rng": 2}'), "no usable state of"),
         (lambda file: file.attrs.__setitem__("config", '{"gamma": 2}'), "gamma is 2"),
         (lambda file: file.__delitem__("adam"), "cannot be read"),
         (lambda file: file.__delitem__("parameters/value/head/bias"), "only one of them has the tensor value/head/b"),

@@ -15,7 +15,7 @@ def counting(num_envs=2, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "env_id", ["Nope-v0", "LunarLander-v2", "no_such_module:Nope-v0", "not an id", "ppo_np_test/Counting-v7"]
+    "env_id", ["Nope-v0", "LunarLander-v2", "no_such_module:Nope-v0", "not an id", "ppo_np_test/Counting-v7", "a:b:c"]
 )
 def test_an_unknown_environment_is_one_sentence(env_id):
     with pytest.raises(UserError, match=f"^env_id is '{env_id}', but no such environment can be made: ") as caught:

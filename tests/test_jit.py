@@ -98,6 +98,13 @@ def test_cache_key_changes_with_every_version(monkeypatch, version):
     assert _jit._cache_key() != before
 
 
+def test_cache_key_changes_with_checks_of_bounds(monkeypatch):
+    """Numba's own index leaves them out: without this, code compiled without the checks would be taken for checked."""
+    before = _jit._cache_key()
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", not numba.config.BOUNDSCHECK)
+    assert _jit._cache_key() != before
+
+
 def test_cache_folder_is_numbas_else_the_users_else_at_home(no_cache_settings, monkeypatch, tmp_path):
     key = _jit._cache_key()
     assert _jit._cache_dir() == tmp_path / "home" / ".cache" / "ppo_np" / key

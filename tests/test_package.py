@@ -36,7 +36,7 @@ def test_no_framework_is_imported_by_training():
 def test_arrows_run_downwards_only():
     """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
     floors = [
-        {"errors", "layout", "gradient_report"}, {"config"},
+        {"errors", "layout", "signals", "gradient_report"}, {"config"},
         {"cli", "spaces", "distributions", "threads", "planted_bugs"}, {"model", "envs"}, {"policy", "gradients"},
         {"rollout", "checkpoint"}, {"logger"}, {"ppo"}, {"train", "evaluate", "plot", "gradcheck"}, {"run", "playback"},
     ]  # fmt: skip

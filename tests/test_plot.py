@@ -69,6 +69,9 @@ def test_a_picture_of_several_runs(tmp_path, capsys, suffix):
         ([], "RUN is [], but it must be one run folder or more"),
         (["{}/nope"], "must be a run folder with a readable config.json"),
         (["{}/broken"], "must be a run folder with a readable config.json"),
+        (["{}/list"], "must be a run folder with a readable config.json"),
+        (["{}/words"], "must be a run folder with a metrics.csv of ppo_np"),
+        (["{}/good", "--out", "{}/folder.png"], "must be a file, not a folder"),
         (["{}/empty"], "its metrics.csv has no value of episodic_return yet"),
         (["{}/empty", "--y", "SPS"], "must be a run folder with a metrics.csv of ppo_np"),
         (["{}/good", "--window", "0"], "window is 0"),
@@ -81,11 +84,14 @@ def test_a_mistake_is_one_sentence(tmp_path, capsys, arguments, message):
     make_run(tmp_path / "empty", ROWS[1:2])
     make_run(tmp_path / "broken", ROWS)
     (tmp_path / "broken" / CONFIG).write_text("{")
+    (make_run(tmp_path / "list", ROWS) / CONFIG).write_text("[]")
+    make_run(tmp_path / "words", [(10, 1, "much", 1.0)])
+    (tmp_path / "folder.png").mkdir()
     assert run(main, *(argument.format(tmp_path) for argument in arguments)) == cli.BAD_ARGUMENTS
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert message in captured.err
-    assert not list(tmp_path.glob("*.png"))
+    assert [path.name for path in tmp_path.glob("*.png")] == ["folder.png"]
 
 
 def test_a_missing_plot_extra_is_named(tmp_path, capsys, monkeypatch):

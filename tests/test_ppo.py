@@ -119,6 +119,30 @@ def test_stop_ends_after_the_current_step(where):
     assert ppo.global_step == (32 if where == "epochs" else 6)
 
 
+def test_the_budget_holds_across_stops():
+    """A stopped rollout's steps count: ten stops do not buy ten rollouts."""
+    ppo = PPO(SMALL)
+    original = ppo._stream.step
+    for _ in range(20):
+        calls = []
+
+        def stopping(actions, calls=calls):
+            calls.append(actions)
+            if len(calls) == 15:
+                ppo.stop()
+            return original(actions)
+
+        ppo._stream.step = stopping
+        ppo.learn()
+    assert 256 <= ppo.global_step < 256 + 32
+
+
+def test_predicting_does_not_touch_training():
+    plain = PPO(SMALL).learn()
+    drawn = PPO(SMALL).learn(lambda ppo, _: ppo.predict(np.zeros(4), deterministic=False))
+    assert np.array_equal(plain.model.params, drawn.model.params)
+
+
 def test_learning_can_go_on_after_a_stop():
     ppo = PPO(SMALL)
     ppo.learn(lambda ppo, _: ppo.stop())

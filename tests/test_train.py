@@ -15,6 +15,8 @@ from commands import run
 
 from ppo_np import PPO, cli
 from ppo_np.config import PPOConfig
+from ppo_np.envs import EnvStream
+from ppo_np.signals import STOPPING
 from ppo_np.train import main, parse
 
 SMALL = ["--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8"]
@@ -68,6 +70,7 @@ def test_what_a_run_leaves(tmp_path, capsys):
     assert "shared/0" in out
     assert "total" in out
     assert [line.split()[0] for line in out.splitlines() if line.startswith("step=")] == ["step=128", "step=256"]
+    assert "Training finished" in out
     for name in ("checkpoint.h5", "metrics.csv", "config.json"):
         assert (folder / name).stat().st_size > 0
         assert name in out.replace("\n", "")
@@ -167,10 +170,45 @@ def test_a_missing_video_extra_is_named(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
-    monkeypatch.setattr(PPO, "learn", lambda *_: 1 / 0)
+def test_a_bug_keeps_its_traceback_and_what_was_learnt(monkeypatch, tmp_path):
+    original = PPO.learn
+    monkeypatch.setattr(PPO, "learn", lambda ppo, callback: original(ppo, callback) and 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cli.run(lambda: main([*SMALL, "--run-dir", str(tmp_path / "run")]))
+        cli.run(lambda: main([*SMALL, "--run-dir", str(tmp_path / "run"), "--total-timesteps", "128"]))
+    assert PPO.load(tmp_path / "run" / "checkpoint.h5").global_step == 128
+
+
+def test_a_gradient_that_is_not_finite_is_one_sentence_and_changes_nothing(monkeypatch, tmp_path, capsys):
+    original = EnvStream.step
+
+    def spoilt(stream, actions):
+        step = original(stream, actions)
+        stream.obs[0] = np.nan
+        return step
+
+    monkeypatch.setattr(EnvStream, "step", spoilt)
+    assert run(main, *SMALL, "--run-dir", tmp_path / "run") == cli.FAILED
+    assert capsys.readouterr().err == "error: In update 1 the gradient is not finite; the parameters were kept.\n"
+    assert np.isfinite(PPO.load(tmp_path / "run" / "checkpoint.h5").model.params).all()
+
+
+def test_a_lack_of_memory_is_one_sentence(tmp_path, capsys):
+    assert run(main, *SMALL, "--run-dir", tmp_path / "run", "--shared-sizes", 10**7, 10**7) == cli.BAD_ARGUMENTS
+    assert "do not fit into memory" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_before_training_leaves_nothing(tmp_path, monkeypatch, capsys):
+    original = PPO.__init__
+
+    def interrupted(ppo, *arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        original(ppo, *arguments, **options)
+
+    monkeypatch.setattr(PPO, "__init__", interrupted)
+    assert run(main, *SMALL, "--run-dir", tmp_path / "run") == 130
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "run").exists()
 
 
 def test_two_processes_give_the_same_run_bit_for_bit(tmp_path):
@@ -199,7 +237,7 @@ def test_a_signal_saves_and_summarises(tmp_path, number, code):
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert err == ""
+    assert err == STOPPING.decode()
     assert "Training interrupted" in out
     assert PPO.load(tmp_path / "run" / "checkpoint.h5").update >= 3
     assert metrics.read_text().endswith("\n")
