@@ -1,8 +1,8 @@
 """Learning runs of minutes, over several seeds: `pytest -m slow`.
 
 The return of a single run varies much from seed to seed, so the mean over three is judged. A test's threshold is
-mu - 3 sigma / sqrt(3) of a measured distribution, which its docstring gives: greedy means over 20 episodes (seeds 10,000
-to 10,019), one for each training seed. A distribution of six runs proved too small to know its tail.
+mu - 3 sigma / sqrt(3) of a measured distribution, which its docstring gives: greedy means over 20 episodes (seeds
+10,000 to 10,019), one for each training seed. A distribution of six runs proved too small to know its tail.
 """
 
 import dataclasses

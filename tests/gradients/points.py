@@ -46,29 +46,33 @@ def off_policy_point(config: PPOConfig, seed: int, obs_size=OBS_SIZE, actions=AC
 
 def branches(point: Point) -> np.ndarray:
     """Which side of each kink every row and every unit is on, after a forward pass."""
+    sides = [ratio_sides(point), *value_sides(point)]
+    return np.concatenate(sides + [h.reshape(-1) > 0 for outputs in point.batch.outputs.values() for h in outputs])
+
+
+def ratio_sides(point: Point) -> np.ndarray:
+    """0, 1, 2 for a ratio below, inside, above the clip range, (B,)."""
     batch, e = point.batch, point.config.clip_coef
-    ratio = np.exp(batch.distribution.logprobs - batch.old_logprobs)
-    change = batch.values - batch.old_values
-    clipped = batch.old_values + np.clip(change, -e, e)
-    larger = np.abs(clipped - batch.returns) > np.abs(batch.values - batch.returns)
-    sides = [np.digitize(ratio, [1 - e, 1 + e]), np.abs(change) > e, larger]
-    return np.concatenate(sides + [h.reshape(-1) > 0 for outputs in batch.outputs.values() for h in outputs])
+    return np.digitize(np.exp(batch.distribution.logprobs - batch.old_logprobs), [1 - e, 1 + e])
 
 
-def surrogate_regions(point: Point) -> dict[tuple[bool, int], int]:
-    """Rows in each region: (advantage is positive, ratio is 0 below, 1 inside, 2 above the clip range) -> count."""
-    batch, e = point.batch, point.config.clip_coef
-    ratio = np.exp(batch.distribution.logprobs - batch.old_logprobs)
-    return count(batch.advantages > 0, np.digitize(ratio, [1 - e, 1 + e]))
-
-
-def value_branches(point: Point) -> dict[tuple[bool, bool], int]:
-    """Rows in each branch: (value left the clip range, the clipped error is larger) -> count."""
+def value_sides(point: Point) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the value left the clip range, and whether it did and the clipped error is the larger one, (B,) each."""
     batch, e = point.batch, point.config.clip_coef
     change = batch.values - batch.old_values
     clipped = batch.old_values + np.clip(change, -e, e)
     outside = np.abs(change) > e
-    return count(outside, outside & (np.abs(clipped - batch.returns) > np.abs(batch.values - batch.returns)))
+    return outside, outside & (np.abs(clipped - batch.returns) > np.abs(batch.values - batch.returns))
+
+
+def surrogate_regions(point: Point) -> dict[tuple[bool, int], int]:
+    """Rows in each region: (advantage is positive, ratio is 0 below, 1 inside, 2 above the clip range) -> count."""
+    return count(point.batch.advantages > 0, ratio_sides(point))
+
+
+def value_branches(point: Point) -> dict[tuple[bool, bool], int]:
+    """Rows in each branch: (value left the clip range, the clipped error is larger) -> count."""
+    return count(*value_sides(point))
 
 
 def count(*labels: np.ndarray) -> dict:
