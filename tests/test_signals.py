@@ -1,0 +1,38 @@
+"""Signals are noted and passed on; a second one ends the process."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ppo_np.signals import STOPPING, StopSignals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted_and_passed_on(number, capfd):
+    before, calls = signal.getsignal(number), []
+    with StopSignals() as signals:
+        signals.on_stop = lambda: calls.append(signals.number)
+        assert signals.exit_code == 0
+        os.kill(os.getpid(), number)
+        assert calls == [number]
+        assert signals.exit_code == 128 + number
+    assert signal.getsignal(number) == before
+    assert capfd.readouterr().err == STOPPING.decode()
+
+
+def test_a_second_signal_ends_the_process():
+    code = """if True:
+        import os, signal
+        from ppo_np.signals import StopSignals
+        with StopSignals():
+            os.kill(os.getpid(), signal.SIGINT)
+            print("still here", flush=True)
+            os.kill(os.getpid(), signal.SIGINT)
+            print("not here", flush=True)
+    """
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.stdout == "still here\n"
+    assert process.returncode == -signal.SIGINT
