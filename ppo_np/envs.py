@@ -35,7 +35,8 @@ def make_env(env_id: str, render_mode: str | None = None, video: VideoOptions | 
         video: film episodes (this implies "rgb_array").
 
     Raises:
-        UserError: The id is unknown or outdated, a package that the environment needs is missing, or it cannot render.
+        UserError: The id is unknown or outdated, a package that the environment needs is missing, it cannot render, or
+            the folder for videos cannot be made.
     """
     render_mode = "rgb_array" if video else render_mode
     with warnings.catch_warnings(record=True) as caught:  # so that a failure is told in one sentence, not in two
@@ -51,10 +52,15 @@ def make_env(env_id: str, render_mode: str | None = None, video: VideoOptions | 
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if render_mode and render_mode not in env.metadata.get("render_modes", ()):
         raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
-    if video:
-        trigger = partial(_is_multiple, video.every)
-        env = gymnasium.wrappers.RecordVideo(env, str(video.folder), episode_trigger=trigger, disable_logger=True)
-    return env
+    return _filmed(env, video) if video else env
+
+
+def _filmed(env: gymnasium.Env, video: VideoOptions) -> gymnasium.Env:
+    trigger = partial(_is_multiple, video.every)
+    try:
+        return gymnasium.wrappers.RecordVideo(env, str(video.folder), episode_trigger=trigger, disable_logger=True)
+    except OSError as error:
+        raise UserError(f"The folder for videos, {str(video.folder)!r}, cannot be made: {error.strerror}.") from error
 
 
 def _is_multiple(every: int, episode: int) -> bool:

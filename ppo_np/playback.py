@@ -7,19 +7,18 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from ppo_np.checkpoint import copy_tensors, read_checkpoint
+from ppo_np.checkpoint import Checkpoint, copy_tensors, read_checkpoint
 from ppo_np.envs import Episode, make_env
 from ppo_np.policy import Policy
 from ppo_np.threads import blas_threads, limit_blas_threads
 
 
-def load_policy(path: str | PathLike, env: gymnasium.Env) -> Policy:
-    """Build the policy that a checkpoint holds for an environment.
+def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) -> Policy:
+    """Build the policy that a checkpoint, read from `path`, holds for an environment.
 
     Raises:
-        UserError: The checkpoint cannot be read, or does not fit the spaces of `env`.
+        UserError: The checkpoint does not fit the spaces of `env`.
     """
-    saved = read_checkpoint(path)
     policy = Policy(env.observation_space, env.action_space, saved.config, np.random.default_rng(0))
     copy_tensors(saved.parameters, policy.model.named(policy.model.params), path)
     return policy
@@ -53,9 +52,10 @@ def evaluate(
     Raises:
         UserError: The checkpoint cannot be read, or does not fit the environment.
     """
-    env = make_env(env_id or read_checkpoint(path).config.env_id, render_mode="rgb_array" if video else None)
+    saved = read_checkpoint(path)
+    env = make_env(env_id or saved.config.env_id, render_mode="rgb_array" if video else None)
     try:
-        policy = load_policy(path, env)
+        policy = build_policy(saved, env, path)
         played = []
         with limit_blas_threads(blas_threads(policy.config, policy.observations.size)):
             for i in range(episodes):

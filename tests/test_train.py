@@ -157,9 +157,10 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
+@pytest.mark.parametrize("flags", [[], ["--capture-video"]], ids=["plain", "filmed"])
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys, flags):
     (tmp_path / "file").write_text("")
-    assert run(main, *SMALL, "--run-dir", tmp_path / "file" / "run") == cli.BAD_ARGUMENTS
+    assert run(main, *SMALL, "--run-dir", tmp_path / "file" / "run", *flags) == cli.BAD_ARGUMENTS
     assert "cannot be made" in capsys.readouterr().err
 
 
