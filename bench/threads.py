@@ -19,6 +19,7 @@ from rich.table import Table
 
 from kernels import adam, clip_by_global_norm, global_norm
 from ppo_np.config import PPOConfig
+from ppo_np.distributions import discrete
 from ppo_np.model import ActorCritic, Batch
 from ppo_np.threads import limit_blas_threads
 
@@ -51,7 +52,7 @@ def measure(width: int, repeats: int) -> tuple[float, float]:
     """Microseconds of a minibatch update and of a small forward pass, for hidden layers of this width."""
     rng = np.random.default_rng(0)
     config = PPOConfig(shared_sizes=(width, width))
-    model = ActorCritic(OBS_SIZE, NUM_ACTIONS, config, rng)
+    model = ActorCritic(OBS_SIZE, discrete(NUM_ACTIONS), config, rng)
     minibatch, step = filled_batch(model, MINIBATCH_ROWS, rng), filled_batch(model, STEP_ROWS, rng)
     m, v = np.zeros_like(model.params), np.zeros_like(model.params)
 

@@ -36,6 +36,7 @@ from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 from kernels.mlp import mlp_backward, mlp_forward
+from kernels.moments import discounted_sums, standardize, update_moments
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "categorical_mode",
     "categorical_sample",
     "clip_by_global_norm",
+    "discounted_sums",
     "gae",
     "gaussian_backward",
     "gaussian_forward",
@@ -72,6 +74,8 @@ __all__ = [
     "ppo_loss_forward",
     "relu_backward",
     "relu_forward",
+    "standardize",
     "tanh_backward",
     "tanh_forward",
+    "update_moments",
 ]

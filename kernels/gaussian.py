@@ -13,7 +13,7 @@ HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 def gaussian_sample(means, log_std, normals, actions, logprobs):
     """Draw one action a row by shifting and scaling normal numbers.
 
-    x_ba = mu_ba + sigma_a n_ba,   log pi_b = - sum_a (n_ba^2 / 2 + log sigma_a + log(2 pi) / 2)
+    x_ba = mu_ba + sigma_a n_ba,   log pi_b as in `gaussian_forward`, of x as it was rounded when it was stored
 
     Derivation: docs/gradients.md, "Diagonal Gaussian".
 
@@ -28,7 +28,8 @@ def gaussian_sample(means, log_std, normals, actions, logprobs):
         logprob = 0.0
         for a in range(means.shape[1]):
             actions[b, a] = means[b, a] + np.exp(log_std[a]) * normals[b, a]
-            logprob -= 0.5 * normals[b, a] * normals[b, a] + log_std[a] + HALF_LOG_2PI
+            zeta = (actions[b, a] - means[b, a]) * np.exp(-log_std[a])
+            logprob -= 0.5 * zeta * zeta + log_std[a] + HALF_LOG_2PI
         logprobs[b] = logprob
 
 

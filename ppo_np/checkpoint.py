@@ -5,6 +5,7 @@ What stands where:
     /counters         attributes: update, global_step, adam_step
     /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
+    /normalizer/...   obs/count, obs/mean, obs/variance, and the same of reward with reward/running; if normalised
 """
 
 import json
@@ -26,8 +27,8 @@ from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 
 FORMAT = "ppo_np checkpoint"
-FORMAT_VERSION = 1
-GROUPS = ("parameters", "adam/m", "adam/v")
+FORMAT_VERSION = 2
+GROUPS = ("parameters", "adam/m", "adam/v", "normalizer")
 COUNTERS = ("update", "global_step", "adam_step")
 RNGS = ("action_rng", "minibatch_rng")
 
@@ -42,6 +43,7 @@ class Checkpoint:
     adam_v: Mapping[str, np.ndarray]
     counters: Mapping[str, int]
     rng: Mapping[str, Any]
+    normalizer: Mapping[str, np.ndarray]
 
 
 def library_versions() -> dict[str, str]:
@@ -80,7 +82,9 @@ def _fill(file: h5py.File, checkpoint: Checkpoint) -> None:
     file.attrs["config"] = json.dumps(checkpoint.config.to_dict())
     file.attrs["rng"] = json.dumps(checkpoint.rng)
     file.create_group("counters").attrs.update(checkpoint.counters)
-    for group, tensors in zip(GROUPS, (checkpoint.parameters, checkpoint.adam_m, checkpoint.adam_v), strict=True):
+    parts = (checkpoint.parameters, checkpoint.adam_m, checkpoint.adam_v, checkpoint.normalizer)
+    for group, tensors in zip(GROUPS, parts, strict=True):
+        file.create_group(group)
         for name, tensor in tensors.items():
             file[f"{group}/{name}"] = tensor
     file.attrs["complete"] = True
@@ -101,7 +105,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
             if file.attrs["format_version"] != FORMAT_VERSION:
                 found = file.attrs["format_version"]
                 raise UserError(f"checkpoint {str(path)!r} has format {found}, but only {FORMAT_VERSION} can be read.")
-            parameters, adam_m, adam_v = (_tensors(file[group]) for group in GROUPS)
+            parameters, adam_m, adam_v, normalizer = (_tensors(file[group]) for group in GROUPS)
             return Checkpoint(
                 config=PPOConfig.from_dict(json.loads(file.attrs["config"]), f"checkpoint {str(path)!r}"),
                 parameters=parameters,
@@ -109,6 +113,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
                 adam_v=adam_v,
                 counters={name: int(file["counters"].attrs[name]) for name in COUNTERS},
                 rng={name: json.loads(file.attrs["rng"])[name] for name in RNGS},
+                normalizer=normalizer,
             )
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())

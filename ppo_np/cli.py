@@ -1,7 +1,6 @@
 """What the commands share: exit codes, errors told in one sentence, settings from a preset and flags."""
 
 import argparse
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from typing import TypeVar
 import tyro
 
 from ppo_np.config import PPOConfig, preset_names
-from ppo_np.errors import DivergedError, UserError
+from ppo_np.errors import DivergedError, EnvironmentFault, UserError
 
 Options = TypeVar("Options")
 
@@ -20,7 +19,8 @@ DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 def run(main: Callable[[], int | None]) -> None:
     """Run a command and exit with its code.
 
-    A `UserError` becomes one line on stderr and code 2, a `DivergedError` one line and code 1.
+    A `UserError` becomes one line on stderr and code 2, a `DivergedError` or an `EnvironmentFault` one
+    line and code 1.
 
     Other exceptions are bugs and keep their traceback.
     """
@@ -29,23 +29,13 @@ def run(main: Callable[[], int | None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = BAD_ARGUMENTS
-    except DivergedError as error:
+    except (DivergedError, EnvironmentFault) as error:
         print(f"error: {error}", file=sys.stderr)
         code = FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = INTERRUPTED
     sys.exit(code)
-
-
-def require_extra(module: str, extra: str, flag: str) -> None:
-    """Refuse a flag whose optional dependency is not installed.
-
-    Raises:
-        UserError: `module` cannot be imported; the message names the extra that brings it.
-    """
-    if importlib.util.find_spec(module) is None:
-        raise UserError(f"{flag} needs {module}, which is not installed: pip install 'ppo_np[{extra}]'.")
 
 
 def parse_with_preset(options: type[Options], arguments: Sequence[str], prog: str, more_help: str = "") -> Options:

@@ -1,6 +1,7 @@
 """Every setting of a PPO run, with its default (the article's run), its meaning and its allowed range."""
 
 import dataclasses
+import functools
 import math
 import tomllib
 import typing
@@ -29,6 +30,12 @@ class PPOConfig:
     """Environment steps to train for, over all environments; rounded up to whole rollouts."""
     num_envs: int = 4
     """Environments stepped in parallel."""
+    vectorization: Literal["sync", "async", "vector", "envpool"] = "sync"
+    """How they are stepped: in turn, in worker processes, by the environment's own vector version, or by EnvPool."""
+    num_env_threads: int = 0
+    """With envpool: its threads; 0 = one a core."""
+    env_timeout: float = 60.0
+    """Seconds that one step or reset of the environments may take; inf waits for ever."""
     num_steps: int = 128
     """Steps of each environment in one rollout."""
     num_minibatches: int = 4
@@ -47,10 +54,16 @@ class PPOConfig:
     """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
     clip_coef: float = 0.2
     """Clip range of the probability ratio, and of the value if clip_vloss."""
+    anneal_clip_coef: bool = False
+    """Lower clip_coef linearly to 0, like the learning rate."""
     clip_vloss: bool = True
     """Clip the value loss as well."""
+    target_kl: float | None = None
+    """Skip the remaining epochs of an update once an epoch's mean approx_kl exceeds this; None never does."""
     ent_coef: float = 0.01
     """Weight of the entropy bonus."""
+    anneal_ent_coef: bool = False
+    """Lower ent_coef linearly to 0, like the learning rate."""
     vf_coef: float = 0.5
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
@@ -69,6 +82,12 @@ class PPOConfig:
     """Hidden layers of the value alone, after the shared ones."""
     activation: Literal["relu", "tanh"] = "relu"
     """Activation after each hidden layer."""
+    log_std_init: float = 0.0
+    """Logarithm of the standard deviation of real-valued actions at the start, in [-10, 10]."""
+    norm_obs: bool = False
+    """Shift and scale observations to mean 0 and standard deviation 1, by running statistics, and clip them to 10."""
+    norm_reward: bool = False
+    """Divide rewards by the running standard deviation of the discounted rewards, and clip them to 10."""
     threads: int = 0
     """BLAS threads; 0 = one for small networks, one a core for wide ones (results can differ in the last bits)."""
 
@@ -76,14 +95,17 @@ class PPOConfig:
         _check_types(self)
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
-        for name in ("learning_rate", "clip_coef", "max_grad_norm", "adam_eps"):
+        for name in ("learning_rate", "clip_coef", "max_grad_norm", "adam_eps", "env_timeout", "target_kl"):
+            if getattr(self, name) is None:
+                continue
             check(getattr(self, name) > 0, name, getattr(self, name), "a number > 0")
-        for name in ("ent_coef", "vf_coef", "seed", "threads"):
+        for name in ("ent_coef", "vf_coef", "seed", "threads", "num_env_threads"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
         for name in ("gamma", "gae_lambda"):
             check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "in [0, 1]")
         for name in ("adam_beta1", "adam_beta2"):
             check(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
         check(
@@ -106,9 +128,15 @@ class PPOConfig:
         """Rollouts in the whole run: total_timesteps / batch_size, rounded up."""
         return math.ceil(self.total_timesteps / self.batch_size)
 
-    def learning_rate_at(self, update: int) -> float:
-        """Learning rate of update 0, 1, ..., num_updates - 1: lr (1 - update / num_updates) if annealed."""
-        return self.learning_rate * (1 - update / self.num_updates) if self.anneal_lr else self.learning_rate
+    def at(self, global_step: int) -> "PPOConfig":
+        """The settings that hold for an update which begins after `global_step` steps: the annealed ones are lowered.
+
+        x (1 - global_step / (num_updates * batch_size)), which is x (1 - update / num_updates) for whole rollouts.
+        """
+        remaining = 1 - global_step / (self.num_updates * self.batch_size)
+        flags = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}
+        annealed = [name for name, flag in flags.items() if getattr(self, flag)]
+        return dataclasses.replace(self, **{name: getattr(self, name) * remaining for name in annealed})
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain numbers, strings and lists, for JSON."""
@@ -148,14 +176,19 @@ def preset_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in _PRESETS.iterdir() if entry.name.endswith(".toml"))
 
 
+@functools.cache
+def _hints() -> dict[str, Any]:
+    return typing.get_type_hints(PPOConfig)
+
+
 def _check_types(config: PPOConfig) -> None:
     """Refuse, for instance, num_envs=4.0, gamma="0.9" or seed=True; an int is welcome where a float is meant."""
-    for name, hint in typing.get_type_hints(PPOConfig).items():
+    for name, hint in _hints().items():
         value = getattr(config, name)
-        if hint is float:
+        if hint is float or hint == float | None:
             good = isinstance(value, int | float) and not isinstance(value, bool)
-            good = good and (math.isfinite(value) or (name == "max_grad_norm" and value == math.inf))
-            check(good, name, value, "a finite number")
+            good = good and (math.isfinite(value) or (name in ("max_grad_norm", "env_timeout") and value == math.inf))
+            check(good or (value is None and hint is not float), name, value, "a finite number")
         elif hint is int:
             check(isinstance(value, int) and not isinstance(value, bool), name, value, "an integer")
         elif hint in (str, bool):

@@ -1,16 +1,21 @@
-"""Vector environments: made, seeded, stepped, their episodes counted, their videos recorded."""
+"""Environments: made by id or by a factory, guarded, filmed, and put together as a vector environment."""
 
+import os
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import gymnasium
-import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from ppo_np.errors import UserError
+from ppo_np.config import PPOConfig
+from ppo_np.errors import UserError, require_extra
+from ppo_np.guard import Guard
+from ppo_np.spaces import ActionAdapter, ObservationAdapter
+from ppo_np.workers import WorkerEnvs
 
 
 @dataclass(frozen=True)
@@ -26,33 +31,37 @@ class VideoOptions:
     every: int = 3
 
 
-def make_env(env_id: str, render_mode: str | None = None, video: VideoOptions | None = None) -> gymnasium.Env:
+def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
     """Make one environment by its Gymnasium id.
 
     Args:
         env_id: registered id; "module:id" imports the module first.
         render_mode: None or "rgb_array".
-        video: film episodes (this implies "rgb_array").
 
     Raises:
-        UserError: The id is unknown or outdated, a package that the environment needs is missing, it cannot render, or
-            the folder for videos cannot be made.
+        UserError: The id is unknown or outdated, a package that the environment needs is missing, or it cannot render.
     """
-    render_mode = "rgb_array" if video else render_mode
-    with warnings.catch_warnings(record=True) as caught:  # so that a failure is told in one sentence, not in two
+    with _told_in_one_sentence(env_id):
+        env = gymnasium.make(env_id, **({"render_mode": render_mode} if render_mode else {}))
+    if render_mode and render_mode not in env.metadata.get("render_modes", ()):
+        raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
+    return env
+
+
+@contextmanager
+def _told_in_one_sentence(env_id: str) -> Iterator[None]:
+    """Turn what Gymnasium raises about an id into a `UserError`; its warnings are shown only if nothing was raised."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             if env_id.count(":") > 1:
                 raise gymnasium.error.Error("at most one colon may stand in an id, behind a module to import")
-            env = gymnasium.make(env_id, **({"render_mode": render_mode} if render_mode else {}))
+            yield
         except (gymnasium.error.Error, ImportError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"env_id is {env_id!r}, but no such environment can be made: {reason}") from error
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    if render_mode and render_mode not in env.metadata.get("render_modes", ()):
-        raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
-    return _filmed(env, video) if video else env
 
 
 def _filmed(env: gymnasium.Env, video: VideoOptions) -> gymnasium.Env:
@@ -78,71 +87,75 @@ def spaces_of(env_id: str) -> tuple[gymnasium.Space, gymnasium.Space]:
     return env.observation_space, env.action_space
 
 
-def make_vector_env(env_id: str, num_envs: int, video: VideoOptions | None = None) -> SyncVectorEnv:
-    """Make `num_envs` environments that are stepped one after another and reset in the step that ends an episode.
+def make_vector_env(
+    config: PPOConfig, factory: Callable[[], gymnasium.Env] | None = None, video: VideoOptions | None = None
+) -> VectorEnv:
+    """Make `config.num_envs` environments, vectorised as `config.vectorization` says.
 
-    Raises:
-        UserError: As `make_env`.
-    """
-    factories = [partial(make_env, env_id, video=video if index == 0 else None) for index in range(num_envs)]
-    return SyncVectorEnv(factories, autoreset_mode=AutoresetMode.SAME_STEP)
-
-
-class Episode(NamedTuple):
-    """A finished episode: the sum of its rewards and the number of its steps."""
-
-    episodic_return: float
-    episodic_length: int
-
-
-class Transition(NamedTuple):
-    """What one step of N environments gave.
-
-    Attributes:
-        rewards: (N,) float64. terminations, truncations: (N,) bool.
-        final_obs: (N,) objects, the last observation of each episode that ended; None if none did.
-        episodes: those that ended.
-    """
-
-    rewards: np.ndarray
-    terminations: np.ndarray
-    truncations: np.ndarray
-    final_obs: np.ndarray | None
-    episodes: list[Episode]
-
-
-class EnvStream:
-    """A vector environment as one endless stream: it is reset once, and each rollout goes on where the last one ended.
+    Ours, "sync" and "async", reset an environment in the step that ends its episode; native ones and EnvPool in the
+    step after it.
 
     Args:
-        envs: vector environment with autoreset in the same step.
-        seed: environment i is first reset with seed + i.
-
-    Attributes:
-        obs: the N current observations.
+        config: names the environment, how many, and how they are stepped.
+        factory: makes one environment; None makes it by `config.env_id`.
+        video: film episodes of environment 0.
 
     Raises:
-        UserError: The vector environment resets in another way.
+        UserError: As `make_env`; or a space is not supported; or this vectorisation is not to be had for it.
     """
+    if config.vectorization in ("vector", "envpool"):
+        if factory or video:
+            what = "a factory" if factory else "a video"
+            raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
+        return _native(config) if config.vectorization == "vector" else _envpool(config)
+    make = factory or partial(make_env, config.env_id)
+    if factory and video:
+        raise UserError("video needs environments that are made by their env_id, but env is a factory.")
+    _check(make, video)
+    in_workers = config.vectorization == "async"
+    unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one here, to look at
+    factories = [partial(_guarded, make, index, video, unfilmed) for index in range(config.num_envs)]
+    if in_workers:
+        return WorkerEnvs(factories, config.env_timeout)
+    return SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
 
-    def __init__(self, envs: VectorEnv, seed: int):
-        mode = envs.metadata.get("autoreset_mode")
-        if mode != AutoresetMode.SAME_STEP:
-            raise UserError(f"autoreset_mode of the vector environment is {mode}, but it must be SAME_STEP.")
-        self.envs = envs
-        self.obs, _ = envs.reset(seed=seed)
-        self._returns = np.zeros(envs.num_envs)
-        self._lengths = np.zeros(envs.num_envs, np.int64)
 
-    def step(self, actions: np.ndarray) -> Transition:
-        """Apply one action for each environment, (N,)."""
-        self.obs, rewards, terminations, truncations, infos = self.envs.step(actions)
-        self._returns += rewards
-        self._lengths += 1
-        dones = terminations | truncations
-        episodes = []
-        if dones.any():
-            episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
-            self._returns[dones] = 0
-            self._lengths[dones] = 0
-        return Transition(rewards, terminations, truncations, infos.get("final_obs"), episodes)
+def _check(make: Callable[..., gymnasium.Env], video: VideoOptions | None) -> None:
+    """Refuse what is not supported before anything is started or filmed."""
+    env = make(render_mode="rgb_array") if video else make()
+    if not isinstance(env, gymnasium.Env):
+        raise UserError(f"env makes {type(env).__name__} objects, but it must make a gymnasium.Env.")
+    try:
+        ObservationAdapter(env.observation_space)
+        ActionAdapter(env.action_space)
+    finally:
+        env.close()
+
+
+def _guarded(make: Callable[..., gymnasium.Env], index: int, video: VideoOptions | None, unfilmed: int | None) -> Guard:
+    """Environment number `index`; number 0 is filmed, unless it lives in the process `unfilmed`."""
+    film = video and index == 0 and os.getpid() != unfilmed
+    return Guard(_filmed(make(render_mode="rgb_array"), video) if film else make(), index)
+
+
+def _native(config: PPOConfig) -> VectorEnv:
+    """The vector version that the environment registers itself."""
+    with _told_in_one_sentence(config.env_id):
+        return gymnasium.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")
+
+
+def _envpool(config: PPOConfig) -> VectorEnv:
+    """EnvPool's environments, which step in C++ threads."""
+    require_extra("envpool", "envpool", "vectorization 'envpool'")
+    import envpool  # an optional dependency
+
+    if config.env_id not in envpool.list_all_envs():
+        raise UserError(f"env_id is {config.env_id!r}, but EnvPool has no such environment.")
+    threads = config.num_env_threads or min(os.cpu_count() or 1, config.num_envs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
+        envs = envpool.make(
+            config.env_id, env_type="gymnasium", num_envs=config.num_envs, num_threads=threads, seed=config.seed
+        )
+        envs.single_observation_space, envs.single_action_space  # noqa: B018  EnvPool builds and keeps them now
+    return envs

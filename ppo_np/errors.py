@@ -1,5 +1,7 @@
 """The exceptions that are told in one sentence."""
 
+import importlib.util
+
 
 class UserError(Exception):
     """A mistake of the user's: bad argument, missing file, unknown environment.
@@ -14,6 +16,24 @@ class DivergedError(Exception):
 
     The commands print it without a traceback and exit with code 1.
     """
+
+
+class EnvironmentFault(Exception):  # noqa: N818  a fault, not an error of ours
+    """An environment has failed: an exception inside it, a number that is not finite, a worker that died or hangs.
+
+    The message is one sentence with the environment's index and the step. The commands print it without a traceback and
+    exit with code 1; the parameters are those of the last minibatch before.
+    """
+
+
+def require_extra(module: str, extra: str, flag: str) -> None:
+    """Refuse a setting whose optional dependency is not installed.
+
+    Raises:
+        UserError: `module` cannot be found; the message names the extra that brings it.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise UserError(f"{flag} needs {module}, which is not installed: pip install 'ppo_np[{extra}]'.")
 
 
 def check(condition: bool, argument: str, given: object, allowed: str) -> None:

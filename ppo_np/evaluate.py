@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from ppo_np import cli
-from ppo_np.errors import UserError, check
+from ppo_np.errors import UserError, check, require_extra
 from ppo_np.layout import CHECKPOINT
 
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webm")
@@ -39,7 +39,7 @@ class EvaluateOptions:
         check(self.episodes >= 1, "episodes", self.episodes, "an integer >= 1")
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
         if self.video:
-            cli.require_extra("moviepy", "video", "--video")
+            require_extra("moviepy", "video", "--video")
             endings = " or ".join(VIDEO_SUFFIXES)
             check(self.video.suffix in VIDEO_SUFFIXES, "video", str(self.video), f"a file that ends in {endings}")
             check(self.video.parent.is_dir(), "video", str(self.video), "in a folder that exists")

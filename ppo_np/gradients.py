@@ -16,7 +16,7 @@ from ppo_np.config import PPOConfig
 from ppo_np.envs import spaces_of
 from ppo_np.errors import UserError
 from ppo_np.gradient_report import Check, Report, judge
-from ppo_np.model import ActorCritic, Batch
+from ppo_np.model import LOG_STD, ActorCritic, Batch
 from ppo_np.spaces import ActionAdapter, ObservationAdapter
 from ppo_np.threads import blas_threads, limit_blas_threads
 
@@ -50,10 +50,10 @@ def check_gradients(config: PPOConfig) -> Report:
             was found.
     """
     observation_space, action_space = spaces_of(config.env_id)
-    obs_size, num_actions = ObservationAdapter(observation_space).size, ActionAdapter(action_space).size
+    obs_size, head = ObservationAdapter(observation_space).size, ActionAdapter(action_space).head
     rng = np.random.default_rng(config.seed)
     with limit_blas_threads(blas_threads(config, obs_size)):
-        model = ActorCritic(obs_size, num_actions, config, rng, np.float64)
+        model = ActorCritic(obs_size, head, config, rng, np.float64)
         perturb(model, rng)
         for attempt in range(ATTEMPTS):
             point = Point(model, off_policy_batch(model, config, rng), config, rng)
@@ -66,8 +66,13 @@ def check_gradients(config: PPOConfig) -> Report:
 
 
 def perturb(model: ActorCritic, rng: np.random.Generator) -> None:
-    """Move all parameters off their initial values: biases off 0, the policy off the uniform one."""
-    for tensor in model.named(model.params).values():
+    """Move all parameters off their initial values: biases off 0, the policy off the uniform one.
+
+    log_std goes near 0, wherever it began: a standard deviation of the size of `H` would bend every difference.
+    """
+    for name, tensor in model.named(model.params).items():
+        if name == LOG_STD:
+            tensor[:] = 0
         scale = 0.3 if tensor.ndim == 1 else 0.5 / np.sqrt(tensor.shape[0])
         tensor += scale * rng.standard_normal(tensor.shape)
 
@@ -81,9 +86,9 @@ def off_policy_batch(model: ActorCritic, config: PPOConfig, rng: np.random.Gener
     batch, e, row = model.batch(ROWS), config.clip_coef, np.arange(ROWS)
     batch.obs[:] = rng.standard_normal(batch.obs.shape)
     model.forward(batch)
-    batch.distribution.sample(batch.logits, rng)
+    batch.distribution.sample(batch.pi_out, rng)
     batch.actions[:] = batch.distribution.actions
-    batch.distribution.forward(batch.logits, batch.actions)
+    batch.distribution.forward(batch.pi_out, batch.actions)
 
     sign, side = np.where(row % 2, -1, 1), row // 2 % 3
     u = rng.random((4, ROWS))
@@ -138,7 +143,7 @@ class Point:
         """
         model, batch, pi = self.model, self.batch, self.batch.distribution
         grads = {name: grad.copy() for name, grad in model.named(model.grads).items()}
-        dlogits = batch.dlogits.copy()
+        dpi_out = batch.dpi_out.copy()
         with _cut(model):
             with _cut(pi):  # the loss as a function of log-probabilities, entropies and values
                 checks = [
@@ -146,7 +151,7 @@ class Point:
                     self._compare("entropy/dentropies", pi.entropies, batch.dentropies),
                     self._compare("value_loss/dvalues", batch.values, batch.dvalues.copy()),
                 ]
-            checks.append(self._compare("loss/dlogits", batch.logits, dlogits))
+            checks.append(self._compare(f"loss/d{pi.output_name}", batch.pi_out, dpi_out))
         params = model.named(model.params)
         return checks + [self._compare(name, params[name], grads[name]) for name in reversed(params)]
 

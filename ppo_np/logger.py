@@ -69,7 +69,7 @@ class Metrics:
             episodic_length=float(np.mean(lengths)) if lengths else math.nan,
             time_env=rollout.time_env,
             time_inference=rollout.time_inference,
-            **{name: float(losses[name]) for name in LOSS_NAMES},
+            **{name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
             **fields,
         )
 

@@ -1,7 +1,10 @@
 """The actor-critic network: a shared trunk, a policy tower and a value tower on one flat parameter vector.
 
-    obs -> [shared layers] -> h -> [policy layers] -> policy head -> logits -> distribution -> logprobs, entropies
+    obs -> [shared layers] -> h -> [policy layers] -> policy head -> pi_out -> distribution -> logprobs, entropies
                                 -> [value layers]  -> value head  -> values
+
+pi_out are the numbers that the distribution is made of: logits, or the means of a Gaussian (whose log_std is one more
+parameter tensor).
 
 The forward pass walks down these stairs, the backward pass back up the same ones. Where the two towers stand on the
 trunk, their gradients by h are added.
@@ -19,9 +22,10 @@ from kernels.linear import linear_backward_input
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 from kernels.mlp import mlp_backward, mlp_forward
 from ppo_np.config import PPOConfig
-from ppo_np.distributions import Categorical
+from ppo_np.distributions import ActionHead, Distribution
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2), 0.01, 1.0
+LOG_STD = "policy/log_std"
 
 
 @dataclass(frozen=True)
@@ -37,27 +41,29 @@ class Batch:
 
     Attributes:
         obs: (B, D), input.
-        actions, old_logprobs, old_values, advantages, returns: (B,), what the loss needs beside the network.
-        logits: (B, K) and values: (B,), outputs of the forward pass.
-        distribution: over the actions, set by `ActorCritic.evaluate` or by its own `sample` and `mode`.
+        actions: (B, ...), old_logprobs, old_values, advantages, returns: (B,), what the loss needs beside the network.
+        pi_out: (B, K) and values: (B,), outputs of the forward pass.
+        distribution: over the actions; `ActorCritic.loss` sets it, or its own `sample` and `mode`.
     """
 
-    def __init__(self, rows: int, obs_size: int, sizes: dict[str, tuple[int, ...]], dtype):
+    def __init__(self, rows: int, model: "ActorCritic"):
+        dtype = model.dtype
+
         def columns(*widths):
             return tuple(np.zeros((rows, width), dtype) for width in widths)
 
         self.rows = rows
-        (self.obs,) = columns(obs_size)
-        self.actions = np.zeros(rows, np.int64)
+        (self.obs,) = columns(model.obs_size)
         self.old_logprobs, self.old_values, self.advantages, self.returns = np.zeros((4, rows), dtype)
-        self.outputs = {tower: columns(*widths) for tower, widths in sizes.items()}
-        self.doutputs = {tower: columns(*widths) for tower, widths in sizes.items()}
-        self.features = self.outputs["shared"][-1] if sizes["shared"] else self.obs
-        self.logits, self.dlogits = self.outputs["policy"][-1], self.doutputs["policy"][-1]
+        self.outputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
+        self.doutputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
+        self.features = self.outputs["shared"][-1] if model.sizes["shared"] else self.obs
+        self.pi_out, self.dpi_out = self.outputs["policy"][-1], self.doutputs["policy"][-1]
         self.values, self.dvalues = self.outputs["value"][-1].reshape(rows), self.doutputs["value"][-1].reshape(rows)
         self.dlogprobs, self.dentropies = np.zeros((2, rows), dtype)
         (self.dfeatures,) = columns(self.features.shape[1])
-        self.distribution = Categorical(self.logits.shape[1], rows, dtype)
+        self.distribution = model.distribution(rows)
+        self.actions = np.zeros_like(self.distribution.actions)
         self.terms = np.zeros(len(LOSS_TERMS), np.float64)
 
 
@@ -66,8 +72,8 @@ class ActorCritic:
 
     Args:
         obs_size: D >= 1, length of a flat observation.
-        num_actions: K >= 1, outputs of the policy head.
-        config: gives the sizes of the layers and the activation.
+        head: which distribution stands on the policy head, and how many outputs it needs.
+        config: gives the sizes of the layers, the activation and the initial log_std.
         rng: source of the initial weights.
         dtype: float32 to train, float64 to check gradients.
 
@@ -75,23 +81,26 @@ class ActorCritic:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
     """
 
-    def __init__(self, obs_size: int, num_actions: int, config: PPOConfig, rng: np.random.Generator, dtype=np.float32):
-        self.obs_size = obs_size
+    def __init__(self, obs_size: int, head: ActionHead, config: PPOConfig, rng: np.random.Generator, dtype=np.float32):
+        self.obs_size, self.head = obs_size, head
         self.dtype = dtype
         self.activation = activation_number(config.activation)
         self.sizes = {
             "shared": config.shared_sizes,
-            "policy": (*config.policy_sizes, num_actions),
+            "policy": (*config.policy_sizes, head.outputs),
             "value": (*config.value_sizes, 1),
         }
         self.shapes = self._tensor_shapes()
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads = np.zeros_like(self.params)
         self._params, self._grads = self._towers(self.params), self._towers(self.grads)
-        self.initialize(rng)
+        self.initialize(rng, config.log_std_init)
 
     def _tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor, in the order of the flat vector: tower/layer/weight, tower/layer/bias."""
+        """Name and shape of every tensor, in the order of the flat vector.
+
+        tower/layer/weight and tower/layer/bias; after the policy's head, where the actions are real, policy/log_std.
+        """
         shapes = {}
         features = self.sizes["shared"][-1] if self.sizes["shared"] else self.obs_size
         for tower, widths in self.sizes.items():
@@ -101,6 +110,8 @@ class ActorCritic:
                 name = f"{tower}/head" if head else f"{tower}/{layer}"
                 shapes[f"{name}/weight"], shapes[f"{name}/bias"] = (fan_in, width), (width,)
                 fan_in = width
+            if tower == "policy" and self.head.has_log_std:
+                shapes[LOG_STD] = (self.head.outputs,)
         return shapes
 
     def named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
@@ -121,22 +132,29 @@ class ActorCritic:
             for tower in self.sizes
         }
 
-    def initialize(self, rng: np.random.Generator) -> None:
-        """Set orthogonal weights (gain sqrt(2) hidden, 0.01 policy head, 1 value head) and zero biases."""
+    def initialize(self, rng: np.random.Generator, log_std_init: float) -> None:
+        """Set orthogonal weights (gain sqrt(2) hidden, 0.01 policy head, 1 value head), zero biases, and log_std."""
         gains = {"policy/head/weight": POLICY_GAIN, "value/head/weight": VALUE_GAIN}
         for name, tensor in self.named(self.params).items():
             if name.endswith("bias"):
                 tensor[:] = 0
+            elif name == LOG_STD:
+                tensor[:] = log_std_init
             else:
                 normals = rng.standard_normal((max(tensor.shape), min(tensor.shape)))
                 orthogonal(normals, gains.get(name, HIDDEN_GAIN), tensor)
 
     def batch(self, rows: int) -> Batch:
         """Preallocate the arrays for `rows` rows."""
-        return Batch(rows, self.obs_size, self.sizes, self.dtype)
+        return Batch(rows, self)
+
+    def distribution(self, rows: int) -> Distribution:
+        """The distribution over the actions of `rows` rows; a Gaussian's log_std is a view into the parameters."""
+        flats = (self.params, self.grads) if self.head.has_log_std else ()
+        return self.head.kind(self.head.sizes, rows, self.dtype, *(self.named(flat)[LOG_STD] for flat in flats))
 
     def forward(self, batch: Batch) -> None:
-        """Compute `batch.logits` and `batch.values` from `batch.obs`."""
+        """Compute `batch.pi_out` and `batch.values` from `batch.obs`."""
         if self.sizes["shared"]:
             self._forward("shared", batch.obs, batch)
         self._forward("policy", batch.features, batch)
@@ -147,7 +165,7 @@ class ActorCritic:
         mlp_forward(x, layers.weights, layers.biases, self.activation, tower == "shared", batch.outputs[tower])
 
     def backward(self, batch: Batch) -> None:
-        """Compute `grads` from `batch.dlogits` and `batch.dvalues`, after `forward` on the same batch."""
+        """Compute the layers' `grads` from `batch.dpi_out` and `batch.dvalues`, after `forward` on the same batch."""
         self._backward("policy", batch.features, batch)
         self._backward("value", batch.features, batch)
         if self.sizes["shared"]:
@@ -173,7 +191,7 @@ class ActorCritic:
         """
         self.forward(batch)
         pi = batch.distribution
-        pi.forward(batch.logits, batch.actions)
+        pi.forward(batch.pi_out, batch.actions)
         ppo_loss_forward(
             pi.logprobs, pi.entropies, batch.values,
             batch.old_logprobs, batch.old_values, batch.advantages, batch.returns,
@@ -196,6 +214,6 @@ class ActorCritic:
             config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss,
             batch.dlogprobs, batch.dentropies, batch.dvalues,
         )  # fmt: skip
-        pi.backward(batch.dlogprobs, batch.dentropies, batch.actions, batch.dlogits)
+        pi.backward(batch.dlogprobs, batch.dentropies, batch.pi_out, batch.actions, batch.dpi_out)
         self.backward(batch)
         return batch.terms

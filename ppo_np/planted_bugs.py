@@ -19,7 +19,9 @@ from ppo_np.errors import UserError
 
 # Which function a bug takes the place of: where it is looked up, and its name there.
 LOSS = ("ppo_np.model", "ppo_loss_backward")
-DISTRIBUTION = ("ppo_np.distributions", "categorical_backward")
+CATEGORICAL = ("ppo_np.distributions", "categorical_backward")
+BERNOULLI = ("ppo_np.distributions", "bernoulli_backward")
+GAUSSIAN = ("ppo_np.distributions", "gaussian_backward")
 LAYERS = ("ppo_np.model", "mlp_backward")
 NETWORK = ("ppo_np.model:ActorCritic", "backward")
 
@@ -159,18 +161,53 @@ def no_value_clip(right, a):
     a.dvalues[:] = a.dloss / len(a.values) * a.vf_coef * (a.values - a.returns)
 
 
-@_bug(DISTRIBUTION)
+@_bug(CATEGORICAL)
 def no_softmax_term(right, a):
     """The derivative of log-softmax is taken as 1[k = a], without the term -p_k."""
     right()
     a.dlogits += a.dlogprobs[:, np.newaxis] * np.exp(a.log_probs)
 
 
-@_bug(DISTRIBUTION, ENTROPY)
+@_bug(CATEGORICAL, ENTROPY)
 def entropy_without_h(right, a):
     """The entropy's derivative by the logits is taken as -p log p instead of -p (log p + H)."""
     right()
     a.dlogits += (a.dentropies * a.entropies)[:, np.newaxis] * np.exp(a.log_probs)
+
+
+@_bug(BERNOULLI)
+def no_sigmoid_term(right, a):
+    """The derivative of a bit's log-probability is taken as x, without the term -q (MultiBinary actions)."""
+    right()
+    a.dlogits += a.dlogprobs[:, np.newaxis] / (1 + np.exp(-a.logits))
+
+
+@_bug(GAUSSIAN)
+def mean_over_sigma_once(right, a):
+    """The derivative by the mean is taken as zeta instead of zeta / sigma (Box actions)."""
+    right()
+    a.dmeans *= np.exp(a.log_std)
+
+
+@_bug(GAUSSIAN)
+def log_std_without_1(right, a):
+    """The derivative of the log-density by log sigma is taken as zeta^2, without the term -1 (Box actions)."""
+    right()
+    a.dlog_std += a.dlogprobs.sum()
+
+
+@_bug(GAUSSIAN)
+def sigma_for_log_sigma(right, a):
+    """The gradient of log sigma is taken by sigma: a factor sigma is missing (Box actions)."""
+    right()
+    a.dlog_std /= np.exp(a.log_std)
+
+
+@_bug(GAUSSIAN, row="policy/log_std", hint="ratio 0:")
+def no_log_std_gradient(right, a):
+    """log sigma gets no gradient: the policy's spread is never learnt (Box actions)."""
+    right()
+    a.dlog_std[:] = 0
 
 
 @_bug(LAYERS, row="policy/head/bias", hint="ratio 0:")
@@ -239,11 +276,11 @@ def weight_not_transposed(right, a):
 def no_value_at_fork(right, a):
     """The value tower's gradient is not added where the towers meet: the trunk learns from the policy alone."""
     model, batch = a.self, a.batch
-    dlogits, dvalues = batch.dlogits.copy(), batch.dvalues.copy()
+    dpi_out, dvalues = batch.dpi_out.copy(), batch.dvalues.copy()
     right()
     grads = model.named(model.grads)
     towers = {name: gradient.copy() for name, gradient in grads.items() if not name.startswith("shared")}
-    batch.dlogits[:], batch.dvalues[:] = dlogits, 0
+    batch.dpi_out[:], batch.dvalues[:] = dpi_out, 0
     right()
     batch.dvalues[:] = dvalues
     for name, gradient in towers.items():

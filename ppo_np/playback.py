@@ -8,8 +8,9 @@ import gymnasium
 import numpy as np
 
 from ppo_np.checkpoint import Checkpoint, copy_tensors, read_checkpoint
-from ppo_np.envs import Episode, make_env
+from ppo_np.envs import make_env
 from ppo_np.policy import Policy
+from ppo_np.stream import Episode
 from ppo_np.threads import blas_threads, limit_blas_threads
 
 
@@ -21,6 +22,9 @@ def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) ->
     """
     policy = Policy(env.observation_space, env.action_space, saved.config, np.random.default_rng(0))
     copy_tensors(saved.parameters, policy.model.named(policy.model.params), path)
+    if policy.obs_moments:
+        moments = {name.removeprefix("obs/"): a for name, a in saved.normalizer.items() if name.startswith("obs/")}
+        copy_tensors(moments, policy.obs_moments.arrays(), path)
     return policy
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import tyro
 
 from ppo_np import cli
-from ppo_np.errors import UserError, check
+from ppo_np.errors import UserError, check, require_extra
 from ppo_np.layout import CONFIG, METRICS
 
 POINTS = 400
@@ -43,7 +43,7 @@ class PlotOptions:
         check(self.out.suffix in (".png", ".svg", ".pdf"), "out", str(self.out), "a .png, .svg or .pdf file")
         check(self.out.resolve().parent.is_dir(), "out", str(self.out), "in a folder that exists")
         check(not self.out.is_dir(), "out", str(self.out), "a file, not a folder")
-        cli.require_extra("matplotlib", "plot", "python -m ppo_np.plot")
+        require_extra("matplotlib", "plot", "python -m ppo_np.plot")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""A policy that acts: the network together with the spaces of its environment."""
+"""A policy that acts: the network together with the spaces of its environment and the statistics of observations."""
 
 import gymnasium
 import numpy as np
@@ -6,6 +6,7 @@ import numpy as np
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 from ppo_np.model import ActorCritic
+from ppo_np.normalizer import RunningMoments
 from ppo_np.spaces import ActionAdapter, ObservationAdapter
 
 
@@ -14,8 +15,12 @@ class Policy:
 
     Args:
         observation_space, action_space: of a single environment.
-        config: gives the network.
+        config: gives the network, and whether observations are normalised.
         rng: source of the initial weights.
+
+    Attributes:
+        obs_moments: running statistics of the observations; None if they are not normalised.
+        obs_dtype: of rows that hold flat observations as the environment gave them.
 
     Raises:
         UserError: A space is not supported.
@@ -31,38 +36,59 @@ class Policy:
         self.config = config
         self.observations = ObservationAdapter(observation_space)
         self.actions = ActionAdapter(action_space)
-        self.model = ActorCritic(self.observations.size, self.actions.size, config, rng)
+        self.model = ActorCritic(self.observations.size, self.actions.head, config, rng)
+        self.obs_moments = RunningMoments(self.observations.size) if config.norm_obs else None
+        self.obs_dtype = np.float32 if config.norm_obs else self.observations.dtype
         self._batch = self.model.batch(1)
+
+    def encode(self, rows: np.ndarray, inputs: np.ndarray) -> None:
+        """Write what the network sees of flat observations, both (B, D): scaled or normalised as the settings say.
+
+        Args:
+            rows: of `obs_dtype`.
+            inputs: output, overwritten; may be rows.
+        """
+        if self.obs_moments:
+            self.obs_moments.standardize(rows, inputs)
+        elif rows.dtype == np.uint8:
+            np.multiply(rows, self.observations.scale, out=inputs)
+        elif inputs is not rows:
+            inputs[:] = rows
 
     def predict(self, obs, deterministic: bool = True, rng: np.random.Generator | None = None):
         """Choose an action for one observation, or one for each of a batch.
 
         Args:
-            obs: an observation as the environment gives it, or a stack of them with one more leading axis.
-            deterministic: take the most probable action; otherwise draw from the distribution.
+            obs: an observation as the environment gives it, or a batch as a vector environment gives it.
+            deterministic: take the most probable action (for real numbers: the mean); otherwise draw from the
+                distribution.
             rng: randomness for drawing; needed unless deterministic.
 
         Returns:
-            An action for `env.step`: a scalar int64 for one observation, (B,) for a batch of B.
+            An action for `env.step`, or a batch of them with one more leading axis.
 
         Raises:
-            UserError: The shape of `obs` is not the space's, with or without a leading axis; or `rng` is missing.
+            UserError: `obs` is not in the space, and no batch of such; or `rng` is missing.
         """
-        obs = np.asarray(obs)
-        shape = self.observations.space.shape
-        single = obs.shape == shape
-        if not single and (obs.ndim != len(shape) + 1 or obs.shape[1:] != shape):
-            raise UserError(f"obs has shape {obs.shape}, but it must be {shape} or (B, {str(shape)[1:]}.")
         if not deterministic and rng is None:
             raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
-        rows = obs[np.newaxis] if single else obs
-        if len(rows) != self._batch.rows:
-            self._batch = self.model.batch(len(rows))
-        self.observations.flatten(rows, self._batch.obs)
-        self.model.forward(self._batch)
-        if deterministic:
-            self._batch.distribution.mode(self._batch.logits)
+        length = self.observations.batch_length(obs)
+        batch = self._batch_of(1 if length is None else length)
+        rows = np.zeros(batch.obs.shape, self.obs_dtype)
+        if length is None:
+            self.observations.flatten_one(obs, rows[0])
         else:
-            self._batch.distribution.sample(self._batch.logits, rng)
-        actions = self.actions.to_env(self._batch.distribution.actions).copy()
-        return actions[0] if single else actions
+            self.observations.flatten(obs, rows)
+        self.encode(rows, batch.obs)
+        self.model.forward(batch)
+        if deterministic:
+            batch.distribution.mode(batch.pi_out)
+        else:
+            batch.distribution.sample(batch.pi_out, rng)
+        actions = self.actions.to_env(batch.distribution.actions).copy()
+        return actions[0] if length is None else actions
+
+    def _batch_of(self, rows: int):
+        if rows != self._batch.rows:
+            self._batch = self.model.batch(rows)
+        return self._batch

@@ -1,24 +1,31 @@
 """Proximal policy optimisation: the training loop."""
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable
 from os import PathLike
 from time import perf_counter
 
+import gymnasium
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from kernels.loss import LOSS_TERMS
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np.checkpoint import COUNTERS, RNGS, Checkpoint, copy_tensors, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
-from ppo_np.envs import EnvStream, VideoOptions, make_vector_env, spaces_of
+from ppo_np.envs import VideoOptions, make_vector_env
 from ppo_np.errors import DivergedError, UserError
 from ppo_np.logger import Metrics
+from ppo_np.model import Batch
+from ppo_np.normalizer import RewardScaler
 from ppo_np.policy import Policy
 from ppo_np.rollout import RolloutBuffer, collect
+from ppo_np.stream import EnvStream
 from ppo_np.threads import blas_threads, limit_blas_threads
 
 RECENT_EPISODES = 100
+APPROX_KL = LOSS_TERMS.index("approx_kl")
 
 
 class PPO:
@@ -26,32 +33,46 @@ class PPO:
 
     Args:
         config: all settings; the default is the article's run on LunarLander.
+        env: what to train on instead of `config.env_id`: an id, a function that makes a gymnasium.Env, or a
+            gymnasium.vector.VectorEnv, whose `num_envs` then holds.
         video: film episodes of environment 0.
 
     Attributes:
+        config: the settings in force; its `env_id` is empty if `env` is a function or a VectorEnv.
         policy: the network and its spaces; `policy.model.params` is the flat parameter vector.
         update, global_step: finished updates, and environment steps done over all environments.
         recent_episodes: the last 100 finished episodes.
 
     Raises:
         UserError: The environment cannot be made, or a space of its is not supported.
+        EnvironmentFault: Its first reset failed.
     """
 
-    def __init__(self, config: PPOConfig | None = None, *, video: VideoOptions | None = None):
-        self.config = config = config or PPOConfig()
+    def __init__(
+        self,
+        config: PPOConfig | None = None,
+        env: str | Callable[[], gymnasium.Env] | VectorEnv | None = None,
+        *,
+        video: VideoOptions | None = None,
+    ):
+        self.config, self.envs = config, envs = _environments(config or PPOConfig(), env, video)
         streams = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
         weights_rng, self.action_rng, self.minibatch_rng, self._predict_rng = streams
-        self.policy = Policy(*spaces_of(config.env_id), config, weights_rng)
+        try:
+            self.policy = Policy(envs.single_observation_space, envs.single_action_space, config, weights_rng)
+            self._stream = EnvStream(envs, config.seed, config.env_timeout)
+        except BaseException:
+            envs.close()
+            raise
         self.model = self.policy.model
-        self.envs = make_vector_env(config.env_id, config.num_envs, video)
         self.m, self.v = np.zeros((2, self.model.params.size), self.model.params.dtype)
         self.adam_step = self.update = self.global_step = 0
         self.wall_time = 0.0
         self.recent_episodes = deque(maxlen=RECENT_EPISODES)
-        self._stream = EnvStream(self.envs, config.seed)
-        self._buffer = RolloutBuffer(config.num_steps, config.num_envs, self.policy.observations.size)
+        self.reward_scaler = RewardScaler(config.num_envs, config.gamma) if config.norm_reward else None
+        self._buffer = RolloutBuffer(config.num_steps, config.num_envs, self.policy)
         self._step_batch = self.model.batch(config.num_envs)
-        self._minibatch = self.model.batch(config.minibatch_size)
+        self._minibatches = {}
         self._stopped = False
 
     def learn(self, callback: Callable[["PPO", Metrics], None] | None = None) -> "PPO":
@@ -61,11 +82,13 @@ class PPO:
             callback: called with this object and the metrics after each update.
 
         Raises:
-            DivergedError: A gradient is not finite, for instance after a NaN in an observation or a reward.
+            DivergedError: A gradient is not finite.
+            EnvironmentFault: An environment failed, or gave numbers that are not finite.
         """
         learn_start = perf_counter() - self.wall_time
-        with limit_blas_threads(blas_threads(self.config, self.policy.observations.size)):
-            while self.update < self.config.num_updates and self.global_step < self.config.total_timesteps:
+        threads = blas_threads(self.config, self.policy.observations.size)
+        with limit_blas_threads(threads), self._stream.watched():
+            while self.global_step < self.config.total_timesteps:
                 metrics = self._run_update(learn_start)
                 if metrics is None:
                     break
@@ -77,10 +100,8 @@ class PPO:
 
     def _run_update(self, learn_start: float) -> Metrics | None:
         """One rollout and the epochs over it; None if `stop` was called on the way."""
-        config, buffer = self.config, self._buffer
+        config, buffer = self.config.at(self.global_step), self._buffer
         start = perf_counter()
-        learning_rate = config.learning_rate_at(self.update)
-
         rollout = collect(
             self._stream, self.policy, self._step_batch, buffer, self.action_rng, stopped=lambda: self._stopped
         )
@@ -90,36 +111,61 @@ class PPO:
             return None
 
         update_start = perf_counter()
+        if self.policy.obs_moments:
+            buffer.normalize_obs(self.policy)
+        if self.reward_scaler:
+            self.reward_scaler.scale(buffer.rewards, buffer.valid, buffer.terminations | buffer.truncations)
         buffer.compute_advantages(config.gamma, config.gae_lambda)
-        sums = np.zeros(len(LOSS_TERMS))
-        grad_norms = 0.0
-        order = np.arange(config.batch_size)
-        for _epoch in range(config.update_epochs):
-            self.minibatch_rng.shuffle(order)
-            for rows in order.reshape(config.num_minibatches, config.minibatch_size):
-                buffer.gather(rows, self._minibatch)
-                sums += self.model.loss_and_gradient(self._minibatch, config)
-                grad_norms += self._optimize(learning_rate)
-                if self._stopped:
-                    return None
+        means = self._run_epochs(config)
+        if means is None:
+            return None
 
         end = perf_counter()
         self.update += 1
-        passes = config.update_epochs * config.num_minibatches
-        means = dict(zip(LOSS_TERMS, sums / passes, strict=True))
         return Metrics.of_update(
-            update=self.update, step=self.global_step, rollout=rollout, losses=means, grad_norm=grad_norms / passes,
-            explained_variance=buffer.explained_variance(), learning_rate=learning_rate,
+            update=self.update, step=self.global_step, rollout=rollout, losses=means,
+            explained_variance=buffer.explained_variance(), learning_rate=config.learning_rate,
             wall_time=end - learn_start, time_total=end - start, time_update=end - update_start,
         )  # fmt: skip
 
-    def _optimize(self, learning_rate: float) -> float:
+    def _run_epochs(self, config: PPOConfig) -> dict[str, float] | None:
+        """Passes over the rollout's valid rows in minibatches; means of the loss terms and of the gradient's norm.
+
+        The rows are dealt out evenly: with reset rows among them, minibatches can differ in size by one. None if `stop`
+        was called on the way.
+        """
+        rows = np.flatnonzero(self._buffer.valid)
+        terms, norms = [], []
+        for _epoch in range(config.update_epochs):
+            self.minibatch_rng.shuffle(rows)
+            parts = [part for part in np.array_split(rows, config.num_minibatches) if len(part)]
+            for part in parts:
+                minibatch = self._minibatch(len(part))
+                self._buffer.gather(part, self.policy, minibatch)
+                terms.append(self.model.loss_and_gradient(minibatch, config).copy())
+                norms.append(self._optimize(config))
+                if self._stopped:
+                    return None
+            if config.target_kl is not None and np.mean(terms[-len(parts) :], axis=0)[APPROX_KL] > config.target_kl:
+                break
+        means = np.mean(terms, axis=0) if terms else np.full(len(LOSS_TERMS), np.nan)
+        return dict(zip(LOSS_TERMS, means, strict=True), grad_norm=np.mean(norms) if norms else np.nan)
+
+    def _minibatch(self, rows: int) -> Batch:
+        """Arrays for a minibatch; those of the last two sizes are kept."""
+        if rows not in self._minibatches:
+            if len(self._minibatches) == 2:
+                self._minibatches.pop(next(iter(self._minibatches)))
+            self._minibatches[rows] = self.model.batch(rows)
+        return self._minibatches[rows]
+
+    def _optimize(self, config: PPOConfig) -> float:
         """Clip the gradient and take one Adam step; the gradient's norm before clipping is returned.
 
         Raises:
             DivergedError: The gradient is not finite; nothing has been changed.
         """
-        config, model = self.config, self.model
+        model = self.model
         norm = global_norm(model.grads)
         if not np.isfinite(norm):
             raise DivergedError(f"In update {self.update + 1} the gradient is not finite; the parameters were kept.")
@@ -127,7 +173,7 @@ class PPO:
         self.adam_step += 1
         adam(
             model.params, model.grads, self.m, self.v, self.adam_step,
-            learning_rate, config.adam_beta1, config.adam_beta2, config.adam_eps,
+            config.learning_rate, config.adam_beta1, config.adam_beta2, config.adam_eps,
         )  # fmt: skip
         return norm
 
@@ -153,18 +199,31 @@ class PPO:
                 adam_v=self.model.named(self.v),
                 counters={name: getattr(self, name) for name in COUNTERS},
                 rng={name: getattr(self, name).bit_generator.state for name in RNGS},
+                normalizer=self._normalizer(),
             ),
         )
 
+    def _normalizer(self) -> dict[str, np.ndarray]:
+        """The running statistics by name, as they stand in a checkpoint; empty without normalisation."""
+        parts = {"obs": self.policy.obs_moments, "reward": self.reward_scaler}
+        return {f"{part}/{name}": array for part, n in parts.items() if n for name, array in n.arrays().items()}
+
     @classmethod
-    def load(cls, path: str | PathLike) -> "PPO":
+    def load(cls, path: str | PathLike, env: str | Callable[[], gymnasium.Env] | VectorEnv | None = None) -> "PPO":
         """Rebuild a PPO from a file that `save` wrote. Its environments start anew.
+
+        Args:
+            path: of the file.
+            env: as for `PPO`; needed if the run was on a function's environments or on a VectorEnv.
 
         Raises:
             UserError: There is no such file, or it is not a checkpoint, or it does not fit its environment.
         """
         saved = read_checkpoint(path)
-        ppo = cls(saved.config)
+        if not saved.config.env_id and env is None:
+            raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: give that env to load.")
+        ppo = cls(saved.config, env)
+        copy_tensors(saved.normalizer, ppo._normalizer(), path)
         for flat, tensors in ((ppo.model.params, saved.parameters), (ppo.m, saved.adam_m), (ppo.v, saved.adam_v)):
             copy_tensors(tensors, ppo.model.named(flat), path)
         for name in COUNTERS:
@@ -179,3 +238,20 @@ class PPO:
     def close(self) -> None:
         """Close the environments; a video that is being filmed is finished."""
         self.envs.close()
+
+
+def _environments(config: PPOConfig, env, video: VideoOptions | None) -> tuple[PPOConfig, VectorEnv]:
+    """The vector environment that `PPO` is to train on, and the settings with what they must say of it."""
+    if env is None or isinstance(env, str):
+        config = config if env is None else dataclasses.replace(config, env_id=env)
+        return config, make_vector_env(config, video=video)
+    if isinstance(env, VectorEnv):
+        if video:
+            raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")
+        return dataclasses.replace(config, env_id="", num_envs=env.num_envs), env
+    if isinstance(env, gymnasium.Env) or not callable(env):
+        raise UserError(
+            f"env is {env!r}, but it must be an id, a function that makes a gymnasium.Env, or a VectorEnv: a single "
+            "environment cannot be stepped in parallel."
+        )
+    return dataclasses.replace(config, env_id=""), make_vector_env(config, env, video)

@@ -7,41 +7,58 @@ from time import perf_counter
 import numpy as np
 
 from kernels.advantage import gae
-from ppo_np.envs import EnvStream, Episode
 from ppo_np.model import Batch
 from ppo_np.policy import Policy
+from ppo_np.stream import EnvStream, Episode, Transition
 
 
 class RolloutBuffer:
     """Preallocated arrays for the T x N transitions of one rollout.
 
     Attributes:
-        obs: (T, N, D). actions: (T, N) int64. logprobs, rewards, advantages, returns: (T, N).
+        obs: (T, N, D), as the environments gave them until `normalize_obs`; uint8 or float32.
+        actions: (T, N, ...), as drawn. logprobs, rewards, advantages, returns: (T, N).
         terminations, truncations: (T, N) bool.
+        valid: (T, N) bool, False in reset rows, which nothing is learned from.
         values: (T+1, N), the last row for the observation that follows the rollout.
         final_values: (T, N), V(final observation) where an episode was truncated.
     """
 
-    def __init__(self, num_steps: int, num_envs: int, obs_size: int, dtype=np.float32):
-        shape = (num_steps, num_envs)
-        self.obs = np.zeros((*shape, obs_size), dtype)
-        self.actions = np.zeros(shape, np.int64)
+    def __init__(self, num_steps: int, num_envs: int, policy: Policy):
+        shape, dtype = (num_steps, num_envs), policy.model.dtype
+        self.obs = np.zeros((*shape, policy.observations.size), policy.obs_dtype)
+        action = policy.model.distribution(1).actions
+        self.actions = np.zeros((*shape, *action.shape[1:]), action.dtype)
         self.logprobs, self.rewards, self.final_values, self.advantages, self.returns = np.zeros((5, *shape), dtype)
-        self.terminations, self.truncations = np.zeros((2, *shape), bool)
+        self.terminations, self.truncations, self.valid = np.zeros((3, *shape), bool)
         self.values = np.zeros((num_steps + 1, num_envs), dtype)
 
+    def normalize_obs(self, policy: Policy) -> None:
+        """Replace `obs` by what the network saw, and count them for the next rollout.
+
+        Within a rollout the statistics stand still, so that the learning network sees what the acting one saw.
+        """
+        rows, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
+        used = moments.copy()
+        moments.update(rows, self.valid.reshape(-1))
+        used.standardize(rows, rows)
+
     def compute_advantages(self, gamma: float, gae_lambda: float) -> None:
-        """Fill `advantages` and `returns` from the rest."""
+        """Fill `advantages` and `returns` from the rest; in reset rows they mean nothing."""
         gae(
             self.rewards, self.values, self.final_values, self.terminations, self.truncations,
             gamma, gae_lambda, self.advantages, self.returns,
         )  # fmt: skip
 
-    def gather(self, rows: np.ndarray, batch: Batch) -> None:
+    def gather(self, rows: np.ndarray, policy: Policy, batch: Batch) -> None:
         """Copy the transitions with the flat indices `rows`, (B,), into a minibatch."""
+        flat_obs = self.obs.reshape(-1, self.obs.shape[-1])
+        if flat_obs.dtype == batch.obs.dtype:
+            np.take(flat_obs, rows, axis=0, out=batch.obs, mode="clip")
+        else:
+            policy.encode(flat_obs[rows], batch.obs)
         for source, target in (
-            (self.obs.reshape(-1, self.obs.shape[-1]), batch.obs),
-            (self.actions.reshape(-1), batch.actions),
+            (self.actions.reshape(-1, *self.actions.shape[2:]), batch.actions),
             (self.logprobs.reshape(-1), batch.old_logprobs),
             (self.values[:-1].reshape(-1), batch.old_values),
             (self.advantages.reshape(-1), batch.advantages),
@@ -50,10 +67,11 @@ class RolloutBuffer:
             np.take(source, rows, axis=0, out=target, mode="clip")
 
     def explained_variance(self) -> float:
-        """1 - Var(returns - values) / Var(returns); NaN where the returns do not vary."""
-        variance = np.var(self.returns, dtype=np.float64)
-        residual = np.var(self.returns - self.values[:-1], dtype=np.float64)
-        return float(1 - residual / variance) if variance > 0 else float("nan")
+        """1 - Var(returns - values) / Var(returns) over the valid rows; NaN where the returns do not vary."""
+        returns = self.returns[self.valid].astype(np.float64)
+        if not returns.size or not (variance := np.var(returns)) > 0:
+            return float("nan")
+        return float(1 - np.var(returns - self.values[:-1][self.valid]) / variance)
 
 
 @dataclass
@@ -83,6 +101,9 @@ def collect(
         buffer: overwritten, but for advantages and returns.
         rng: draws the actions.
         stopped: asked before each step.
+
+    Raises:
+        EnvironmentFault: An environment failed, or gave numbers that are not finite.
     """
     report = RolloutReport()
     pi = batch.distribution
@@ -90,32 +111,44 @@ def collect(
         if stopped():
             return report
         start = perf_counter()
-        policy.observations.flatten(stream.obs, batch.obs)
-        policy.model.forward(batch)
-        pi.sample(batch.logits, rng)
-        buffer.obs[t], buffer.values[t] = batch.obs, batch.values
-        buffer.actions[t], buffer.logprobs[t] = pi.actions, pi.logprobs
+        _look(stream, policy, buffer.obs[t], batch)
+        pi.sample(batch.pi_out, rng)
+        buffer.values[t], buffer.actions[t], buffer.logprobs[t] = batch.values, pi.actions, pi.logprobs
         acted = perf_counter()
         step = stream.step(policy.actions.to_env(pi.actions))
         stepped = perf_counter()
-        buffer.rewards[t], buffer.terminations[t], buffer.truncations[t] = step[:3]
+        buffer.rewards[t], buffer.terminations[t], buffer.truncations[t], buffer.valid[t] = step[:4]
         if step.final_obs is not None:
-            _bootstrap(t, step, policy, batch, buffer)
+            _bootstrap(stream, step, policy, batch, buffer.final_values[t])
         report.episodes += step.episodes
-        report.steps += len(step.rewards)
+        report.steps += int(np.count_nonzero(step.valid))
         report.time_env += stepped - acted
         report.time_inference += acted - start + perf_counter() - stepped
-    policy.observations.flatten(stream.obs, batch.obs)
-    policy.model.forward(batch)
+    _look(stream, policy, np.zeros_like(buffer.obs[0]), batch)
     buffer.values[-1] = batch.values
+    if stream.next_step:
+        # The row after an episode's last one holds its final observation.
+        buffer.final_values[:] = buffer.values[1:]
     return report
 
 
-def _bootstrap(t: int, step, policy: Policy, batch: Batch, buffer: RolloutBuffer) -> None:
-    """Write V(final observation) of the episodes that step t truncated into `buffer.final_values`."""
-    rows = np.flatnonzero(step.truncations & ~step.terminations)
-    for n in rows:
-        policy.observations.flatten(np.asarray(step.final_obs[n])[np.newaxis], batch.obs[n : n + 1])
-    if len(rows):
-        policy.model.forward(batch)
-        buffer.final_values[t, rows] = batch.values[rows]
+def _look(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) -> None:
+    """Write the current observations, flat, into `rows`, and run the network on them."""
+    policy.observations.flatten(stream.obs, rows)
+    stream.check_obs(rows)
+    policy.encode(rows, batch.obs)
+    policy.model.forward(batch)
+
+
+def _bootstrap(stream: EnvStream, step: Transition, policy: Policy, batch: Batch, final_values: np.ndarray) -> None:
+    """Write V(final observation) of the episodes that this step truncated into `final_values`, (N,)."""
+    truncated = np.flatnonzero(step.truncations & ~step.terminations)
+    if not len(truncated):
+        return
+    rows = np.zeros(batch.obs.shape, policy.obs_dtype)
+    for n in truncated:
+        policy.observations.flatten_one(step.final_obs[n], rows[n])
+    stream.check_obs(rows)
+    policy.encode(rows, batch.obs)
+    policy.model.forward(batch)
+    final_values[truncated] = batch.values[truncated]

@@ -9,7 +9,7 @@ import tyro
 
 from ppo_np import cli
 from ppo_np.config import PPOConfig
-from ppo_np.errors import check
+from ppo_np.errors import check, require_extra
 from ppo_np.signals import StopSignals
 
 
@@ -35,7 +35,7 @@ class TrainOptions:
         for name in ("video_every", "checkpoint_every", "log_every"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
         if self.capture_video:
-            cli.require_extra("moviepy", "video", "--capture-video")
+            require_extra("moviepy", "video", "--capture-video")
         if self.run_dir and self.run_dir.exists():
             empty = self.run_dir.is_dir() and not any(self.run_dir.iterdir())
             check(empty, "run_dir", str(self.run_dir), "a new or an empty folder")

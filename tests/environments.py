@@ -60,9 +60,20 @@ class Guess(gymnasium.Env):
         return self.state, reward, True, False, {}
 
 
+class Endless(gymnasium.Env):
+    """Observations of no fixed length, which no network here can take."""
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, render_mode=None):
+        self.observation_space = spaces.Sequence(spaces.Discrete(2))
+        self.action_space = spaces.Discrete(2)
+        self.render_mode = render_mode
+
+
 def register():
     """Make the environments known to `gymnasium.make`; doing so twice is harmless."""
-    for name, environment in (("Counting-v0", Counting), ("Guess-v0", Guess)):
+    for name, environment in (("Counting-v0", Counting), ("Guess-v0", Guess), ("Endless-v0", Endless)):
         if f"ppo_np_test/{name}" not in gymnasium.registry:
             gymnasium.register(f"ppo_np_test/{name}", environment)
 

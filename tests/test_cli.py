@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_np import cli
-from ppo_np.errors import DivergedError, UserError, check
+from ppo_np.errors import DivergedError, UserError, check, require_extra
 
 
 def outcome(capsys, error):
@@ -36,11 +36,11 @@ def test_a_bug_keeps_its_traceback():
 
 
 def test_an_extra_that_is_there_is_not_asked_for():
-    cli.require_extra("json", "video", "--flag")
+    require_extra("json", "video", "--flag")
     with pytest.raises(
         UserError, match=r"^--flag needs no_such_module, which is not installed: pip install 'ppo_np\[video\]'"
     ):
-        cli.require_extra("no_such_module", "video", "--flag")
+        require_extra("no_such_module", "video", "--flag")
 
 
 def test_check_says_what_was_given_and_what_is_allowed():

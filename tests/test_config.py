@@ -98,9 +98,9 @@ def test_updates_cover_the_steps_and_overshoot_by_less_than_a_rollout(total, upd
 
 def test_learning_rate_falls_linearly():
     config = PPOConfig(total_timesteps=4 * 512, learning_rate=1.0)
-    assert [config.learning_rate_at(update) for update in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    assert [config.at(update * 4).learning_rate for update in range(4)] == [1.0, 0.75, 0.5, 0.25]
     constant = dataclasses.replace(config, anneal_lr=False)
-    assert [constant.learning_rate_at(update) for update in range(4)] == [1.0] * 4
+    assert [constant.at(update * 4).learning_rate for update in range(4)] == [1.0] * 4
 
 
 def test_sizes_of_batches():

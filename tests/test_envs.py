@@ -1,32 +1,67 @@
-"""Vector environments: making, resetting in the same step, counting episodes, filming."""
+"""Making environments: by id, by a factory, vectorised in every way, filmed, refused in one sentence."""
 
 import environments
+import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import SyncVectorEnv
 
-from ppo_np.envs import EnvStream, VideoOptions, make_env, make_vector_env, spaces_of
+from ppo_np.config import PPOConfig
+from ppo_np.envs import VideoOptions, make_env, make_vector_env, spaces_of
 from ppo_np.errors import UserError
+from ppo_np.stream import EnvStream
+from ppo_np.workers import WorkerEnvs
 
 
-def counting(num_envs=2, **kwargs):
-    factories = [lambda: environments.Counting(**kwargs)] * num_envs
-    return SyncVectorEnv(factories, autoreset_mode=AutoresetMode.SAME_STEP)
+def config(env_id="CartPole-v1", **settings):
+    return PPOConfig(env_id=env_id, num_envs=2, num_steps=8, **settings)
 
 
 @pytest.mark.parametrize(
     "env_id", ["Nope-v0", "LunarLander-v2", "no_such_module:Nope-v0", "not an id", "ppo_np_test/Counting-v7", "a:b:c"]
 )
-def test_an_unknown_environment_is_one_sentence(env_id):
+@pytest.mark.parametrize("vectorization", ["sync", "vector"])
+def test_an_unknown_environment_is_one_sentence(env_id, vectorization):
     with pytest.raises(UserError, match=f"^env_id is '{env_id}', but no such environment can be made: ") as caught:
-        make_env(env_id)
+        make_vector_env(config(env_id, vectorization=vectorization))
     assert "\n" not in str(caught.value)
+
+
+def test_a_native_version_that_there_is_not_is_one_sentence():
+    with pytest.raises(UserError, match="^env_id is 'Pendulum-v1', but no such environment can be made: .*vector"):
+        make_vector_env(config("Pendulum-v1", vectorization="vector"))
+
+
+def test_envpool_that_is_not_installed_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^vectorization 'envpool' needs envpool, .*pip install 'ppo_np\[envpool\]'"):
+        make_vector_env(config(vectorization="envpool"))
 
 
 def test_a_video_needs_an_environment_that_renders(tmp_path):
     with pytest.raises(UserError, match="render mode rgb_array"), pytest.warns(UserWarning, match="render"):
-        make_env("ppo_np_test/Counting-v0", video=VideoOptions(tmp_path / "videos"))
+        make_vector_env(config("ppo_np_test/Counting-v0"), video=VideoOptions(tmp_path / "videos"))
     assert not (tmp_path / "videos").exists()
+
+
+@pytest.mark.parametrize("vectorization", ["vector", "envpool"])
+def test_a_video_or_a_factory_needs_single_environments(tmp_path, vectorization):
+    native = config(vectorization=vectorization)
+    for video, factory, what in ((VideoOptions(tmp_path), None, "a video"), (None, environments.Guess, "a factory")):
+        with pytest.raises(UserError, match=f"^vectorization is '{vectorization}', but {what} needs 'sync' or 'async'"):
+            make_vector_env(native, factory, video)
+
+
+def test_unsupported_spaces_are_refused_before_anything_is_filmed(tmp_path, monkeypatch):
+    monkeypatch.setattr("ppo_np.envs.ActionAdapter", lambda space: (_ for _ in ()).throw(UserError("no")))
+    with pytest.raises(UserError, match="no"):
+        make_vector_env(config(), video=VideoOptions(tmp_path / "videos"))
+    assert not (tmp_path / "videos").exists()
+
+
+def test_a_factory_must_make_environments():
+    with pytest.raises(UserError, match="^env makes int objects, but it must make a gymnasium.Env"):
+        make_vector_env(config(), lambda: 3)
 
 
 def test_spaces_of_an_environment():
@@ -35,47 +70,20 @@ def test_spaces_of_an_environment():
     assert action_space.n == 2
 
 
-def test_environments_are_seeded_one_by_one():
-    stream = EnvStream(make_vector_env("CartPole-v1", 3), seed=5)
-    for n in range(3):
+@pytest.mark.parametrize(("vectorization", "kind"), [("sync", SyncVectorEnv), ("async", WorkerEnvs)])
+@pytest.mark.parametrize("factory", [None, lambda: gymnasium.make("CartPole-v1")])
+def test_environments_are_seeded_one_by_one(vectorization, kind, factory):
+    envs = make_vector_env(config(vectorization=vectorization), factory)
+    assert isinstance(envs, kind)
+    stream = EnvStream(envs, seed=5)
+    for n in range(2):
         assert np.array_equal(stream.obs[n], make_env("CartPole-v1").reset(seed=5 + n)[0])
+    envs.close()
 
 
-def test_episodes_are_counted_across_rollouts_in_every_environment():
-    stream = EnvStream(counting(lengths=(3, 1)), seed=0)
-    seen = []
-    for t in range(8):
-        step = stream.step(np.array([0, t % 2]))
-        seen.append([tuple(episode) for episode in step.episodes])
-    # Lengths 3, 1, 3, 1; environment 0 gets reward 1 a step, environment 1 one more in odd steps.
-    assert seen == [
-        [],
-        [],
-        [(3.0, 3), (4.0, 3)],
-        [(1.0, 1), (2.0, 1)],
-        [],
-        [],
-        [(3.0, 3), (4.0, 3)],
-        [(1.0, 1), (2.0, 1)],
-    ]
-
-
-def test_the_final_observation_is_the_real_one():
-    stream = EnvStream(counting(lengths=(2,), ends=("t",)), seed=0)
-    assert stream.step(np.zeros(2, int)).final_obs is None
-    step = stream.step(np.zeros(2, int))
-    assert [list(obs) for obs in step.final_obs] == [[0, 2], [0, 2]]
-    assert stream.obs.tolist() == [[1, 0], [1, 0]]
-
-
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
-def test_other_autoreset_modes_are_refused(mode):
-    with pytest.raises(UserError, match="autoreset_mode of the vector environment is .* must be SAME_STEP"):
-        EnvStream(SyncVectorEnv([environments.Counting], autoreset_mode=mode), seed=0)
-
-
-def test_every_third_episode_of_environment_0_is_filmed(tmp_path):
-    envs = make_vector_env("CartPole-v1", 2, VideoOptions(tmp_path / "videos"))
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_every_third_episode_of_environment_0_is_filmed(tmp_path, vectorization):
+    envs = make_vector_env(config(vectorization=vectorization), video=VideoOptions(tmp_path / "videos"))
     stream = EnvStream(envs, seed=0)
     episodes = 0
     while episodes < 10:

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ppo_np.envs import Episode
 from ppo_np.logger import ConsoleLogger, CSVLogger, Metrics, TensorBoardLogger
 from ppo_np.rollout import RolloutReport
+from ppo_np.stream import Episode
 
 COLUMNS = [
     "update",

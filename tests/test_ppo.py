@@ -2,10 +2,13 @@
 
 import dataclasses
 
-import environments  # noqa: F401  registers the test environments
+import environments
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from kernels.loss import LOSS_TERMS
 from ppo_np import PPO, PPOConfig, UserError
 from ppo_np.model import ActorCritic
 
@@ -48,7 +51,7 @@ def test_the_seed_decides_everything():
 def reference_update(ppo, buffer, config, learning_rate, rng):
     """The epochs of one update in plain NumPy, from the paper's formulas; only the gradient is the model's."""
     model = ActorCritic(
-        ppo.policy.observations.size, ppo.policy.actions.size, config, np.random.default_rng(0), np.float64
+        ppo.policy.observations.size, ppo.policy.actions.head, config, np.random.default_rng(0), np.float64
     )
     model.params[:] = ppo.model.params
     m, v = np.zeros((2, model.params.size))
@@ -156,10 +159,81 @@ def test_predict_acts_in_the_environment():
     assert len(set(ppo.predict(np.zeros((64, 4)), deterministic=False))) == 2
 
 
-@pytest.mark.parametrize("env_id", ["Pendulum-v1", "Blackjack-v1"])
-def test_an_unsupported_space_is_refused(env_id):
-    with pytest.raises(UserError, match="space is"):
-        PPO(dataclasses.replace(SMALL, env_id=env_id))
+def test_an_env_can_be_an_id_a_factory_or_a_vector_env():
+    by_id, by_name = PPO(SMALL), PPO(dataclasses.replace(SMALL, env_id="Nope-v0"), "CartPole-v1")
+    made = PPO(SMALL, lambda: gymnasium.make("CartPole-v1"))
+    envs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 4, autoreset_mode=AutoresetMode.SAME_STEP)
+    ready = PPO(SMALL, envs)
+    assert (by_id.config, by_name.config) == (SMALL, SMALL)
+    assert made.config == dataclasses.replace(SMALL, env_id="")
+    assert ready.config == dataclasses.replace(SMALL, env_id="", num_envs=4)
+    assert np.array_equal(by_id.learn().model.params, made.learn().model.params)
+    assert ready.learn().global_step == 256
+
+
+def test_a_single_environment_is_refused():
+    env = gymnasium.make("CartPole-v1")
+    with pytest.raises(
+        UserError, match=r"^env is <.*, but it must be an id, a function that makes a gymnasium.Env, or"
+    ):
+        PPO(SMALL, env)
+
+
+def test_the_number_of_a_ready_vector_env_must_suit_the_minibatches():
+    envs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
+    with pytest.raises(
+        UserError, match=r"^num_minibatches is 4, but it must be a divisor of num_envs \* num_steps = 3 \*"
+    ):
+        PPO(dataclasses.replace(SMALL, num_steps=1), envs)
+
+
+def test_environments_are_closed_when_the_policy_cannot_be_made():
+    envs = SyncVectorEnv([environments.Guess] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs.single_action_space = gymnasium.spaces.Text(3)
+    with pytest.raises(UserError, match="^The action space is Text"):
+        PPO(SMALL, envs)
+    assert envs.closed
+
+
+@pytest.mark.parametrize("name", ["clip_coef", "ent_coef", "learning_rate"])
+def test_annealed_settings_reach_the_loss(monkeypatch, name):
+    flag = {"learning_rate": "anneal_lr"}.get(name, f"anneal_{name}")
+    config = dataclasses.replace(SMALL, anneal_lr=False, **{flag: True})
+    ppo, seen = PPO(config), []
+    original = ppo.model.loss_and_gradient
+    monkeypatch.setattr(ppo.model, "loss_and_gradient", lambda batch, now: (seen.append(now), original(batch, now))[1])
+    ppo.learn()
+    start = getattr(config, name)
+    assert [getattr(now, name) for now in seen[::8]] == [start * (1 - update / 8) for update in range(8)]
+    others = {"clip_coef", "ent_coef", "learning_rate"} - {name}
+    assert all(getattr(now, other) == getattr(config, other) for now in seen for other in others)
+
+
+def test_target_kl_skips_the_remaining_epochs():
+    config = dataclasses.replace(SMALL, update_epochs=10, learning_rate=1e-2, anneal_lr=False)
+    assert PPO(config).learn().adam_step == 8 * 10 * 4
+    stopping, kls = PPO(dataclasses.replace(config, target_kl=0.01)), []
+    stopping.learn(lambda ppo, metrics: kls.append((ppo.adam_step, metrics.approx_kl)))
+    steps = np.diff([0, *(step for step, _ in kls)])
+    assert (steps % 4 == 0).all()
+    assert steps.min() < 40
+    assert PPO(dataclasses.replace(config, target_kl=1e9)).learn().adam_step == 8 * 10 * 4
+
+
+def test_target_kl_takes_the_mean_over_an_epoch(monkeypatch):
+    """Four minibatches with KL 0, 0, 0, 0.8: the last one alone would stop a target of 0.3, the mean 0.2 does not."""
+    kls = iter([0.0, 0.0, 0.0, 0.8] * 100)
+    for target, epochs in ((0.3, 2), (0.1, 1)):
+        ppo = PPO(dataclasses.replace(SMALL, total_timesteps=32, target_kl=target))
+        original = ppo.model.loss_and_gradient
+
+        def with_kl(batch, config, original=original):
+            terms = original(batch, config)
+            terms[LOSS_TERMS.index("approx_kl")] = next(kls)
+            return terms
+
+        monkeypatch.setattr(ppo.model, "loss_and_gradient", with_kl)
+        assert ppo.learn().adam_step == 4 * epochs
 
 
 @pytest.mark.parametrize(

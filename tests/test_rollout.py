@@ -6,9 +6,9 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ppo_np.config import PPOConfig
-from ppo_np.envs import EnvStream
 from ppo_np.policy import Policy
 from ppo_np.rollout import RolloutBuffer, collect
+from ppo_np.stream import EnvStream
 
 GAMMA, LAMBDA = 0.9, 0.8
 
@@ -26,7 +26,7 @@ class Setup:
         tensors["value/head/bias"][:] = 0.5
         self.stream = EnvStream(envs, seed=0)
         self.batch = self.policy.model.batch(num_envs)
-        self.buffer = RolloutBuffer(steps, num_envs, 2)
+        self.buffer = RolloutBuffer(steps, num_envs, self.policy)
         self.rng = np.random.default_rng(1)
 
     def collect(self, stopped=lambda: False):
@@ -101,16 +101,17 @@ def test_report():
 
 
 def test_gather_copies_the_same_row_of_everything():
-    buffer = RolloutBuffer(4, 3, 2)
+    policy = Setup(steps=1).policy
+    buffer = RolloutBuffer(4, 3, policy)
     flat = np.arange(12)
     buffer.obs.reshape(12, 2)[:] = np.stack([flat, -flat], axis=1)
     for scale, name in enumerate(("actions", "logprobs", "advantages", "returns"), start=1):
         getattr(buffer, name).reshape(-1)[:] = flat * 10**scale
     buffer.values[:-1].reshape(-1)[:] = flat * 0.5
     buffer.values[-1] = 99
-    batch = Setup(steps=1).policy.model.batch(5)
+    batch = policy.model.batch(5)
     rows = np.array([11, 0, 7, 3, 3])
-    buffer.gather(rows, batch)
+    buffer.gather(rows, policy, batch)
     assert np.array_equal(batch.obs, np.stack([rows, -rows], axis=1))
     assert np.array_equal(batch.actions, 10 * rows)
     assert np.array_equal(batch.old_logprobs, 100 * rows)
@@ -120,9 +121,11 @@ def test_gather_copies_the_same_row_of_everything():
 
 
 def test_explained_variance():
-    buffer = RolloutBuffer(4, 1, 1)
+    buffer = RolloutBuffer(5, 1, Setup(steps=1).policy)
     assert np.isnan(buffer.explained_variance())
-    buffer.returns[:, 0] = [1, 2, 3, 4]
+    buffer.returns[:, 0] = [1, 2, 3, 4, 1000]
+    assert np.isnan(buffer.explained_variance())
+    buffer.valid[:, 0] = [True, True, True, True, False]
     assert buffer.explained_variance() == 0
     buffer.values[:-1] = buffer.returns
     assert buffer.explained_variance() == 1

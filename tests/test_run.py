@@ -7,9 +7,10 @@ import numpy as np
 from rich.console import Console
 
 from ppo_np import PPO, PPOConfig
-from ppo_np.envs import Episode
+from ppo_np.distributions import discrete
 from ppo_np.model import ActorCritic
 from ppo_np.run import model_table, recent_means
+from ppo_np.stream import Episode
 
 
 def text_of(table):
@@ -19,7 +20,7 @@ def text_of(table):
 
 
 def test_the_table_of_the_articles_network():
-    text = text_of(model_table(ActorCritic(8, 4, PPOConfig(), np.random.default_rng(0))))
+    text = text_of(model_table(ActorCritic(8, discrete(4), PPOConfig(), np.random.default_rng(0))))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
     assert rows == [
         ["observation", "(B, 8)", "0"],

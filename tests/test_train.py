@@ -15,8 +15,8 @@ from commands import run
 
 from ppo_np import PPO, cli
 from ppo_np.config import PPOConfig
-from ppo_np.envs import EnvStream
 from ppo_np.signals import STOPPING
+from ppo_np.stream import EnvStream
 from ppo_np.train import main, parse
 
 SMALL = ["--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8"]
@@ -112,9 +112,8 @@ def test_the_default_folder_names_the_run(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--env-id", "Nope-v9"], "env_id is 'Nope-v9'"),
-        (["--env-id", "Pendulum-v1"], "action space is Box"),
-        (["--env-id", "Blackjack-v1"], "observation space is Tuple"),
-        (["--env-id", "Blackjack-v1", "--capture-video"], "observation space is Tuple"),
+        (["--env-id", "ppo_np_test/Endless-v0"], "observation space is Sequence"),
+        (["--env-id", "ppo_np_test/Endless-v0", "--capture-video"], "observation space is Sequence"),
         (
             ["--num-minibatches", "3"],
             "num_minibatches is 3, but it must be a divisor of num_envs * num_steps = 4 * 16 = 64",

@@ -1,0 +1,129 @@
+"""A guard around one environment: what goes wrong inside is told with the environment's index."""
+
+import numbers
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from ppo_np.errors import EnvironmentFault
+
+LONGEST = 200
+
+
+class Guard(gymnasium.Wrapper):
+    """Passes everything through, and turns exceptions and malformed observations and rewards into `EnvironmentFault`.
+
+    Args:
+        env: any environment.
+        index: its number in the vector environment.
+
+    Attributes:
+        busy: whether the environment is at work just now.
+    """
+
+    def __init__(self, env: gymnasium.Env, index: int):
+        super().__init__(env)
+        self.index = index
+        self.busy = False
+        space = env.observation_space
+        self._shape, self._dtype = (space.shape, space.dtype) if isinstance(space, spaces.Box) else (None, None)
+
+    def reset(self, **kwargs):
+        """As the environment's.
+
+        Raises:
+            EnvironmentFault: It raised an exception, or its observation is malformed.
+        """
+        self.busy = True
+        try:
+            obs, info = self.env.reset(**kwargs)
+        except EnvironmentFault:
+            raise
+        except (Exception, SystemExit) as error:
+            raise EnvironmentFault(f"environment {self.index} raised {describe(error)} in its reset") from error
+        finally:
+            self.busy = False
+        self._check_obs(obs)
+        return obs, info
+
+    def step(self, action):
+        """As the environment's.
+
+        Raises:
+            EnvironmentFault: It raised an exception, or its observation or reward is malformed.
+        """
+        self.busy = True
+        try:
+            obs, reward, terminated, truncated, info = self.env.step(action)
+        except EnvironmentFault:
+            raise
+        except (Exception, SystemExit) as error:
+            raise EnvironmentFault(f"environment {self.index} raised {describe(error)}") from error
+        finally:
+            self.busy = False
+        if type(obs) is not np.ndarray or obs.dtype != self._dtype or obs.shape != self._shape:
+            self._check_obs(obs)
+        if type(reward) is not float:
+            self._check_reward(reward)
+        return obs, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """As the environment's; an exception is only a warning, since nothing depends on the environment any more."""
+        try:
+            self.env.close()
+        except (Exception, SystemExit) as error:
+            warnings.warn(f"environment {self.index} raised {describe(error)} in its close", RuntimeWarning, 2)
+
+    def _check_obs(self, obs) -> None:
+        wrong = misfit(obs, self.observation_space)
+        if wrong:
+            given, allowed = wrong
+            raise EnvironmentFault(f"environment {self.index} gave an observation {given}, but it must be {allowed}")
+
+    def _check_reward(self, reward) -> None:
+        scalar = reward[()] if isinstance(reward, np.ndarray) and reward.ndim == 0 else reward
+        if not isinstance(scalar, numbers.Real | np.bool_):
+            raise EnvironmentFault(f"environment {self.index} gave the reward {short(reward)}, but it must be a number")
+
+
+def misfit(obs, space: gymnasium.Space, part: str = "") -> tuple[str, str] | None:
+    """What an observation is and what it must be, or None if it can be used.
+
+    The numbers of a Box may be of another type that can be cast to the space's, and out of its bounds.
+    """
+    where = f"whose part {part} is " if part else ""
+    if isinstance(space, spaces.Dict) and isinstance(obs, Mapping) and obs.keys() == space.spaces.keys():
+        parts = [(obs[key], space[key], f"{part}[{key!r}]") for key in space.spaces]
+    elif isinstance(space, spaces.Tuple) and isinstance(obs, tuple | list) and len(obs) == len(space.spaces):
+        parts = [(obs[i], space[i], f"{part}[{i}]") for i in range(len(obs))]
+    elif isinstance(space, spaces.Box):
+        try:
+            array = np.asarray(obs)
+        except ValueError:  # rows of different lengths
+            array = np.asarray(None)
+        if array.shape == space.shape and np.can_cast(array.dtype, space.dtype, "same_kind"):
+            return None
+        given = f"{where}of shape {array.shape} and type {array.dtype}"
+        return given, f"of shape {space.shape} and type {space.dtype}"
+    else:
+        return None if space.contains(obs) else (f"{where}{short(obs)}", f"in {short(space)}")
+    return next(filter(None, (misfit(*one) for one in parts)), None)
+
+
+def describe(error: BaseException) -> str:
+    """An exception on one line: type, message, and the file and line where it was raised."""
+    message = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' if message else ''}{message}{place}"
+
+
+def short(value: object) -> str:
+    """How Python shows it, on one line of at most 200 characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

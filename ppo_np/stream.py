@@ -1,0 +1,166 @@
+"""A vector environment as one endless stream of transitions, whichever way it resets its environments."""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from kernels.finite import first_outside
+from ppo_np.errors import EnvironmentFault, UserError
+from ppo_np.guard import describe
+from ppo_np.watchdog import Watchdog
+
+# Observations and rewards beyond this overflow float32 when they are multiplied or squared.
+LARGEST = 1e15
+
+
+class Episode(NamedTuple):
+    """A finished episode: the sum of its rewards and the number of its steps."""
+
+    episodic_return: float
+    episodic_length: int
+
+
+class Transition(NamedTuple):
+    """What one step of N environments gave.
+
+    Attributes:
+        rewards: (N,) float64, 0 in reset rows. terminations, truncations: (N,) bool.
+        valid: (N,) bool, False in reset rows: there the action was ignored and the environment only reset.
+        final_obs: (N,) objects, the last observation of each episode that ended, if environments reset in the same
+            step and one did; else None.
+        episodes: those that ended.
+    """
+
+    rewards: np.ndarray
+    terminations: np.ndarray
+    truncations: np.ndarray
+    valid: np.ndarray
+    final_obs: Any
+    episodes: list[Episode]
+
+
+class EnvStream:
+    """A vector environment that is reset once; each rollout goes on where the last one ended.
+
+    The two ways of autoreset (Gymnasium's AutoresetMode):
+        SAME_STEP   the step that ends an episode returns the next one's first observation; the final observation comes
+                    in `infos["final_obs"]`.
+        NEXT_STEP   the step that ends an episode returns the final observation; the next one is a reset row.
+
+    Args:
+        envs: the vector environment.
+        seed: environment i is first reset with seed + i.
+        timeout: seconds that a call of the environments may take; inf waits for ever.
+
+    Attributes:
+        obs: the N current observations, until the next step.
+        next_step: whether the mode is NEXT_STEP.
+        steps: steps done, of each environment, reset rows included.
+
+    Raises:
+        UserError: Environments are not reset automatically, or not in a known way.
+        EnvironmentFault: The first reset failed.
+    """
+
+    def __init__(self, envs: VectorEnv, seed: int, timeout: float = np.inf):
+        mode = envs.metadata.get("autoreset_mode")
+        if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+            raise UserError(
+                f"autoreset_mode of the vector environment is {mode}, but it must be AutoresetMode.SAME_STEP or "
+                "AutoresetMode.NEXT_STEP."
+            )
+        self.envs = envs
+        self.next_step = mode == AutoresetMode.NEXT_STEP
+        self.steps = 0
+        self._timeout = timeout
+        self._calls, self._busy = 0, False
+        self._ended = np.zeros(envs.num_envs, bool)
+        self._all_valid = np.ones(envs.num_envs, bool)
+        self._returns = np.zeros(envs.num_envs)
+        self._lengths = np.zeros(envs.num_envs, np.int64)
+        with self.watched(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="EnvPool seeds are fixed")  # `make_vector_env` has given the seed
+            self.obs, _ = self._call(envs.reset, seed=seed)
+
+    def watched(self) -> Watchdog:
+        """A context in which environments of this process that hang raise `EnvironmentFault`."""
+        return Watchdog(self._timeout, lambda: self._calls if self._busy else None, self._who)
+
+    def _who(self) -> str:
+        """The environment that is at work, as far as it can be known."""
+        for env in getattr(self.envs, "envs", ()):
+            if getattr(env, "busy", False):
+                return f"environment {env.index}"
+        return "the vector environment"
+
+    def _call(self, function, *args, **kwargs):
+        """Call the environments; whatever goes wrong there becomes one sentence with the step."""
+        self._calls += 1
+        self._busy = True
+        try:
+            return function(*args, **kwargs)
+        except EnvironmentFault as fault:
+            raise self.fault(fault) from fault.__cause__
+        except Exception as error:
+            raise self.fault(f"the vector environment raised {describe(error)}") from error
+        finally:
+            self._busy = False
+
+    def fault(self, what: object) -> EnvironmentFault:
+        """The exception that says what happened in the present step (1, 2, ...; 0 is the first reset)."""
+        return EnvironmentFault(f"In step {self.steps}, {what}.")
+
+    def step(self, actions: np.ndarray) -> Transition:
+        """Apply one action for each environment, (N, ...).
+
+        Raises:
+            EnvironmentFault: An environment failed, or a reward is not a finite number of a sensible size.
+        """
+        self.steps += 1
+        self.obs, rewards, terminations, truncations, infos = self._call(self.envs.step, actions)
+        valid = self._all_valid
+        if self._ended.any():
+            valid = ~self._ended
+            rewards, terminations, truncations = np.where(valid, rewards, 0), terminations & valid, truncations & valid
+        self._check_rewards(rewards)
+        self._returns += rewards
+        self._lengths += valid
+        dones = terminations | truncations
+        episodes = []
+        if dones.any():
+            episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
+            self._returns[dones] = 0
+            self._lengths[dones] = 0
+        final_obs = None
+        if self.next_step:
+            self._ended = dones
+        elif episodes:
+            final_obs = infos.get("final_obs")
+            if final_obs is None:
+                raise self.fault("the vector environment gave no final_obs, which the mode SAME_STEP must")
+        return Transition(rewards, terminations, truncations, valid, final_obs, episodes)
+
+    def _check_rewards(self, rewards: np.ndarray) -> None:
+        n = first_outside(rewards, LARGEST)
+        if n >= 0:
+            raise self.fault(
+                f"environment {n} gave the reward {rewards[n]}, but it must be a finite number up to {LARGEST:g}"
+            )
+
+    def check_obs(self, rows: np.ndarray) -> None:
+        """Refuse flat observations, (N, D), that are not finite numbers of a sensible size.
+
+        Raises:
+            EnvironmentFault: One is not.
+        """
+        if rows.dtype == np.uint8:
+            return
+        place = first_outside(rows.reshape(-1), LARGEST)
+        if place >= 0:
+            n, i = divmod(place, rows.shape[1])
+            raise self.fault(
+                f"environment {n} gave an observation whose number {i} is {rows[n, i]}, but it must be a finite number "
+                f"up to {LARGEST:g}, in its space"
+            )
