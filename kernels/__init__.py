@@ -31,6 +31,7 @@ from kernels.categorical import (
     categorical_sample,
     log_softmax,
 )
+from kernels.finite import first_outside
 from kernels.gaussian import gaussian_backward, gaussian_forward, gaussian_sample
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
@@ -57,6 +58,7 @@ __all__ = [
     "categorical_sample",
     "clip_by_global_norm",
     "discounted_sums",
+    "first_outside",
     "gae",
     "gaussian_backward",
     "gaussian_forward",

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from ppo_np.errors import UserError, check
 
 _PRESETS = files("ppo_np") / "presets"
+ARTICLE = "article"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +175,17 @@ class PPOConfig:
 def preset_names() -> list[str]:
     """Names of the presets that come with the package, sorted."""
     return sorted(entry.name.removesuffix(".toml") for entry in _PRESETS.iterdir() if entry.name.endswith(".toml"))
+
+
+def preset_for(env_id: str) -> str | None:
+    """The preset that is made and named for an environment: "cartpole" for "CartPole-v1"; None if there is none."""
+    name = env_id.split("-v")[0].lower()
+    return name if name in preset_names() and PPOConfig.preset(name).env_id == env_id else None
+
+
+def preset_about(name: str) -> str:
+    """What the first line of a preset's file says of it."""
+    return (_PRESETS / f"{name}.toml").read_text().splitlines()[0].removeprefix("# ")
 
 
 @functools.cache

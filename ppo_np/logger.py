@@ -113,10 +113,13 @@ class TensorBoardLogger:
     def log(self, metrics: Metrics) -> None:
         """Write the scalars of one update at its environment step."""
         for group, names in (("charts", CHARTS), ("losses", LOSSES)):
-            for name in names:
-                value = getattr(metrics, name)
-                if not math.isnan(value):
-                    self._writer.add_scalar(f"{group}/{name}", value, metrics.step)
+            self.log_scalars(group, {name: getattr(metrics, name) for name in names}, metrics.step)
+
+    def log_scalars(self, group: str, values: dict[str, float], step: int) -> None:
+        """Write scalars group/name at an environment step; NaN is left out."""
+        for name, value in values.items():
+            if not math.isnan(value):
+                self._writer.add_scalar(f"{group}/{name}", value, step)
 
     def close(self) -> None:
         """Flush and close the event file."""

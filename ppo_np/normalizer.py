@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kernels.moments import discounted_sums, standardize, update_moments
+from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_moments
 
 CLIP = 10.0
 
@@ -74,5 +74,5 @@ class RewardScaler:
         sums = np.zeros(rewards.shape)
         discounted_sums(rewards, valid, dones, self.gamma, self.running, sums)
         self.moments.update(sums.reshape(-1, 1), valid.reshape(-1))
-        scaled = rewards / np.sqrt(self.moments.variance + 1e-8)
+        scaled = rewards / np.sqrt(self.moments.variance + MOMENTS_EPS)
         np.clip(scaled, -CLIP, CLIP, out=rewards)

@@ -9,8 +9,9 @@ import numpy as np
 
 from ppo_np.checkpoint import Checkpoint, copy_tensors, read_checkpoint
 from ppo_np.envs import make_env
+from ppo_np.episodes import play_episode, statistics
+from ppo_np.errors import UserError
 from ppo_np.policy import Policy
-from ppo_np.stream import Episode
 from ppo_np.threads import blas_threads, limit_blas_threads
 
 
@@ -50,13 +51,14 @@ def evaluate(
         video: film the first episode into this file.
 
     Returns:
-        mean_return, std_return, min_return, max_return, mean_length, episodes, reward_threshold (None if the
-        environment has none), success_rate (share of episodes at or above the threshold; None without one), returns.
+        What `ppo_np.episodes.statistics` gives.
 
     Raises:
         UserError: The checkpoint cannot be read, or does not fit the environment.
     """
     saved = read_checkpoint(path)
+    if not (env_id or saved.config.env_id):
+        raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")
     env = make_env(env_id or saved.config.env_id, render_mode="rgb_array" if video else None)
     try:
         policy = build_policy(saved, env, path)
@@ -69,42 +71,7 @@ def evaluate(
                     save_video(frames, env.metadata.get("render_fps", 30), video)
     finally:
         env.close()
-    returns, lengths = (np.array(column, float) for column in zip(*played, strict=True))
-    threshold = env.spec.reward_threshold
-    return {
-        "mean_return": float(returns.mean()),
-        "std_return": float(returns.std()),
-        "min_return": float(returns.min()),
-        "max_return": float(returns.max()),
-        "mean_length": float(lengths.mean()),
-        "episodes": episodes,
-        "reward_threshold": threshold,
-        "success_rate": None if threshold is None else float((returns >= threshold).mean()),
-        "returns": returns.tolist(),
-    }
-
-
-def play_episode(
-    env: gymnasium.Env, policy: Policy, seed: int, deterministic: bool, frames: list[np.ndarray] | None = None
-) -> Episode:
-    """Play one episode from a seed until it terminates or truncates.
-
-    Args:
-        frames: gets the rendered frames, (H, W, 3) uint8 each, if given.
-    """
-    rng = np.random.default_rng(seed)
-    obs, _ = env.reset(seed=seed)
-    episodic_return, episodic_length, done = 0.0, 0, False
-    while not done:
-        if frames is not None:
-            frames.append(env.render())
-        obs, reward, terminated, truncated, _ = env.step(policy.predict(obs, deterministic, rng))
-        episodic_return += float(reward)
-        episodic_length += 1
-        done = terminated or truncated
-    if frames is not None:
-        frames.append(env.render())
-    return Episode(episodic_return, episodic_length)
+    return statistics(played, env.spec.reward_threshold if env.spec else None)
 
 
 def save_video(frames: list[np.ndarray], fps: int, path: Path) -> None:

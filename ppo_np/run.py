@@ -13,9 +13,10 @@ from ppo_np.checkpoint import library_versions
 from ppo_np.config import PPOConfig
 from ppo_np.envs import VideoOptions
 from ppo_np.errors import UserError
-from ppo_np.layout import CHECKPOINT, CONFIG, METRICS, VIDEOS
+from ppo_np.layout import BEST, CHECKPOINT, CONFIG, EVALUATIONS, METRICS, VIDEOS
 from ppo_np.logger import ConsoleLogger, CSVLogger, Metrics, TensorBoardLogger
-from ppo_np.model import ActorCritic
+from ppo_np.model import LOG_STD, ActorCritic
+from ppo_np.periodic import PeriodicEvaluation
 from ppo_np.ppo import PPO
 from ppo_np.signals import StopSignals
 from ppo_np.threads import blas_threads
@@ -60,8 +61,11 @@ def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> N
     """Train with loggers and checkpoints; however training ends, the last checkpoint is written and logs are closed."""
     with ExitStack() as at_end:
         csv_log, tensorboard = CSVLogger(folder / METRICS), TensorBoardLogger(folder)
+        evaluation = (
+            PeriodicEvaluation(ppo, folder, options.eval_every, options.eval_episodes) if options.eval_every else None
+        )
         screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
-        for log in (csv_log, tensorboard, screen):
+        for log in filter(None, (csv_log, tensorboard, screen, evaluation)):
             at_end.callback(log.close)
         at_end.callback(ppo.save, folder / CHECKPOINT)
 
@@ -71,6 +75,8 @@ def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> N
             screen.log(metrics, *recent_means(ppo))
             if metrics.update % options.checkpoint_every == 0:
                 ppo.save(folder / CHECKPOINT)
+            if evaluation:
+                evaluation.after_update(ppo, metrics, tensorboard)
 
         ppo.learn(after_update)
 
@@ -118,6 +124,8 @@ def model_table(model: ActorCritic) -> Table:
             layer = name.removesuffix("/weight")
             weight, bias = tensors[name], tensors[f"{layer}/bias"]
             table.add_row(layer, f"(B, {bias.size})", f"{weight.size + bias.size:,}")
+        elif name == LOG_STD:
+            table.add_row(name, f"({tensors[name].size},)", f"{tensors[name].size:,}")
     return table
 
 
@@ -145,6 +153,8 @@ def _summary(ppo: PPO, folder: Path, options: TrainOptions, interrupted: bool) -
         "settings": folder / CONFIG,
         "TensorBoard": f"tensorboard --logdir {folder}",
     }
+    if options.eval_every:
+        rows["best policy / evaluations"] = f"{folder / BEST} / {folder / EVALUATIONS}"
     if options.capture_video:
         rows["videos"] = folder / VIDEOS
     for what, value in rows.items():

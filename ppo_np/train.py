@@ -18,7 +18,9 @@ class TrainOptions:
     """Train PPO with hand-written gradients. Without arguments: the article's run, LunarLander in 2,000,000 steps."""
 
     preset: str = "article"
-    """Named settings that the other flags then change."""
+    """Named settings that other flags then change (default: the preset for --env-id if there is one, else article)."""
+    list_presets: bool = False
+    """Only print the presets."""
     config: tyro.conf.OmitArgPrefixes[PPOConfig]
     run_dir: Path | None = None
     """Folder for everything the run leaves; must be new or empty (default: runs/<env>__<preset>__<seed>__<time>)."""
@@ -28,12 +30,17 @@ class TrainOptions:
     """With --capture-video: film every so many episodes."""
     checkpoint_every: int = 100
     """Updates between two checkpoints."""
+    eval_every: int = 0
+    """Updates between two greedy evaluations, after which the best policy is kept as best.h5; 0 = none."""
+    eval_episodes: int = 10
+    """With --eval-every: episodes of one evaluation."""
     log_every: int = 10
     """Updates between two lines of output when it is not a terminal; each shows means over the last 100 episodes."""
 
     def __post_init__(self):
-        for name in ("video_every", "checkpoint_every", "log_every"):
+        for name in ("video_every", "checkpoint_every", "log_every", "eval_episodes"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
+        check(self.eval_every >= 0, "eval_every", self.eval_every, "an integer >= 0")
         if self.capture_video:
             require_extra("moviepy", "video", "--capture-video")
         if self.run_dir and self.run_dir.exists():
@@ -50,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, train, report; the exit code is returned."""
     with StopSignals() as signals:
         options = parse(sys.argv[1:] if arguments is None else arguments)
+        if options.list_presets:
+            print(cli.preset_list())
+            return cli.DONE
         # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
         from ppo_np.run import train
 

@@ -1,6 +1,5 @@
 """Environments in worker processes that cannot take the run with them: a worker may die or hang, and is told so."""
 
-import math
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from ppo_np.errors import EnvironmentFault
 from ppo_np.guard import describe
 
 CLOSE_TIMEOUT = 10.0
+LONGEST = 1e6  # seconds; the system cannot count much further, so more is no limit at all
 TICKS = 4
 
 
@@ -81,7 +81,7 @@ class WorkerEnvs(AsyncVectorEnv):
 
     def _await_answers(self) -> None:
         """Wait until all have answered, a quarter of the limit at a time: a suspension uses up one of them at most."""
-        tick = None if self.timeout == math.inf else self.timeout / TICKS
+        tick = self.timeout / TICKS if self.timeout <= LONGEST else None
         if any(self._poll_pipe_envs(tick) for _ in range(TICKS)):
             return
         self._hanging = [index for index, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)]

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from ppo_np.config import PPOConfig, preset_names
+from ppo_np.config import PPOConfig, preset_about, preset_for, preset_names
 from ppo_np.errors import UserError
 
 ARTICLE = {
@@ -32,6 +32,23 @@ def test_every_preset_loads():
         assert isinstance(PPOConfig.preset(name), PPOConfig)
 
 
+def test_presets_are_named_by_their_environment():
+    for name in set(preset_names()) - {"article", "cleanrl"}:
+        assert preset_for(PPOConfig.preset(name).env_id) == name
+        assert preset_about(name)[0].isupper()
+    for env_id in ("CartPole-v0", "Nope-v1", "mymodule:CartPole-v1", "article", ""):
+        assert preset_for(env_id) is None
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "clip_coef", "ent_coef"])
+def test_what_is_annealed_falls_linearly(name):
+    flag = {"learning_rate": "anneal_lr"}.get(name, f"anneal_{name}")
+    config = PPOConfig(total_timesteps=4 * 512, **{name: 1.0, "anneal_lr": False, flag: True})
+    assert [getattr(config.at(update * 512), name) for update in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    constant = dataclasses.replace(config, **{flag: False})
+    assert constant.at(512) == constant
+
+
 def test_every_field_is_documented():
     source = inspect.getsource(PPOConfig)
     for field in dataclasses.fields(PPOConfig):
@@ -49,6 +66,9 @@ def test_every_field_is_documented():
           for value in (0, -1e-4, math.nan, math.inf)),
         *((name, value) for name in ("adam_beta1", "adam_beta2") for value in (-0.1, 1.0)),
         *((name, value) for name in ("ent_coef", "vf_coef", "seed", "threads") for value in (-1,)),
+        ("norm_obs", 1), ("vectorization", "threads"), ("num_env_threads", -1), ("env_timeout", 0),
+        ("env_timeout", None), ("env_timeout", math.nan), ("target_kl", 0.0), ("target_kl", math.inf), ("target_kl", "0.1"),
+        ("log_std_init", 11.0), ("anneal_clip_coef", "no"), ("anneal_ent_coef", 0),
         ("seed", 0.5), ("max_grad_norm", 0.0), ("max_grad_norm", -math.inf), ("activation", "gelu"), ("env_id", 3),
         ("anneal_lr", 1), ("shared_sizes", (64, 0)), ("policy_sizes", [64]), ("value_sizes", (64.0,)),
         ("num_minibatches", 3),
@@ -67,6 +87,10 @@ def test_a_bad_value_is_refused_by_name(name, value):
         {"gae_lambda": 0.0},
         {"ent_coef": 0},
         {"max_grad_norm": math.inf},
+        {"env_timeout": math.inf},
+        {"target_kl": None},
+        {"target_kl": 1},
+        {"log_std_init": -10},
         {"shared_sizes": ()},
     ],
 )
@@ -85,7 +109,7 @@ def test_an_unknown_setting_is_refused():
 
 
 def test_an_unknown_preset_is_refused_with_the_list():
-    with pytest.raises(UserError, match="preset is 'nope', but it must be one of article"):
+    with pytest.raises(UserError, match="^preset is 'nope', but it must be one of acrobot, article, bipedalwalker, "):
         PPOConfig.preset("nope")
 
 
@@ -94,13 +118,6 @@ def test_updates_cover_the_steps_and_overshoot_by_less_than_a_rollout(total, upd
     config = PPOConfig(total_timesteps=total)
     assert config.num_updates == updates
     assert 0 <= config.num_updates * config.batch_size - total < config.batch_size
-
-
-def test_learning_rate_falls_linearly():
-    config = PPOConfig(total_timesteps=4 * 512, learning_rate=1.0)
-    assert [config.at(update * 4).learning_rate for update in range(4)] == [1.0, 0.75, 0.5, 0.25]
-    constant = dataclasses.replace(config, anneal_lr=False)
-    assert [constant.at(update * 4).learning_rate for update in range(4)] == [1.0] * 4
 
 
 def test_sizes_of_batches():

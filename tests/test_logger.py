@@ -43,9 +43,10 @@ TAGS = {
 def metrics(update, episodes=(), **changes):
     report = RolloutReport(steps=100, episodes=list(episodes), time_env=0.25, time_inference=0.125)
     losses = {"loss": 9.0, "policy_loss": 0.1, "value_loss": 0.2, "entropy": 0.3, "approx_kl": 0.4, "clipfrac": 0.5}
+    losses["grad_norm"] = 1.5
     row = Metrics.of_update(
         rollout=report, losses=losses, time_total=0.5, update=update, step=100 * update, wall_time=0.5 * update,
-        explained_variance=0.75, grad_norm=1.5, learning_rate=1e-3, time_update=0.0625,
+        explained_variance=0.75, learning_rate=1e-3, time_update=0.0625,
     )  # fmt: skip
     return dataclasses.replace(row, **changes)
 

@@ -36,10 +36,10 @@ def test_no_framework_is_imported_by_training():
 def test_arrows_run_downwards_only():
     """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
     floors = [
-        {"errors", "layout", "signals", "gradient_report"}, {"config", "guard", "watchdog", "workers"},
-        {"cli", "distributions", "normalizer", "threads", "planted_bugs", "stream"}, {"spaces", "model"},
-        {"envs", "policy"}, {"gradients", "rollout", "checkpoint"}, {"logger"}, {"ppo"},
-        {"train", "evaluate", "plot", "gradcheck"}, {"run", "playback"},
+        {"errors", "layout", "signals", "gradient_report"}, {"config", "guard", "watchdog"},
+        {"workers", "cli", "distributions", "normalizer", "threads", "planted_bugs", "stream"}, {"spaces", "model"},
+        {"envs", "policy"}, {"gradients", "rollout", "checkpoint", "episodes"}, {"logger"}, {"ppo"},
+        {"train", "evaluate", "plot", "gradcheck", "periodic"}, {"run", "playback"},
     ]  # fmt: skip
     level = {name: floor for floor, names in enumerate(floors) for name in names}
     for path in (ROOT / "ppo_np").glob("*.py"):

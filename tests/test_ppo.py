@@ -182,9 +182,9 @@ def test_a_single_environment_is_refused():
 def test_the_number_of_a_ready_vector_env_must_suit_the_minibatches():
     envs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
     with pytest.raises(
-        UserError, match=r"^num_minibatches is 4, but it must be a divisor of num_envs \* num_steps = 3 \*"
+        UserError, match=r"^num_minibatches is 4, but it must be a divisor of num_envs \* num_steps = 3"
     ):
-        PPO(dataclasses.replace(SMALL, num_steps=1), envs)
+        PPO(dataclasses.replace(SMALL, num_envs=4, num_steps=1), envs)
 
 
 def test_environments_are_closed_when_the_policy_cannot_be_made():
@@ -198,7 +198,7 @@ def test_environments_are_closed_when_the_policy_cannot_be_made():
 @pytest.mark.parametrize("name", ["clip_coef", "ent_coef", "learning_rate"])
 def test_annealed_settings_reach_the_loss(monkeypatch, name):
     flag = {"learning_rate": "anneal_lr"}.get(name, f"anneal_{name}")
-    config = dataclasses.replace(SMALL, anneal_lr=False, **{flag: True})
+    config = dataclasses.replace(SMALL, **{"anneal_lr": False, flag: True})
     ppo, seen = PPO(config), []
     original = ppo.model.loss_and_gradient
     monkeypatch.setattr(ppo.model, "loss_and_gradient", lambda batch, now: (seen.append(now), original(batch, now))[1])

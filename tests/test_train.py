@@ -1,6 +1,7 @@
 """The train command: what a run leaves, what it refuses, how it is interrupted, that it repeats bit for bit."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -8,18 +9,21 @@ import subprocess
 import sys
 import time
 
+import environments  # noqa: F401  registers the test environments
 import h5py
 import numpy as np
 import pytest
 from commands import run
 
 from ppo_np import PPO, cli
-from ppo_np.config import PPOConfig
+from ppo_np.config import PPOConfig, preset_names
+from ppo_np.model import ActorCritic
+from ppo_np.periodic import FIRST_SEED
+from ppo_np.playback import evaluate
 from ppo_np.signals import STOPPING
-from ppo_np.stream import EnvStream
 from ppo_np.train import main, parse
 
-SMALL = ["--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8"]
+SMALL = ["--preset", "article", "--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8"]
 TIMES = {"wall_time", "SPS", "time_env", "time_inference", "time_update"}
 
 
@@ -99,6 +103,51 @@ def test_a_video_run_plays_the_same_game(tmp_path):
     assert videos[:2] == ["rl-video-episode-0.mp4", "rl-video-episode-2.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "preset"),
+    [
+        ([], "article"),
+        (["--env-id", "CartPole-v1"], "cartpole"),
+        (["--env-id=CartPole-v1", "--gamma", "0.5"], "cartpole"),
+        (["--env-id", "LunarLander-v3"], "lunarlander"),
+        (["--env-id", "CartPole-v1", "--preset", "article"], "article"),
+        (["--env-id", "Taxi-v4"], "article"),
+    ],
+)
+def test_the_preset_for_an_environment_is_chosen_by_itself(arguments, preset):
+    options = parse(arguments)
+    changes = {"env_id": options.config.env_id, "gamma": options.config.gamma}
+    assert options.preset == preset
+    assert options.config == dataclasses.replace(PPOConfig.preset(preset), **changes)
+
+
+def test_the_presets_are_listed(capsys):
+    assert run(main, "--list-presets") == cli.DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == preset_names()
+    assert lines[0].split()[1:4] == ["Acrobot-v1", "500,000", "steps"]
+
+
+def test_evaluation_on_the_way_keeps_the_best_policy_and_does_not_touch_training(tmp_path):
+    for name, flags in (("plain", []), ("evaluated", ["--eval-every", "3", "--eval-episodes", "4"])):
+        assert run(main, *SMALL, "--run-dir", tmp_path / name, "--total-timesteps", 512, *flags) == 0
+    folder = tmp_path / "evaluated"
+    assert rows_without_times(tmp_path / "plain") == rows_without_times(folder)
+    with open(folder / "evaluations.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["update"], row["step"], row["episodes"]) for row in rows] == [
+        ("3", "192", "4"), ("6", "384", "4"), ("8", "512", "4")
+    ]  # fmt: skip
+    returns = [float(row["mean_return"]) for row in rows]
+    assert [row["best"] for row in rows] == [str(int(r > max(returns[:i], default=0))) for i, r in enumerate(returns)]
+    best = rows[int(np.argmax(returns))]
+    assert PPO.load(folder / "best.h5").global_step == int(best["step"])
+    report = evaluate(folder / "best.h5", 4, FIRST_SEED)
+    assert report["mean_return"] == max(returns)
+    assert report["std_return"] == float(best["std_return"])
+    assert not (tmp_path / "plain" / "best.h5").exists()
+
+
 def test_the_default_folder_names_the_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
@@ -124,10 +173,15 @@ def test_the_default_folder_names_the_run(tmp_path, monkeypatch):
         (["--gamma", "1.01"], "gamma is 1.01, but it must be in [0, 1]"),
         (["--gae-lambda", "-0.1"], "gae_lambda is -0.1"),
         (["--learning-rate", "0"], "learning_rate is 0.0"),
-        (["--preset", "nope"], "preset is 'nope', but it must be one of article"),
+        (["--preset", "nope"], "preset is 'nope', but it must be one of acrobot, article"),
         (["--video-every", "0"], "video_every is 0"),
         (["--checkpoint-every", "0"], "checkpoint_every is 0"),
         (["--log-every", "-1"], "log_every is -1"),
+        (["--eval-every", "-1"], "eval_every is -1"),
+        (["--eval-episodes", "0"], "eval_episodes is 0"),
+        (["--target-kl", "0"], "target_kl is 0.0, but it must be a number > 0"),
+        (["--vectorization", "vector", "--env-id", "Pendulum-v1"], "env_id is 'Pendulum-v1', but no such environment"),
+        (["--vectorization", "vector", "--capture-video"], "a video needs 'sync' or 'async'"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(tmp_path, capsys, arguments, message):
@@ -179,14 +233,14 @@ def test_a_bug_keeps_its_traceback_and_what_was_learnt(monkeypatch, tmp_path):
 
 
 def test_a_gradient_that_is_not_finite_is_one_sentence_and_changes_nothing(monkeypatch, tmp_path, capsys):
-    original = EnvStream.step
+    original = ActorCritic.loss_and_gradient
 
-    def spoilt(stream, actions):
-        step = original(stream, actions)
-        stream.obs[0] = np.nan
-        return step
+    def spoilt(model, batch, config):
+        terms = original(model, batch, config)
+        model.grads[0] = np.nan
+        return terms
 
-    monkeypatch.setattr(EnvStream, "step", spoilt)
+    monkeypatch.setattr(ActorCritic, "loss_and_gradient", spoilt)
     assert run(main, *SMALL, "--run-dir", tmp_path / "run") == cli.FAILED
     assert capsys.readouterr().err == "error: In update 1 the gradient is not finite; the parameters were kept.\n"
     assert np.isfinite(PPO.load(tmp_path / "run" / "checkpoint.h5").model.params).all()

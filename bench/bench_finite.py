@@ -1,0 +1,18 @@
+"""The search for numbers out of range against NumPy, where there are none: the whole array is read."""
+
+import numpy as np
+import pytest
+
+from kernels import first_outside
+
+
+def numpy_first_outside(x, limit):
+    """The largest magnitude settles it if all is well; only then are places looked for."""
+    if np.abs(x).max() <= limit:
+        return -1
+    return int(np.flatnonzero(~(np.abs(x) <= limit))[0])
+
+
+@pytest.mark.parametrize("shape", ["4", "4x8", "64x24", "128x1024"])
+def test_first_outside(kernel_or_numpy, normal, sizes):
+    kernel_or_numpy(first_outside, numpy_first_outside, normal(*sizes).reshape(-1), 1e15)

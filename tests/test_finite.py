@@ -1,0 +1,36 @@
+"""The search for numbers out of range: NaN, infinities, the first of several, the exact limit."""
+
+import numpy as np
+import pytest
+from conftest import both_dtypes
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from kernels.finite import first_outside
+
+
+@both_dtypes
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 10.001, -10.001])
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_the_first_one_is_found(dtype, bad, place):
+    x = np.linspace(-10, 10, 7).astype(dtype)
+    x[place:] = bad
+    assert first_outside(x, 10.0) == place
+
+
+@both_dtypes
+def test_the_limit_itself_is_inside(dtype):
+    x = np.array([10, -10, 0, -0.0], dtype)
+    assert first_outside(x, 10.0) == -1
+    assert first_outside(x, np.nextafter(dtype(10), dtype(0))) == 0
+
+
+def test_nothing_holds_nothing():
+    assert first_outside(np.zeros(0), 1.0) == -1
+
+
+@given(arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_nan=True, allow_infinity=True)), st.floats(0, 1e300))
+def test_it_is_what_numpy_finds(x, limit):
+    outside = np.flatnonzero(~(np.abs(x) <= limit))
+    assert first_outside(x, limit) == (outside[0] if len(outside) else -1)
