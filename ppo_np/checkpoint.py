@@ -5,7 +5,7 @@ What stands where:
     /counters         attributes: update, global_step, adam_step
     /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
-    /normalizer/...   obs/count, obs/mean, obs/variance, and the same of reward with reward/running; if normalised
+    /normalizer/...   obs/count, obs/mean, obs/variance, and the same of reward; empty if not normalised
 """
 
 import json

@@ -4,6 +4,7 @@ import numbers
 import traceback
 import warnings
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 
 import gymnasium
@@ -70,6 +71,8 @@ class Guard(gymnasium.Wrapper):
             self._check_obs(obs)
         if type(reward) is not float:
             self._check_reward(reward)
+        if terminated or truncated:
+            obs = deepcopy(obs)  # the reset that follows may write into the same arrays
         return obs, reward, terminated, truncated, info
 
     def close(self) -> None:

@@ -60,8 +60,8 @@ class RewardScaler:
         self.running = np.zeros(num_envs)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The statistics by name, for a checkpoint."""
-        return self.moments.arrays() | {"running": self.running}
+        """The statistics by name, for a checkpoint; the sums of unfinished episodes end with their environments."""
+        return self.moments.arrays()
 
     def scale(self, rewards: np.ndarray, valid: np.ndarray, dones: np.ndarray) -> None:
         """Count a rollout's rewards, then scale them in place.

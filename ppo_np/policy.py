@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 
 from ppo_np.config import PPOConfig
-from ppo_np.errors import UserError
+from ppo_np.errors import UserError, check
 from ppo_np.model import ActorCritic
 from ppo_np.normalizer import RunningMoments
 from ppo_np.spaces import ActionAdapter, ObservationAdapter
@@ -68,7 +68,7 @@ class Policy:
             An action for `env.step`, or a batch of them with one more leading axis.
 
         Raises:
-            UserError: `obs` is not in the space, and no batch of such; or `rng` is missing.
+            UserError: `obs` is not in the space, and no batch of such, or not finite; or `rng` is missing.
         """
         if not deterministic and rng is None:
             raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
@@ -79,6 +79,7 @@ class Policy:
             self.observations.flatten_one(obs, rows[0])
         else:
             self.observations.flatten(obs, rows)
+        check(np.isfinite(rows).all(), "obs", obs, f"finite, and in {self.observations.space} or a batch of such")
         self.encode(rows, batch.obs)
         self.model.forward(batch)
         if deterministic:

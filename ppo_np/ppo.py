@@ -107,14 +107,16 @@ class PPO:
         )
         self.global_step += rollout.steps
         self.recent_episodes += rollout.episodes
+        if self.reward_scaler:
+            done = slice(rollout.rows)  # all of them, unless `stop` was called on the way
+            dones = buffer.terminations | buffer.truncations
+            self.reward_scaler.scale(buffer.rewards[done], buffer.valid[done], dones[done])
         if self._stopped:
             return None
 
         update_start = perf_counter()
         if self.policy.obs_moments:
             buffer.normalize_obs(self.policy)
-        if self.reward_scaler:
-            self.reward_scaler.scale(buffer.rewards, buffer.valid, buffer.terminations | buffer.truncations)
         buffer.compute_advantages(config.gamma, config.gae_lambda)
         means = self._run_epochs(config)
         if means is None:
@@ -146,8 +148,10 @@ class PPO:
                 norms.append(self._optimize(config))
                 if self._stopped:
                     return None
-            if config.target_kl is not None and np.mean(terms[-len(parts) :], axis=0)[APPROX_KL] > config.target_kl:
-                break
+            if config.target_kl is not None and parts:
+                epoch_kl = np.mean([term[APPROX_KL] for term in terms[-len(parts) :]])
+                if epoch_kl > config.target_kl:
+                    break
         means = np.mean(terms, axis=0) if terms else np.full(len(LOSS_TERMS), np.nan)
         return dict(zip(LOSS_TERMS, means, strict=True), grad_norm=np.mean(norms) if norms else np.nan)
 

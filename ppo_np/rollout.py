@@ -76,8 +76,9 @@ class RolloutBuffer:
 
 @dataclass
 class RolloutReport:
-    """What a rollout leaves beside the buffer: steps done, episodes that ended, seconds spent."""
+    """What a rollout leaves beside the buffer: rows filled, steps done, episodes that ended, seconds spent."""
 
+    rows: int = 0
     steps: int = 0
     episodes: list[Episode] = field(default_factory=list)
     time_env: float = 0.0
@@ -120,6 +121,7 @@ def collect(
         buffer.rewards[t], buffer.terminations[t], buffer.truncations[t], buffer.valid[t] = step[:4]
         if step.final_obs is not None:
             _bootstrap(stream, step, policy, batch, buffer.final_values[t])
+        report.rows += 1
         report.episodes += step.episodes
         report.steps += int(np.count_nonzero(step.valid))
         report.time_env += stepped - acted

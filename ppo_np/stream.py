@@ -26,7 +26,7 @@ class Transition(NamedTuple):
     """What one step of N environments gave.
 
     Attributes:
-        rewards: (N,) float64, 0 in reset rows. terminations, truncations: (N,) bool.
+        rewards: (N,) floats, 0 in reset rows. terminations, truncations: (N,) bool.
         valid: (N,) bool, False in reset rows: there the action was ignored and the environment only reset.
         final_obs: (N,) objects, the last observation of each episode that ended, if environments reset in the same
             step and one did; else None.
@@ -120,6 +120,7 @@ class EnvStream:
         """
         self.steps += 1
         self.obs, rewards, terminations, truncations, infos = self._call(self.envs.step, actions)
+        terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)
         valid = self._all_valid
         if self._ended.any():
             valid = ~self._ended

@@ -52,13 +52,28 @@ def test_agrees_with_scipy(seed, rows, components):
     assert_close(entropies, normal.entropy().sum(axis=1))
 
 
+def sample(means, log_std, normals):
+    """actions, logprobs."""
+    return run(gaussian_sample, (means, log_std, normals), garbage_like(means), garbage(len(means), means.dtype))
+
+
 @given(seeds, sizes, sizes)
 def test_a_sample_is_shifted_and_scaled_and_knows_its_density(seed, rows, components):
     means, log_std, normals, _, _ = draw(seed, rows, components)
-    outputs = garbage_like(means), garbage(rows, means.dtype)
-    actions, logprobs = run(gaussian_sample, (means, log_std, normals), *outputs)
+    actions, logprobs = sample(means, log_std, normals)
     assert_close(actions, means + np.exp(log_std) * normals)
     assert_close(logprobs, forward(means, log_std, actions)[0])
+
+
+@given(seeds, sizes, sizes)
+def test_the_density_is_that_of_the_rounded_action(seed, rows, components):
+    """In float32 near 100, a standard deviation of e^-5 is some 900 steps wide: the action is not what was drawn."""
+    means, _, normals, _, _ = draw(seed, rows, components)
+    means, log_std = single(100 + means, np.full(components, -5.0))
+    actions, logprobs = sample(means, log_std, normals)
+    assert np.array_equal(logprobs, forward(means, log_std, actions)[0])
+    exact = scipy.stats.norm(means.astype(float), np.exp(-5)).logpdf(actions.astype(float)).sum(axis=1)
+    np.testing.assert_allclose(logprobs, exact, rtol=1e-6, atol=1e-6)
 
 
 @given(seeds, sizes, sizes)

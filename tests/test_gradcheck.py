@@ -3,19 +3,53 @@
 import json
 
 import environments  # noqa: F401  registers the test environments
+import gymnasium
 import numpy as np
 import pytest
 from commands import run
 from conftest import needs_jit
+from gymnasium import spaces
 
 from ppo_np import PPOConfig, cli, gradients, planted_bugs
+from ppo_np.distributions import ActionHead, Gaussian, MultiCategorical, discrete
 from ppo_np.gradcheck import main
 from ppo_np.gradient_report import ratio_hint
 from ppo_np.gradients import EVERY, ROWS, SURROGATE_REGIONS, VALUE_BRANCHES, KinkError, Point, check_gradients
 from ppo_np.model import ActorCritic
 from ppo_np.planted_bugs import BUGS, LAYERS, LOSS, PlantedBug
 
-SMALL = ["--env-id", "CartPole-v1", "--shared-sizes", "3", "3"]
+
+class OfSpaces(gymnasium.Env):
+    """Only has spaces."""
+
+    def __init__(self, action_space, observation_space=None):
+        self.action_space = action_space
+        self.observation_space = observation_space or spaces.Box(-1, 1, (3,))
+
+
+def of_spaces(name, *given):
+    """The id of an environment with these spaces."""
+    env_id = f"ppo_np_test/{name}-v0"
+    if env_id not in gymnasium.registry:
+        gymnasium.register(env_id, lambda: OfSpaces(*given))
+    return env_id
+
+
+MULTI_BINARY = of_spaces("MultiBinary", spaces.MultiBinary((2, 2)))
+BOX = of_spaces("Box", spaces.Box(-1, 1, (3,)))
+SEQUENCE = of_spaces("Sequence", spaces.Discrete(2), spaces.Sequence(spaces.Discrete(2)))
+DICT = of_spaces("Dict", spaces.Dict(a=spaces.Discrete(2)))
+# Environment, its action space's parameters, what the policy head gives.
+ACTIONS = [
+    ("CartPole-v1", "logits", {}),
+    (of_spaces("MultiDiscrete", spaces.MultiDiscrete([[3, 2], [4, 1]], start=[[1, 1], [0, 2]])), "logits", {}),
+    (MULTI_BINARY, "logits", {}),
+    ("Pendulum-v1", "means", {"policy/log_std": [1]}),
+    (BOX, "means", {"policy/log_std": [3]}),
+    (of_spaces("Nested", spaces.Box(-1, 1, ()), spaces.Dict(a=spaces.Discrete(2), b=spaces.Text(2, charset="xy"))),
+     "means", {"policy/log_std": [1]}),
+]  # fmt: skip
+SMALL = ["--preset", "article", "--env-id", "CartPole-v1", "--shared-sizes", "3", "3"]
 NETWORKS = {
     "shared": {"shared_sizes": (4, 3), "policy_sizes": (), "value_sizes": ()},
     "private": {"shared_sizes": (), "policy_sizes": (4,), "value_sizes": (3,)},
@@ -39,6 +73,11 @@ SPOILT = {
     "no-value-clip": ([], ["value", "shared"]),
     "no-softmax-term": ([], ["loss/dlogits", "policy/", "shared"]),
     "entropy-without-h": ([], ["loss/dlogits", "policy/", "shared"]),
+    "no-sigmoid-term": (["--env-id", MULTI_BINARY], ["loss/dlogits", "policy/", "shared"]),
+    "mean-over-sigma-once": (["--env-id", BOX], ["loss/dmeans", "policy/head", "shared"]),
+    "log-std-without-1": (["--env-id", BOX], ["policy/log_std"]),
+    "sigma-for-log-sigma": (["--env-id", BOX], ["policy/log_std"]),
+    "no-log-std-gradient": (["--env-id", BOX], ["policy/log_std"]),
     "no-bias-gradient": ([], ["bias"]),
     "bias-mean": ([], ["bias"]),
     "weight-reshaped": ([], ["policy/head/weight", "shared/1/weight", "shared/0/weight"]),
@@ -68,7 +107,7 @@ def test_the_gradients_are_right(network, settings):
     config = small(**NETWORKS[network] | settings)
     report = check_gradients(config)
     assert report.wrong == []
-    tensors = ActorCritic(4, 2, config, np.random.default_rng(0)).shapes
+    tensors = ActorCritic(4, discrete(2), config, np.random.default_rng(0)).shapes
     assert [check.name for check in report.checks] == TERMS + list(reversed(tensors))
     for check in report.checks:
         assert check.relative_error < 1e-7
@@ -78,12 +117,31 @@ def test_the_gradients_are_right(network, settings):
     assert report.parameters == sum(np.prod(shape) for shape in tensors.values())
 
 
+@pytest.mark.parametrize(("env_id", "outputs", "more"), ACTIONS, ids=[env_id for env_id, *_ in ACTIONS])
+def test_the_gradients_are_right_for_every_action_space(capsys, env_id, outputs, more):
+    report = json_report(capsys, "--env-id", env_id, "--ent-coef", "0.3", code=cli.DONE)
+    shapes = {check["name"]: check["shape"] for check in report["checks"]}
+    assert list(shapes)[:4] == [*TERMS[:3], f"loss/d{outputs}"]
+    assert {name: shape for name, shape in shapes.items() if "log_std" in name} == more
+    names = list(shapes)
+    if more:
+        assert names[names.index("policy/log_std") + 1] == "policy/head/bias"
+    unseen = [check["name"] for check in report["checks"] if check["hint"]]
+    assert unseen == []
+
+
+@pytest.mark.parametrize("log_std_init", ["-10", "10"])
+def test_a_tiny_or_a_huge_standard_deviation_bends_no_difference(capsys, log_std_init):
+    json_report(capsys, "--env-id", BOX, "--log-std-init", log_std_init, code=cli.DONE)
+
+
+@pytest.mark.parametrize("head", [discrete(2), ActionHead(MultiCategorical, (3, 2)), ActionHead(Gaussian, (1, 1))])
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("settings", [{}, {"norm_adv": False}, {"clip_coef": 0.01}, {"clip_coef": 0.9}])
-def test_every_region_and_every_branch_occurs(seed, settings):
+def test_every_region_and_every_branch_occurs(head, seed, settings):
     config = small(seed=seed, **settings)
     rng = np.random.default_rng(seed)
-    model = ActorCritic(4, 2, config, rng, np.float64)
+    model = ActorCritic(4, head, config, rng, np.float64)
     batch = gradients.off_policy_batch(model, config, rng)
     model.loss_and_gradient(batch, config)
     regions, branches = gradients.count_branches(batch, config)
@@ -150,11 +208,19 @@ def test_the_bug_is_gone_afterwards():
         from ppo_np import distributions, model
 
         return (
-            model.ppo_loss_backward, model.mlp_backward, model.ActorCritic.backward, distributions.categorical_backward,
+            model.ppo_loss_backward, model.mlp_backward, model.ActorCritic.backward,
+            distributions.categorical_backward, distributions.bernoulli_backward, distributions.gaussian_backward,
         )  # fmt: skip
 
     before = backward_path()
-    for name in ("no-clip", "no-softmax-term", "bias-mean", "no-value-at-fork"):
+    for name in (
+        "no-clip",
+        "no-softmax-term",
+        "no-sigmoid-term",
+        "no-log-std-gradient",
+        "bias-mean",
+        "no-value-at-fork",
+    ):
         with pytest.raises(ZeroDivisionError), planted_bugs.planted(name, small()):
             assert backward_path() != before
             raise ZeroDivisionError
@@ -239,9 +305,10 @@ def test_what_is_left_out_is_said(capsys, settings, note):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--env-id", "Blackjack-v1"], "observation space is Tuple"),
+        (["--env-id", SEQUENCE], "observation space is Sequence(Discrete(2), stack=False), but it must be one that"),
+        (["--env-id", DICT], "action space is Dict('a': Discrete(2)), but it must be Discrete"),
         (["--env-id", "Nope-v9"], "env_id is 'Nope-v9'"),
-        (["--preset", "nope"], "preset is 'nope', but it must be one of article, cleanrl"),
+        (["--preset", "nope"], "preset is 'nope', but it must be one of "),
         (["--ent-coef", "-1"], "ent_coef is -1.0"),
         (["--inject", "nope"], "inject is 'nope', but it must be one of no-ratio, no-clip"),
         (["--inject", "tanh-derivative"], "shows only with activation tanh and a hidden layer"),
@@ -252,6 +319,13 @@ def test_what_is_left_out_is_said(capsys, settings, note):
         (["--inject", "entropy-sign", "--ent-coef", "0"], "shows only with ent_coef > 0"),
         (["--inject", "value-doubled", "--vf-coef", "0"], "shows only with vf_coef > 0"),
         (["--inject", "no-value-clip", "--no-clip-vloss"], "shows only with vf_coef > 0 and clip_vloss"),
+        (["--inject", "no-softmax-term", "--env-id", BOX], "'no-softmax-term', but that bug makes no difference with"),
+        (["--inject", "no-softmax-term", "--env-id", MULTI_BINARY], "that bug makes no difference with these settings"),
+        (
+            ["--inject", "log-std-without-1"],
+            "'log-std-without-1', but that bug makes no difference with",
+        ),
+        (["--inject", "no-sigmoid-term"], "'no-sigmoid-term', but that bug makes no difference with"),
         (["--inject", "harmless"], "inject is 'harmless', but that bug makes no difference with these settings"),
         (["--clip-coef", "1e-6"], "20 points in a row lay within 1e-05 of a kink"),
     ],
@@ -268,7 +342,7 @@ def test_a_mistake_is_one_sentence(capsys, monkeypatch, arguments, message):
 def a_point(config):
     """A network and a minibatch in which the first unit is a hair's breadth above its kink in row 0."""
     rng = np.random.default_rng(0)
-    model = ActorCritic(4, 2, config, rng, np.float64)
+    model = ActorCritic(4, discrete(2), config, rng, np.float64)
     batch = gradients.off_policy_batch(model, config, rng)
     bias = model.named(model.params)["shared/0/bias"]
     bias[0] = -(batch.obs[0] @ model.named(model.params)["shared/0/weight"][:, 0]) + 1e-6

@@ -13,6 +13,7 @@ import pytest
 
 from kernels import LOSS_TERMS, adam, clip_by_global_norm, global_norm
 from ppo_np import PPO, PPOConfig
+from ppo_np.distributions import discrete
 from ppo_np.model import ActorCritic
 from ppo_np.rollout import RolloutBuffer, RolloutReport
 
@@ -70,7 +71,7 @@ class Update:
 def start():
     """The reference's problem in float64, before the update."""
     obs_size, num_actions = ROLLOUT["obs"].shape[-1], PARAMETERS["policy/head/bias"].size
-    model = ActorCritic(obs_size, num_actions, CONFIG, np.random.default_rng(0), np.float64)
+    model = ActorCritic(obs_size, discrete(num_actions), CONFIG, np.random.default_rng(0), np.float64)
     assert list(model.named(model.params)) == list(PARAMETERS)
     for name, tensor in model.named(model.params).items():
         tensor[:] = PARAMETERS[name]

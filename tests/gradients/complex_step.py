@@ -4,8 +4,13 @@ The imaginary part of L(x + ih) divided by h is the derivative without any diffe
 nothing cancels (Squire and Trapp 1998). Branches are taken by the real part.
 """
 
+import itertools
+import math
+
 import numpy as np
 from points import Point
+
+from ppo_np.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
 
 H = 1e-30
 
@@ -25,12 +30,10 @@ def loss(point: Point, params: np.ndarray) -> complex:
     model, batch, config = point
     tensors = model.named(params)
     features = tower(tensors, "shared", batch.obs, config.activation)
-    logits = tower(tensors, "policy", features, config.activation)
+    pi_out = tower(tensors, "policy", features, config.activation)
     values = tower(tensors, "value", features, config.activation)[:, 0]
 
-    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    logprobs = log_p[np.arange(len(log_p)), batch.actions]
-    entropy = -(np.exp(log_p) * log_p).sum(axis=1).mean()
+    logprobs, entropies = DISTRIBUTIONS[model.head.kind](pi_out, batch.actions, model.head.sizes, tensors)
 
     ratio = np.exp(logprobs - batch.old_logprobs)
     policy_loss = larger(-batch.advantages * ratio, -batch.advantages * clip(ratio, 1, config.clip_coef)).mean()
@@ -38,7 +41,41 @@ def loss(point: Point, params: np.ndarray) -> complex:
     if config.clip_vloss:
         clipped = clip(values, batch.old_values, config.clip_coef)
         errors = larger(errors, (clipped - batch.returns) ** 2)
-    return policy_loss - config.ent_coef * entropy + config.vf_coef * 0.5 * errors.mean()
+    return policy_loss - config.ent_coef * entropies.mean() + config.vf_coef * 0.5 * errors.mean()
+
+
+def categorical(logits, actions, sizes, tensors):
+    """Log-probabilities of the actions and entropies, (B,) each, like the three below."""
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return np.log(p[np.arange(len(p)), actions]), -(p * np.log(p)).sum(axis=1)
+
+
+def multi_categorical(logits, actions, sizes, tensors):
+    """One categorical distribution over all combinations of choices, each with the sum of its choices' logits."""
+    offsets = np.cumsum(sizes) - sizes
+    combinations = np.array(list(itertools.product(*map(range, sizes))))
+    joint = logits[:, combinations + offsets].sum(axis=2)
+    taken = (combinations == actions[:, np.newaxis]).all(axis=2).argmax(axis=1)
+    return categorical(joint, taken, None, tensors)
+
+
+def bernoulli(logits, actions, sizes, tensors):
+    """Bits, by the probability q of a one."""
+    q = 1 / (1 + np.exp(-logits))
+    return np.log(np.where(actions == 1, q, 1 - q)).sum(axis=1), -(q * np.log(q) + (1 - q) * np.log(1 - q)).sum(axis=1)
+
+
+def gaussian(means, actions, sizes, tensors):
+    """Normal densities, multiplied; the entropy is the logarithm of the volume sqrt(det(2 pi e Sigma))."""
+    std = np.exp(tensors["policy/log_std"])
+    densities = np.exp(-((actions - means) ** 2) / (2 * std**2)) / (std * math.sqrt(2 * math.pi))
+    volume = np.sqrt((2 * math.pi * math.e * std**2).prod())
+    return np.log(densities.prod(axis=1)), np.log(np.full(len(means), volume))
+
+
+DISTRIBUTIONS = {
+    Categorical: categorical, MultiCategorical: multi_categorical, Bernoulli: bernoulli, Gaussian: gaussian,
+}  # fmt: skip
 
 
 def tower(tensors: dict, name: str, x: np.ndarray, activation: str) -> np.ndarray:

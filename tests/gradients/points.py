@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ppo_np.config import PPOConfig
+from ppo_np.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical
 from ppo_np.model import ActorCritic, Batch
 
 NETWORKS = {
@@ -13,7 +14,13 @@ NETWORKS = {
     "both": {"shared_sizes": (5,), "policy_sizes": (4,), "value_sizes": (3, 4)},
     "heads only": {"shared_sizes": (), "policy_sizes": (), "value_sizes": ()},
 }
-OBS_SIZE, ACTIONS, ROWS = 3, 4, 48
+HEADS = {
+    "Discrete": ActionHead(Categorical, (4,)),
+    "MultiDiscrete": ActionHead(MultiCategorical, (3, 2, 4)),
+    "MultiBinary": ActionHead(Bernoulli, (1, 1, 1)),
+    "Box": ActionHead(Gaussian, (1, 1)),
+}
+OBS_SIZE, ROWS = 3, 48
 
 
 class Point(NamedTuple):
@@ -24,19 +31,20 @@ class Point(NamedTuple):
     config: PPOConfig
 
 
-def off_policy_point(config: PPOConfig, seed: int, obs_size=OBS_SIZE, actions=ACTIONS, rows=ROWS) -> Point:
+def off_policy_point(config: PPOConfig, seed: int, head=HEADS["Discrete"], obs_size=OBS_SIZE, rows=ROWS) -> Point:
     """Draw a point where ratios and values have moved by up to three clip ranges, either way.
 
     At ratio 1 and V = V_old, where a run begins, a wrong ratio and a missing clip look right.
     """
     rng = np.random.default_rng(seed)
-    model = ActorCritic(obs_size, actions, config, rng, np.float64)
+    model = ActorCritic(obs_size, head, config, rng, np.float64)
     model.params[:] += 0.3 * rng.standard_normal(model.params.size) / np.sqrt(model.params.size / 50)
     batch = model.batch(rows)
     batch.obs[:] = rng.standard_normal(batch.obs.shape)
-    batch.actions[:] = rng.integers(actions, size=rows)
     model.forward(batch)
-    batch.distribution.forward(batch.logits, batch.actions)
+    batch.distribution.sample(batch.pi_out, rng)
+    batch.actions[:] = batch.distribution.actions
+    batch.distribution.forward(batch.pi_out, batch.actions)
     batch.old_logprobs[:] = batch.distribution.logprobs + rng.uniform(-0.6, 0.6, rows)
     batch.old_values[:] = batch.values + rng.uniform(-0.6, 0.6, rows)
     batch.advantages[:] = 2 * rng.standard_normal(rows)

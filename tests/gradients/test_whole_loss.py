@@ -6,7 +6,7 @@ import complex_step
 import numpy as np
 import pytest
 from finite_difference import TOLERANCE, H, assert_gradient, numeric_gradient
-from points import NETWORKS, branches, off_policy_point, surrogate_regions, value_branches
+from points import HEADS, NETWORKS, branches, off_policy_point, surrogate_regions, value_branches
 
 from ppo_np.config import PPOConfig
 
@@ -14,6 +14,7 @@ COMPLEX_TOLERANCE = 1e-11
 SIX_REGIONS = set(itertools.product([True, False], [0, 1, 2]))
 THREE_BRANCHES = {(False, False), (True, False), (True, True)}
 
+every_head = pytest.mark.parametrize("head", HEADS)
 every_network = pytest.mark.parametrize("network", NETWORKS)
 every_loss = pytest.mark.parametrize(
     ("activation", "clip_vloss", "norm_adv"), list(itertools.product(["relu", "tanh"], [True, False], [True, False]))
@@ -46,12 +47,13 @@ def central_differences(point):
     return None if any(crossed) else numeric
 
 
+@every_head
 @every_network
 @every_loss
-def test_every_coordinate_against_central_differences(network, activation, clip_vloss, norm_adv):
+def test_every_coordinate_against_central_differences(head, network, activation, clip_vloss, norm_adv):
     config = config_of(network, activation, clip_vloss, norm_adv)
     for seed in range(20):
-        point = off_policy_point(config, seed)
+        point = off_policy_point(config, seed, HEADS[head])
         analytic, numeric = analytic_gradient(point), central_differences(point)
         if numeric is not None:
             break
@@ -60,10 +62,11 @@ def test_every_coordinate_against_central_differences(network, activation, clip_
         assert_gradient(tensor, point.model.named(numeric)[name], name)
 
 
+@every_head
 @every_network
 @every_loss
-def test_every_coordinate_against_the_complex_step(network, activation, clip_vloss, norm_adv):
-    point = off_policy_point(config_of(network, activation, clip_vloss, norm_adv), seed=100)
+def test_every_coordinate_against_the_complex_step(head, network, activation, clip_vloss, norm_adv):
+    point = off_policy_point(config_of(network, activation, clip_vloss, norm_adv), 100, HEADS[head])
     analytic = analytic_gradient(point)
     oracle = complex_step.gradient(point)
     assert point.batch.terms[0] == pytest.approx(complex_step.loss(point, point.model.params).real, rel=1e-12)
@@ -72,14 +75,15 @@ def test_every_coordinate_against_the_complex_step(network, activation, clip_vlo
         assert error <= COMPLEX_TOLERANCE * np.linalg.norm(tensor) + 1e-15, name
 
 
+@every_head
 @every_network
 @pytest.mark.parametrize("norm_adv", [True, False])
-@pytest.mark.parametrize("seed", [*range(20), 100])
-def test_every_point_reaches_every_branch(network, norm_adv, seed):
-    point = off_policy_point(config_of(network, norm_adv=norm_adv), seed)
-    analytic_gradient(point)
-    assert set(surrogate_regions(point)) == SIX_REGIONS
-    assert set(value_branches(point)) == THREE_BRANCHES
+def test_every_point_reaches_every_branch(head, network, norm_adv):
+    for seed in (*range(20), 100):
+        point = off_policy_point(config_of(network, norm_adv=norm_adv), seed, HEADS[head])
+        analytic_gradient(point)
+        assert set(surrogate_regions(point)) == SIX_REGIONS
+        assert set(value_branches(point)) == THREE_BRANCHES
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -118,9 +122,10 @@ def loss_and_sides(point, step):
     return result
 
 
-def test_on_policy_the_gradient_is_the_plain_policy_gradient():
+@every_head
+def test_on_policy_the_gradient_is_the_plain_policy_gradient(head):
     """Ratio 1, V = V_old: -mean(A grad log pi) - c_H mean(grad H) + c_V mean((V - R) grad V), by the complex step."""
-    point = off_policy_point(config_of("both", norm_adv=False), seed=3)
+    point = off_policy_point(config_of("both", norm_adv=False), 3, HEADS[head])
     point.batch.old_logprobs[:] = point.batch.distribution.logprobs
     point.batch.old_values[:] = point.batch.values
     analytic = analytic_gradient(point)
