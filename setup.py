@@ -10,6 +10,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "ppo_np/__init__.py").rea
 
 VIDEO = ["moviepy>=2.1"]
 PLOT = ["matplotlib>=3.9"]
+ENVPOOL = ["envpool>=1.2.5"]
 TEST = [
     *VIDEO,
     *PLOT,
@@ -43,7 +44,7 @@ setup(
         "threadpoolctl>=3.5",
         "tyro>=0.9",
     ],
-    extras_require={"video": VIDEO, "plot": PLOT, "test": TEST, "dev": DEV},
+    extras_require={"video": VIDEO, "plot": PLOT, "envpool": ENVPOOL, "test": TEST, "dev": DEV},
     keywords=["reinforcement learning", "PPO", "numba", "backpropagation", "gymnasium"],
     classifiers=[
         "Intended Audience :: Education",

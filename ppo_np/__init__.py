@@ -9,9 +9,15 @@ From Python:
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["PPO", "PPOConfig", "UserError", "__version__"]
+__all__ = ["PPO", "DivergedError", "EnvironmentFault", "PPOConfig", "UserError", "__version__"]
 
-_HOMES = {"PPO": "ppo_np.ppo", "PPOConfig": "ppo_np.config", "UserError": "ppo_np.errors"}
+_HOMES = {
+    "PPO": "ppo_np.ppo",
+    "PPOConfig": "ppo_np.config",
+    "DivergedError": "ppo_np.errors",
+    "EnvironmentFault": "ppo_np.errors",
+    "UserError": "ppo_np.errors",
+}
 
 
 def __getattr__(name: str):

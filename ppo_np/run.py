@@ -60,14 +60,15 @@ def train(options: TrainOptions, signals: StopSignals) -> int:
 def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> None:
     """Train with loggers and checkpoints; however training ends, the last checkpoint is written and logs are closed."""
     with ExitStack() as at_end:
-        csv_log, tensorboard = CSVLogger(folder / METRICS), TensorBoardLogger(folder)
-        evaluation = (
-            PeriodicEvaluation(ppo, folder, options.eval_every, options.eval_episodes) if options.eval_every else None
-        )
-        screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
-        for log in filter(None, (csv_log, tensorboard, screen, evaluation)):
-            at_end.callback(log.close)
         at_end.callback(ppo.save, folder / CHECKPOINT)
+        csv_log = at_end.enter_context(closing(CSVLogger(folder / METRICS)))
+        tensorboard = at_end.enter_context(closing(TensorBoardLogger(folder)))
+        screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
+        at_end.enter_context(closing(screen))
+        evaluation = None
+        if options.eval_every:
+            evaluation = PeriodicEvaluation(ppo, folder, options.eval_every, options.eval_episodes)
+            at_end.enter_context(closing(evaluation))
 
         def after_update(ppo: PPO, metrics: Metrics) -> None:
             csv_log.log(metrics)

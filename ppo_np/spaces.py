@@ -70,8 +70,6 @@ class ObservationAdapter:
         Raises:
             UserError: It is neither.
         """
-        if self.space.contains(observations):
-            return None
         try:
             lengths = {_batch_length(leaf, _part(observations, path)) for path, leaf, _ in self._leaves}
         except (KeyError, IndexError, TypeError, ValueError):

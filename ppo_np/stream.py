@@ -8,7 +8,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from kernels.finite import first_outside
 from ppo_np.errors import EnvironmentFault, UserError
-from ppo_np.guard import describe
+from ppo_np.guard import Guard, describe
 from ppo_np.watchdog import Watchdog
 
 # Observations and rewards beyond this overflow float32 when they are multiplied or squared.
@@ -91,7 +91,7 @@ class EnvStream:
     def _who(self) -> str:
         """The environment that is at work, as far as it can be known."""
         for env in getattr(self.envs, "envs", ()):
-            if getattr(env, "busy", False):
+            if isinstance(env, Guard) and env.busy:
                 return f"environment {env.index}"
         return "the vector environment"
 

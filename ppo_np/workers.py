@@ -13,7 +13,7 @@ from gymnasium.vector.async_vector_env import _async_worker
 from ppo_np.errors import EnvironmentFault
 from ppo_np.guard import describe
 
-CLOSE_TIMEOUT = 10.0
+START_TIMEOUT, CLOSE_TIMEOUT = 60.0, 10.0
 LONGEST = 1e6  # seconds; the system cannot count much further, so more is no limit at all
 TICKS = 4
 
@@ -23,7 +23,8 @@ class WorkerEnvs(AsyncVectorEnv):
 
     Args:
         factories: make the environments, each in a process of its own.
-        timeout: seconds that a step or a reset may take, and making an environment; inf waits for ever.
+        timeout: seconds that a step or a reset may take; inf waits for ever. Starting the processes and making the
+            environments may take a minute at least: where processes are not forked, they import everything anew.
         autoreset_mode: SAME_STEP or NEXT_STEP.
 
     Raises:
@@ -45,7 +46,8 @@ class WorkerEnvs(AsyncVectorEnv):
     def _check_spaces(self) -> None:
         """As AsyncVectorEnv's, which calls it at the end of its __init__; but first wait until the workers are up."""
         try:
-            self._call(lambda: self.call_async("render_mode"), self.call_wait)
+            patience = max(self.timeout, START_TIMEOUT)
+            self._call(lambda: self.call_async("render_mode"), self.call_wait, patience)
             super()._check_spaces()
         except EnvironmentFault as fault:
             self.close()
@@ -60,7 +62,7 @@ class WorkerEnvs(AsyncVectorEnv):
         Raises:
             EnvironmentFault: A worker raised an exception, died or took too long.
         """
-        return self._call(lambda: self.reset_async(seed=seed, options=options), self.reset_wait)
+        return self._call(lambda: self.reset_async(seed=seed, options=options), self.reset_wait, self.timeout)
 
     def step(self, actions):
         """As AsyncVectorEnv's.
@@ -68,27 +70,26 @@ class WorkerEnvs(AsyncVectorEnv):
         Raises:
             EnvironmentFault: A worker raised an exception, died or took too long.
         """
-        return self._call(lambda: self.step_async(actions), self.step_wait)
+        return self._call(lambda: self.step_async(actions), self.step_wait, self.timeout)
 
-    def _call(self, ask: Callable[[], None], wait: Callable):
+    def _call(self, ask: Callable[[], None], wait: Callable, timeout: float):
         """Send a command to all workers and collect the answers."""
         try:
             ask()
-            self._await_answers()
+            self._await_answers(timeout)
             return wait()
         except (EOFError, ConnectionError) as error:
             raise EnvironmentFault(self._obituary()) from error
 
-    def _await_answers(self) -> None:
+    def _await_answers(self, timeout: float) -> None:
         """Wait until all have answered, a quarter of the limit at a time: a suspension uses up one of them at most."""
-        tick = self.timeout / TICKS if self.timeout <= LONGEST else None
+        tick = timeout / TICKS if timeout <= LONGEST else None
         if any(self._poll_pipe_envs(tick) for _ in range(TICKS)):
             return
         self._hanging = [index for index, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)]
         if self._hanging:
-            raise EnvironmentFault(
-                f"environment {self._hanging[0]} did not answer within {self.timeout:g} s (env_timeout)"
-            )
+            setting = " (env_timeout)" if timeout == self.timeout else ""
+            raise EnvironmentFault(f"environment {self._hanging[0]} did not answer within {timeout:g} s{setting}")
 
     def _obituary(self) -> str:
         """Which worker died, and how."""

@@ -22,7 +22,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 def test_the_names_of_the_package():
     assert ppo_np.PPO.__module__ == "ppo_np.ppo"
-    assert set(ppo_np.__all__) == {"PPO", "PPOConfig", "UserError", "__version__"}
+    assert set(ppo_np.__all__) == {"PPO", "PPOConfig", "DivergedError", "EnvironmentFault", "UserError", "__version__"}
     for name in ppo_np.__all__:
         assert getattr(ppo_np, name) is not None
 
