@@ -1,5 +1,6 @@
 """Environments: made by id or by a factory, guarded, filmed, and put together as a vector environment."""
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from ppo_np.errors import UserError, require_extra
 from ppo_np.guard import Guard
 from ppo_np.spaces import ActionAdapter, ObservationAdapter
 from ppo_np.workers import WorkerEnvs
+
+EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv | None
 
 
 @dataclass(frozen=True)
@@ -159,3 +162,31 @@ def _envpool(config: PPOConfig) -> VectorEnv:
         )
         envs.single_observation_space, envs.single_action_space  # noqa: B018  EnvPool builds and keeps them now
     return envs
+
+
+def open_environments(
+    config: PPOConfig, env: EnvSource, video: VideoOptions | None = None
+) -> tuple[PPOConfig, VectorEnv]:
+    """The vector environment to train on, and the settings with what they must say of it.
+
+    Args:
+        config: settings; names the environment if `env` is None.
+        env: an id, a function that makes a gymnasium.Env, or a VectorEnv.
+        video: film episodes of environment 0.
+
+    Raises:
+        UserError: As `make_vector_env`; or `env` is something else.
+    """
+    if env is None or isinstance(env, str):
+        config = config if env is None else dataclasses.replace(config, env_id=env)
+        return config, make_vector_env(config, video=video)
+    if isinstance(env, VectorEnv):
+        if video:
+            raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")
+        return dataclasses.replace(config, env_id="", num_envs=env.num_envs), env
+    if isinstance(env, gymnasium.Env) or not callable(env):
+        raise UserError(
+            f"env is {env!r}, but it must be an id, a function that makes a gymnasium.Env, or a VectorEnv: a single "
+            "environment cannot be stepped in parallel."
+        )
+    return dataclasses.replace(config, env_id=""), make_vector_env(config, env, video)

@@ -1,20 +1,18 @@
 """Proximal policy optimisation: the training loop."""
 
-import dataclasses
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from os import PathLike
 from time import perf_counter
 
-import gymnasium
 import numpy as np
-from gymnasium.vector import VectorEnv
 
 from kernels.loss import LOSS_TERMS
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np.checkpoint import COUNTERS, RNGS, Checkpoint, copy_tensors, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
-from ppo_np.envs import VideoOptions, make_vector_env
+from ppo_np.envs import EnvSource, VideoOptions, open_environments
 from ppo_np.errors import DivergedError, UserError
 from ppo_np.logger import Metrics
 from ppo_np.model import Batch
@@ -51,27 +49,26 @@ class PPO:
     def __init__(
         self,
         config: PPOConfig | None = None,
-        env: str | Callable[[], gymnasium.Env] | VectorEnv | None = None,
+        env: EnvSource = None,
         *,
         video: VideoOptions | None = None,
     ):
-        self.config, self.envs = config, envs = _environments(config or PPOConfig(), env, video)
+        self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video)
         streams = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
         weights_rng, self.action_rng, self.minibatch_rng, self._predict_rng = streams
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(envs.close)
             self.policy = Policy(envs.single_observation_space, envs.single_action_space, config, weights_rng)
+            self.model = self.policy.model
+            self.m, self.v = np.zeros((2, self.model.params.size), self.model.params.dtype)
+            self._buffer = RolloutBuffer(config.num_steps, config.num_envs, self.policy)
+            self._step_batch = self.model.batch(config.num_envs)
             self._stream = EnvStream(envs, config.seed, config.env_timeout)
-        except BaseException:
-            envs.close()
-            raise
-        self.model = self.policy.model
-        self.m, self.v = np.zeros((2, self.model.params.size), self.model.params.dtype)
+            on_error.pop_all()
         self.adam_step = self.update = self.global_step = 0
         self.wall_time = 0.0
         self.recent_episodes = deque(maxlen=RECENT_EPISODES)
         self.reward_scaler = RewardScaler(config.num_envs, config.gamma) if config.norm_reward else None
-        self._buffer = RolloutBuffer(config.num_steps, config.num_envs, self.policy)
-        self._step_batch = self.model.batch(config.num_envs)
         self._minibatches = {}
         self._stopped = False
 
@@ -213,7 +210,7 @@ class PPO:
         return {f"{part}/{name}": array for part, n in parts.items() if n for name, array in n.arrays().items()}
 
     @classmethod
-    def load(cls, path: str | PathLike, env: str | Callable[[], gymnasium.Env] | VectorEnv | None = None) -> "PPO":
+    def load(cls, path: str | PathLike, env: EnvSource = None) -> "PPO":
         """Rebuild a PPO from a file that `save` wrote. Its environments start anew.
 
         Args:
@@ -242,20 +239,3 @@ class PPO:
     def close(self) -> None:
         """Close the environments; a video that is being filmed is finished."""
         self.envs.close()
-
-
-def _environments(config: PPOConfig, env, video: VideoOptions | None) -> tuple[PPOConfig, VectorEnv]:
-    """The vector environment that `PPO` is to train on, and the settings with what they must say of it."""
-    if env is None or isinstance(env, str):
-        config = config if env is None else dataclasses.replace(config, env_id=env)
-        return config, make_vector_env(config, video=video)
-    if isinstance(env, VectorEnv):
-        if video:
-            raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")
-        return dataclasses.replace(config, env_id="", num_envs=env.num_envs), env
-    if isinstance(env, gymnasium.Env) or not callable(env):
-        raise UserError(
-            f"env is {env!r}, but it must be an id, a function that makes a gymnasium.Env, or a VectorEnv: a single "
-            "environment cannot be stepped in parallel."
-        )
-    return dataclasses.replace(config, env_id=""), make_vector_env(config, env, video)
