@@ -192,7 +192,8 @@ def test_an_action_of_probability_zero_is_not_drawn_at_0(dtype):
 def test_a_diverged_network_still_draws_an_action_that_exists(dtype, num_actions):
     _, actions, logprobs = sample(np.full((1, num_actions), np.nan, dtype), [0.5])
     assert 0 <= actions[0] < num_actions
-    assert np.isnan(logprobs[0])
+    # Of a single action the log-probability is 0 whatever the logit: log(exp(x)) - x, and LLVM may see that.
+    assert np.isnan(logprobs[0]) or (num_actions == 1 and logprobs[0] == 0)
 
 
 @given(seeds)

@@ -7,6 +7,7 @@ tells what each peer does otherwise than we. Here each such difference is a fiel
 import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,7 +76,9 @@ def start():
     assert list(model.named(model.params)) == list(PARAMETERS)
     for name, tensor in model.named(model.params).items():
         tensor[:] = PARAMETERS[name]
-    buffer = RolloutBuffer(CONFIG.num_steps, CONFIG.num_envs, obs_size, np.float64)
+    policy = SimpleNamespace(model=model, observations=SimpleNamespace(size=obs_size), obs_dtype=np.float64)
+    buffer = RolloutBuffer(CONFIG.num_steps, CONFIG.num_envs, policy)
+    buffer.valid[:] = True
     for name, column in ROLLOUT.items():
         getattr(buffer, name)[:] = column
     m, v = np.zeros((2, model.params.size))
@@ -111,7 +114,7 @@ def our_update(convention, watch=lambda batch: None):
         buffer.terminations |= buffer.truncations
     buffer.compute_advantages(config.gamma, config.gae_lambda)
     for i, rows in enumerate(PERMUTATIONS.reshape(-1, config.minibatch_size)):
-        buffer.gather(rows, batch)
+        buffer.gather(rows, None, batch)
         adapt(model, batch, convention)
         update.terms[i] = model.loss_and_gradient(batch, config)
         watch(batch)
@@ -188,7 +191,7 @@ def test_the_training_loop_takes_that_update(monkeypatch):
     expected, update, rows = RESULTS["ours"], start(), []
     ppo = PPO(replace(CONFIG, env_id="CartPole-v1"))
     ppo.model, ppo._buffer, ppo.m, ppo.v = update.model, update.buffer, update.m, update.v
-    ppo._minibatch, ppo.minibatch_rng = update.model.batch(CONFIG.minibatch_size), Shuffler()
+    ppo.minibatch_rng = Shuffler()
     monkeypatch.setattr("ppo_np.ppo.collect", lambda *_, **__: RolloutReport(steps=CONFIG.batch_size))
     ppo.learn(lambda _, metrics: rows.append(metrics))
     assert_same_update(replace(update, grad_norm=expected["grad_norm"]), expected)

@@ -321,8 +321,19 @@ def test_the_commit_is_that_of_this_clone_or_unknown(tmp_path, monkeypatch):
 
 def test_show_prints_a_row_for_a_run_that_was_really_trained(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(results, "EPISODES", 5)
-    small = ["--env-id", "CartPole-v1", "--shared-sizes", "8", "--num-steps", "64", "--total-timesteps", "512"]
-    assert run(trainer.main, *small, "--run-dir", tmp_path / "run") == 0
+    small = [
+        "--preset",
+        "article",
+        "--env-id",
+        "CartPole-v1",
+        "--shared-sizes",
+        "8",
+        "--num-steps",
+        "64",
+        "--total-timesteps",
+        "512",
+    ]
+    assert run(trainer.main, *small, "--total-timesteps", 512, "--run-dir", tmp_path / "run") == 0
     capsys.readouterr()
     assert run(results.main, "show", tmp_path / "run") == 0
     head, line, row = capsys.readouterr().out.splitlines()
