@@ -27,7 +27,7 @@ from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 
 FORMAT = "ppo_np checkpoint"
-FORMAT_VERSION = 2
+FORMAT_VERSION, READABLE = 2, (1, 2)
 GROUPS = ("parameters", "adam/m", "adam/v", "normalizer")
 COUNTERS = ("update", "global_step", "adam_step")
 RNGS = ("action_rng", "minibatch_rng")
@@ -102,10 +102,12 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != FORMAT or not file.attrs.get("complete"):
                 raise UserError(f"checkpoint is {str(path)!r}, but that is not a whole checkpoint of ppo_np.")
-            if file.attrs["format_version"] != FORMAT_VERSION:
-                found = file.attrs["format_version"]
-                raise UserError(f"checkpoint {str(path)!r} has format {found}, but only {FORMAT_VERSION} can be read.")
-            parameters, adam_m, adam_v, normalizer = (_tensors(file[group]) for group in GROUPS)
+            if file.attrs["format_version"] not in READABLE:
+                found, known = file.attrs["format_version"], " and ".join(map(str, READABLE))
+                raise UserError(f"checkpoint {str(path)!r} has format {found}, but only {known} can be read.")
+            parameters, adam_m, adam_v = (_tensors(file[group]) for group in GROUPS[:-1])
+            # Format 1 is older than normalisation.
+            normalizer = _tensors(file[GROUPS[-1]]) if file.attrs["format_version"] > 1 else {}
             return Checkpoint(
                 config=PPOConfig.from_dict(json.loads(file.attrs["config"]), f"checkpoint {str(path)!r}"),
                 parameters=parameters,

@@ -2,12 +2,14 @@
 
 import json
 
+import gymnasium
 import h5py
 import numpy as np
 import pytest
 
 from ppo_np import PPO, PPOConfig, UserError
 from ppo_np.checkpoint import read_checkpoint
+from ppo_np.playback import evaluate
 
 SMALL = PPOConfig(
     env_id="CartPole-v1", total_timesteps=64, num_envs=2, num_steps=16, shared_sizes=(8,), policy_sizes=(6,), seed=3
@@ -47,6 +49,57 @@ def test_the_file_reads_like_a_description_of_the_network(trained):
             shapes = {name: file[group][name].shape for name in ppo.model.shapes}
             assert shapes == ppo.model.shapes
         assert file["parameters/policy/head/weight"].shape == (6, 2)
+
+
+NORMALIZED = PPOConfig(
+    env_id="Pendulum-v1", total_timesteps=64, num_envs=2, num_steps=16, shared_sizes=(8,), norm_obs=True,
+    norm_reward=True,
+)  # fmt: skip
+
+
+def test_the_statistics_of_the_normalisation_come_back(tmp_path):
+    ppo = PPO(NORMALIZED).learn()
+    ppo.save(tmp_path / "c.h5")
+    loaded = PPO.load(tmp_path / "c.h5")
+    np.testing.assert_equal(loaded.policy.obs_moments.arrays(), ppo.policy.obs_moments.arrays())
+    np.testing.assert_equal(loaded.reward_scaler.arrays(), ppo.reward_scaler.arrays())
+    assert loaded.policy.obs_moments.count == loaded.reward_scaler.moments.count == 64
+    obs = np.random.default_rng(0).standard_normal((20, 3), np.float32)
+    assert np.array_equal(loaded.predict(obs), ppo.predict(obs))
+    with h5py.File(tmp_path / "c.h5") as file:
+        assert sorted(file["normalizer/obs"]) == sorted(file["normalizer/reward"]) == ["count", "mean", "variance"]
+        assert file["parameters/policy/log_std"].shape == (1,)
+
+
+def test_missing_statistics_are_refused(tmp_path):
+    PPO(NORMALIZED).save(tmp_path / "c.h5")
+    with h5py.File(tmp_path / "c.h5", "r+") as file:
+        del file["normalizer/obs/mean"]
+    with pytest.raises(UserError, match="only one of them has the tensor obs/mean"):
+        PPO.load(tmp_path / "c.h5")
+
+
+def test_a_file_of_format_1_loads(trained, tmp_path):
+    def make_old(file):
+        file.attrs["format_version"] = 1
+        del file["normalizer"]
+
+    path = change(trained[1], tmp_path, make_old)
+    assert np.array_equal(PPO.load(path).model.params, trained[0].model.params)
+
+
+def test_an_environment_without_an_id_has_to_be_given_again(tmp_path):
+    def make():
+        return gymnasium.make("CartPole-v1")
+
+    ppo = PPO(SMALL, make).learn()
+    ppo.save(tmp_path / "c.h5")
+    with pytest.raises(UserError, match=r"was trained on an env without an id: give that env to load\.$"):
+        PPO.load(tmp_path / "c.h5")
+    with pytest.raises(UserError, match=r"was trained on an env without an id: name one with --env-id\.$"):
+        evaluate(tmp_path / "c.h5", 1, 0)
+    assert np.array_equal(PPO.load(tmp_path / "c.h5", make).model.params, ppo.model.params)
+    assert evaluate(tmp_path / "c.h5", 2, 0, env_id="CartPole-v1")["episodes"] == 2
 
 
 def test_no_temporary_file_is_left(trained):

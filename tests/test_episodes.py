@@ -1,0 +1,44 @@
+"""Whole episodes in one environment: they end when the environment says so; statistics of their returns."""
+
+import environments
+import numpy as np
+import pytest
+
+from ppo_np.config import PPOConfig
+from ppo_np.episodes import play_episode, statistics
+from ppo_np.policy import Policy
+from ppo_np.stream import Episode
+
+
+def policy_for(env, **settings):
+    config = PPOConfig(shared_sizes=(4,), **settings)
+    return Policy(env.observation_space, env.action_space, config, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("end", ["T", "t", "Tt"])
+def test_an_episode_ends_by_termination_or_truncation(end):
+    env = environments.Counting(lengths=(5,), ends=(end,))
+    episode = play_episode(env, policy_for(env), seed=0, deterministic=True)
+    assert episode.episodic_length == 5
+    assert episode.episodic_return == 5 + sum(env.actions)
+
+
+def test_normalised_observations_use_the_statistics_and_leave_them():
+    env = environments.Counting(lengths=(5,))
+    policy = policy_for(env, norm_obs=True)
+    policy.obs_moments.update(np.array([[0.0, 1.0], [2.0, 5.0]]), np.ones(2, bool))
+    before = {name: array.copy() for name, array in policy.obs_moments.arrays().items()}
+    inputs, forward = [], policy.model.forward
+    policy.model.forward = lambda batch: (inputs.append(batch.obs.copy()), forward(batch))
+    play_episode(env, policy, seed=0, deterministic=True)
+    np.testing.assert_allclose(np.concatenate(inputs), [[-1, (step - 3) / 2] for step in range(5)], rtol=1e-6)
+    np.testing.assert_equal(policy.obs_moments.arrays(), before)
+
+
+def test_statistics():
+    report = statistics([Episode(1.0, 10), Episode(4.0, 20), Episode(4.0, 30)], threshold=4.0)
+    assert report == {
+        "mean_return": 3.0, "std_return": np.std([1, 4, 4]), "min_return": 1.0, "max_return": 4.0, "mean_length": 20.0,
+        "episodes": 3, "reward_threshold": 4.0, "success_rate": 2 / 3, "returns": [1.0, 4.0, 4.0],
+    }  # fmt: skip
+    assert statistics([Episode(1.0, 10)], threshold=None)["success_rate"] is None
