@@ -69,7 +69,7 @@ class Guard(gymnasium.Wrapper):
             self.busy = False
         if type(obs) is not np.ndarray or obs.dtype != self._dtype or obs.shape != self._shape:
             self._check_obs(obs)
-        if type(reward) is not float:
+        if not isinstance(reward, float):
             self._check_reward(reward)
         if terminated or truncated:
             obs = deepcopy(obs)  # the reset that follows may write into the same arrays

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class ObservationAdapter:
             )
         check(self.size >= 1, "The observation space", space, "of at least one number")
         self.space = space
-        self._leaves = list(_leaves(space))
+        self._leaves = [(*leaf, _writer(leaf[1])) for leaf in _leaves(space)]
         compact = isinstance(space, spaces.Box) and space.dtype == np.uint8
         self.dtype = np.uint8 if compact else np.float32
         self.scale = IMAGE_SCALE if compact and _is_image(space) else np.float32(1)
@@ -55,14 +55,14 @@ class ObservationAdapter:
 
         An index that is not in its Discrete space becomes NaN, for the check for finite numbers to find.
         """
-        for path, leaf, columns in self._leaves:
-            _write(leaf, _part(observations, path), rows[:, columns])
+        for path, leaf, columns, write in self._leaves:
+            write(leaf, _part(observations, path), rows[:, columns])
 
     def flatten_one(self, observation: Any, row: np.ndarray) -> None:
         """Write one observation, as a single environment gives it, into `row`, (D,)."""
-        for path, leaf, columns in self._leaves:
+        for path, leaf, columns, write in self._leaves:
             part = _part(observation, path)
-            _write(leaf, [part] if leaf.shape is None else np.asarray(part)[np.newaxis], row[np.newaxis, columns])
+            write(leaf, [part] if leaf.shape is None else np.asarray(part)[np.newaxis], row[np.newaxis, columns])
 
     def batch_length(self, observations: Any) -> int | None:
         """B for a batch of observations, None for a single one.
@@ -71,7 +71,7 @@ class ObservationAdapter:
             UserError: It is neither.
         """
         try:
-            lengths = {_batch_length(leaf, _part(observations, path)) for path, leaf, _ in self._leaves}
+            lengths = {_batch_length(leaf, _part(observations, path)) for path, leaf, *_ in self._leaves}
         except (KeyError, IndexError, TypeError, ValueError):
             lengths = set()
         if len(lengths) == 1:
@@ -89,7 +89,7 @@ def _in_one_line(thing: Any) -> str:
 
 def _part(observations: Any, path: tuple) -> Any:
     """What the keys of a path lead to, one after the other."""
-    return functools.reduce(operator.getitem, path, observations)
+    return functools.reduce(operator.getitem, path, observations) if path else observations
 
 
 def _batch_length(leaf: spaces.Space, part: Any) -> int | None:
@@ -122,24 +122,35 @@ def _is_image(space: spaces.Space) -> bool:
     return isinstance(space, spaces.Box) and bool(bounds)
 
 
-def _write(leaf: spaces.Space, batch: Any, rows: np.ndarray) -> None:
-    """Write a batch of one part's observations into its columns."""
+def _writer(leaf: spaces.Space) -> Callable[[spaces.Space, Any, np.ndarray], None]:
+    """The function below that writes a batch of such a part's observations into its columns."""
     if isinstance(leaf, spaces.Box):
-        rows[:] = np.reshape(batch, rows.shape)
-        if rows.dtype != np.uint8 and _is_image(leaf):
-            rows *= IMAGE_SCALE
-    elif isinstance(leaf, spaces.MultiBinary):
-        rows[:] = np.reshape(batch, rows.shape)
-    elif isinstance(leaf, spaces.Discrete | spaces.MultiDiscrete):
-        _write_one_hot(leaf, np.asarray(batch), rows)
-    else:
-        for row, observation in zip(rows, batch, strict=True):
-            row[:] = spaces.flatten(leaf, observation)
+        return _write_image if _is_image(leaf) else _write_numbers
+    if isinstance(leaf, spaces.MultiBinary):
+        return _write_numbers
+    if isinstance(leaf, spaces.Discrete | spaces.MultiDiscrete):
+        return _write_one_hot
+    return _write_one_by_one
 
 
-def _write_one_hot(leaf: spaces.Discrete | spaces.MultiDiscrete, batch: np.ndarray, rows: np.ndarray) -> None:
+def _write_numbers(leaf: spaces.Space, batch: Any, rows: np.ndarray) -> None:
+    rows[:] = np.reshape(batch, rows.shape)
+
+
+def _write_image(leaf: spaces.Box, batch: Any, rows: np.ndarray) -> None:
+    rows[:] = np.reshape(batch, rows.shape)
+    if rows.dtype != np.uint8:
+        rows *= IMAGE_SCALE
+
+
+def _write_one_by_one(leaf: spaces.Space, batch: Any, rows: np.ndarray) -> None:
+    for row, observation in zip(rows, batch, strict=True):
+        row[:] = spaces.flatten(leaf, observation)
+
+
+def _write_one_hot(leaf: spaces.Discrete | spaces.MultiDiscrete, batch: Any, rows: np.ndarray) -> None:
     counts = np.reshape(leaf.n if isinstance(leaf, spaces.Discrete) else leaf.nvec, -1)
-    choices = np.reshape(batch - leaf.start, (len(rows), len(counts)))
+    choices = np.reshape(np.asarray(batch) - leaf.start, (len(rows), len(counts)))
     known = ((choices >= 0) & (choices < counts)).all(axis=1)
     columns = np.cumsum(counts) - counts + choices
     rows[:] = 0
@@ -179,13 +190,15 @@ class ActionAdapter:
                 "but it must be Discrete, MultiDiscrete, MultiBinary or a Box of floats."
             )
         check(self.head.outputs >= 1, "The action space", space, "of at least one number")
+        self._starts = bool(np.any(getattr(space, "start", 0)))
 
     def to_env(self, actions: np.ndarray) -> np.ndarray:
         """The environment's actions, (B, *shape of the space), for the policy's, (B, ...)."""
         space = self.space
-        actions = actions.reshape(len(actions), *space.shape)
+        if actions.ndim > 1:
+            actions = actions.reshape(len(actions), *space.shape)
         if isinstance(space, spaces.Box):
             return np.clip(actions, space.low, space.high).astype(space.dtype)
-        if isinstance(space, spaces.MultiBinary):
-            return actions
-        return (actions + space.start).astype(space.dtype)
+        if self._starts:
+            actions = actions + space.start
+        return actions.astype(space.dtype, copy=False)

@@ -76,7 +76,7 @@ class EnvStream:
         self.steps = 0
         self._timeout = timeout
         self._calls, self._busy = 0, False
-        self._ended = np.zeros(envs.num_envs, bool)
+        self._ended = None  # which episodes the last step ended, (N,), if any and if their resets are yet to come
         self._all_valid = np.ones(envs.num_envs, bool)
         self._returns = np.zeros(envs.num_envs)
         self._lengths = np.zeros(envs.num_envs, np.int64)
@@ -122,7 +122,7 @@ class EnvStream:
         self.obs, rewards, terminations, truncations, infos = self._call(self.envs.step, actions)
         terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)
         valid = self._all_valid
-        if self._ended.any():
+        if self._ended is not None:
             valid = ~self._ended
             rewards, terminations, truncations = np.where(valid, rewards, 0), terminations & valid, truncations & valid
         self._check_rewards(rewards)
@@ -134,8 +134,8 @@ class EnvStream:
             episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
             self._returns[dones] = 0
             self._lengths[dones] = 0
-        final_obs = None
-        if self.next_step:
+        final_obs = self._ended = None
+        if self.next_step and episodes:
             self._ended = dones
         elif episodes:
             final_obs = infos.get("final_obs")
