@@ -19,8 +19,7 @@ DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 def run(main: Callable[[], int | None]) -> None:
     """Run a command and exit with its code.
 
-    A `UserError` becomes one line on stderr and code 2, a `DivergedError` or an `EnvironmentFault` one
-    line and code 1.
+    A `UserError` becomes one line on stderr and code 2; a `DivergedError` or an `EnvironmentFault` one line and code 1.
 
     Other exceptions are bugs and keep their traceback.
     """
@@ -55,7 +54,7 @@ def parse_with_preset(options: type[Options], arguments: Sequence[str], prog: st
     """
     finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
     finder.add_argument("--preset")
-    finder.add_argument("--env-id")
+    finder.add_argument("--env-id", "--env_id")
     given = finder.parse_known_args(arguments)[0]
     preset = given.preset or (given.env_id and preset_for(given.env_id)) or ARTICLE
     default = options(preset=preset, config=PPOConfig.preset(preset))

@@ -24,7 +24,7 @@ class PPOConfig:
     """
 
     env_id: str = "LunarLander-v3"
-    """Gymnasium id of the environment."""
+    """Gymnasium id of the environment; "module:id" imports the module first."""
     seed: int = 42
     """Seed of everything random: weights, actions, minibatches, environments (environment i starts from seed + i)."""
     total_timesteps: int = 2_000_000

@@ -120,7 +120,10 @@ def make_vector_env(
     factories = [partial(_guarded, make, index, video, unfilmed) for index in range(config.num_envs)]
     if in_workers:
         return WorkerEnvs(factories, config.env_timeout)
-    return SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    if len({id(env.unwrapped) for env in envs.envs}) < config.num_envs:
+        raise UserError("env makes the same object again and again, but each call must make another environment.")
+    return envs
 
 
 def _check(make: Callable[..., gymnasium.Env], video: VideoOptions | None) -> None:

@@ -1,17 +1,24 @@
 """Whole episodes in a single environment, one seed an episode, and the statistics of their returns."""
 
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium
 import numpy as np
 
+from ppo_np.errors import EnvironmentFault, UserError
+from ppo_np.guard import Guard
 from ppo_np.policy import Policy
 from ppo_np.stream import Episode
 
 
 def play_episode(
-    env: gymnasium.Env, policy: Policy, seed: int, deterministic: bool, frames: list[np.ndarray] | None = None
-) -> Episode:
+    env: Guard,
+    policy: Policy,
+    seed: int,
+    deterministic: bool,
+    frames: list[np.ndarray] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Episode | None:
     """Play one episode from a seed until it terminates or truncates.
 
     Args:
@@ -20,20 +27,38 @@ def play_episode(
         seed: of the environment's reset, and of the actions if they are drawn.
         deterministic: the most probable actions; otherwise drawn ones.
         frames: gets the rendered frames, (H, W, 3) uint8 each, if given.
+        stopped: asked before each step; once it holds, None is returned.
+
+    Raises:
+        EnvironmentFault: The environment failed, or gave an observation that is not finite.
     """
     rng = np.random.default_rng(seed)
-    obs, _ = env.reset(seed=seed)
     episodic_return, episodic_length, done = 0.0, 0, False
-    while not done:
-        if frames is not None:
-            frames.append(env.render())
-        obs, reward, terminated, truncated, _ = env.step(policy.predict(obs, deterministic, rng))
-        episodic_return += float(reward)
-        episodic_length += 1
-        done = terminated or truncated
+    try:
+        obs, _ = env.reset(seed=seed)
+        while not done:
+            if stopped():
+                return None
+            if frames is not None:
+                frames.append(env.render())
+            obs, reward, terminated, truncated, _ = env.step(_act(policy, obs, deterministic, rng))
+            episodic_return += float(reward)
+            episodic_length += 1
+            done = terminated or truncated
+    except EnvironmentFault as fault:
+        where = f"In step {episodic_length + 1} of the episode with seed {seed}"
+        raise EnvironmentFault(f"{where}, {fault}.") from fault.__cause__
     if frames is not None:
         frames.append(env.render())
     return Episode(episodic_return, episodic_length)
+
+
+def _act(policy: Policy, obs: Any, deterministic: bool, rng: np.random.Generator):
+    """The policy's action; what it refuses is the environment's fault here."""
+    try:
+        return policy.predict(obs, deterministic, rng)
+    except UserError as error:
+        raise EnvironmentFault(f"the policy could not act: {str(error).rstrip('.')}") from error
 
 
 def statistics(episodes: list[Episode], threshold: float | None) -> dict[str, Any]:

@@ -24,13 +24,13 @@ class Guard(gymnasium.Wrapper):
         index: its number in the vector environment.
 
     Attributes:
-        busy: whether the environment is at work just now.
+        busy: whether the environment is at work just now. calls: how often it was.
     """
 
     def __init__(self, env: gymnasium.Env, index: int):
         super().__init__(env)
         self.index = index
-        self.busy = False
+        self.busy, self.calls = False, 0
         space = env.observation_space
         self._shape, self._dtype = (space.shape, space.dtype) if isinstance(space, spaces.Box) else (None, None)
 
@@ -41,6 +41,7 @@ class Guard(gymnasium.Wrapper):
             EnvironmentFault: It raised an exception, or its observation is malformed.
         """
         self.busy = True
+        self.calls += 1
         try:
             obs, info = self.env.reset(**kwargs)
         except EnvironmentFault:
@@ -59,8 +60,10 @@ class Guard(gymnasium.Wrapper):
             EnvironmentFault: It raised an exception, or its observation or reward is malformed.
         """
         self.busy = True
+        self.calls += 1
         try:
             obs, reward, terminated, truncated, info = self.env.step(action)
+            ended = bool(terminated) or bool(truncated)
         except EnvironmentFault:
             raise
         except (Exception, SystemExit) as error:
@@ -71,7 +74,7 @@ class Guard(gymnasium.Wrapper):
             self._check_obs(obs)
         if not isinstance(reward, float):
             self._check_reward(reward)
-        if terminated or truncated:
+        if ended:
             obs = deepcopy(obs)  # the reset that follows may write into the same arrays
         return obs, reward, terminated, truncated, info
 
@@ -90,7 +93,11 @@ class Guard(gymnasium.Wrapper):
 
     def _check_reward(self, reward) -> None:
         scalar = reward[()] if isinstance(reward, np.ndarray) and reward.ndim == 0 else reward
-        if not isinstance(scalar, numbers.Real | np.bool_):
+        try:
+            good = isinstance(scalar, numbers.Real | np.bool_) and isinstance(float(scalar), float)
+        except OverflowError:  # an integer beyond any float
+            good = False
+        if not good:
             raise EnvironmentFault(f"environment {self.index} gave the reward {short(reward)}, but it must be a number")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ppo_np.envs import make_env
 from ppo_np.episodes import play_episode, statistics
+from ppo_np.guard import Guard
 from ppo_np.layout import BEST, EVALUATIONS
 from ppo_np.logger import Metrics, TensorBoardLogger
 from ppo_np.ppo import PPO
@@ -28,7 +29,8 @@ class PeriodicEvaluation:
     """
 
     def __init__(self, ppo: PPO, folder: Path, every: int, episodes: int):
-        self._env = make_env(ppo.config.env_id)
+        self._env = Guard(make_env(ppo.config.env_id), 0)
+        ppo.watch(self._env)
         self._folder, self._every, self._episodes = folder, every, episodes
         self._file = open(folder / EVALUATIONS, "w", newline="", buffering=1)  # noqa: SIM115  open as long as the run
         self._writer = csv.writer(self._file, lineterminator="\n")
@@ -36,12 +38,20 @@ class PeriodicEvaluation:
         self.best_return = -float("inf")
 
     def after_update(self, ppo: PPO, metrics: Metrics, tensorboard: TensorBoardLogger) -> None:
-        """Evaluate, if it is time: after every so many updates, and after the last one."""
+        """Evaluate, if it is time: after every so many updates, and after the last one; not if `ppo` was stopped.
+
+        Raises:
+            EnvironmentFault: The environment failed, or did not answer in time.
+        """
         last = metrics.step >= ppo.config.total_timesteps
         if metrics.update % self._every and not last:
             return
         seeds = range(FIRST_SEED, FIRST_SEED + self._episodes)
-        played = [play_episode(self._env, ppo.policy, seed, deterministic=True) for seed in seeds]
+        played = [
+            play_episode(self._env, ppo.policy, s, deterministic=True, stopped=lambda: ppo.stopped) for s in seeds
+        ]
+        if None in played:
+            return
         report = statistics(played, None)
         best = report["mean_return"] > self.best_return
         if best:

@@ -11,6 +11,7 @@ from ppo_np.checkpoint import Checkpoint, copy_tensors, read_checkpoint
 from ppo_np.envs import make_env
 from ppo_np.episodes import play_episode, statistics
 from ppo_np.errors import UserError
+from ppo_np.guard import Guard
 from ppo_np.policy import Policy
 from ppo_np.threads import blas_threads, limit_blas_threads
 
@@ -59,7 +60,7 @@ def evaluate(
     saved = read_checkpoint(path)
     if not (env_id or saved.config.env_id):
         raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")
-    env = make_env(env_id or saved.config.env_id, render_mode="rgb_array" if video else None)
+    env = Guard(make_env(env_id or saved.config.env_id, render_mode="rgb_array" if video else None), 0)
     try:
         policy = build_policy(saved, env, path)
         played = []

@@ -75,10 +75,13 @@ class Policy:
         length = self.observations.batch_length(obs)
         batch = self._batch_of(1 if length is None else length)
         rows = np.zeros(batch.obs.shape, self.obs_dtype)
-        if length is None:
-            self.observations.flatten_one(obs, rows[0])
-        else:
-            self.observations.flatten(obs, rows)
+        try:
+            if length is None:
+                self.observations.flatten_one(obs, rows[0])
+            else:
+                self.observations.flatten(obs, rows)
+        except ValueError as error:
+            raise UserError(f"obs has {error}.") from error
         check(np.isfinite(rows).all(), "obs", obs, f"finite, and in {self.observations.space} or a batch of such")
         self.encode(rows, batch.obs)
         self.model.forward(batch)
@@ -86,7 +89,7 @@ class Policy:
             batch.distribution.mode(batch.pi_out)
         else:
             batch.distribution.sample(batch.pi_out, rng)
-        actions = self.actions.to_env(batch.distribution.actions).copy()
+        actions = self.actions.to_env(batch.distribution.actions)
         return actions[0] if length is None else actions
 
     def _batch_of(self, rows: int):

@@ -14,6 +14,7 @@ from ppo_np.checkpoint import COUNTERS, RNGS, Checkpoint, copy_tensors, read_che
 from ppo_np.config import PPOConfig
 from ppo_np.envs import EnvSource, VideoOptions, open_environments
 from ppo_np.errors import DivergedError, UserError
+from ppo_np.guard import Guard
 from ppo_np.logger import Metrics
 from ppo_np.model import Batch
 from ppo_np.normalizer import RewardScaler
@@ -84,15 +85,17 @@ class PPO:
         """
         learn_start = perf_counter() - self.wall_time
         threads = blas_threads(self.config, self.policy.observations.size)
-        with limit_blas_threads(threads), self._stream.watched():
-            while self.global_step < self.config.total_timesteps:
-                metrics = self._run_update(learn_start)
-                if metrics is None:
-                    break
-                if callback:
-                    callback(self, metrics)
-        self.wall_time = perf_counter() - learn_start
-        self._stopped = False
+        try:
+            with limit_blas_threads(threads), self._stream.watched():
+                while self.global_step < self.config.total_timesteps:
+                    metrics = self._run_update(learn_start)
+                    if metrics is None:
+                        break
+                    if callback:
+                        callback(self, metrics)
+        finally:
+            self.wall_time = perf_counter() - learn_start
+            self._stopped = False
         return self
 
     def _run_update(self, learn_start: float) -> Metrics | None:
@@ -184,6 +187,15 @@ class PPO:
         Safe in a signal handler.
         """
         self._stopped = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called, and `learn` has not returned yet."""
+        return self._stopped
+
+    def watch(self, env: Guard) -> None:
+        """Let `learn` watch over another environment of this process, which a callback steps: `config.env_timeout`."""
+        self._stream.guests.append(env)
 
     def predict(self, obs, deterministic: bool = True):
         """Action for one observation or actions for a batch; see `Policy.predict`."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -136,7 +137,7 @@ def collect(
 
 def _look(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) -> None:
     """Write the current observations, flat, into `rows`, and run the network on them."""
-    policy.observations.flatten(stream.obs, rows)
+    _flatten(stream, policy.observations.flatten, stream.obs, rows)
     stream.check_obs(rows)
     policy.encode(rows, batch.obs)
     policy.model.forward(batch)
@@ -148,9 +149,21 @@ def _bootstrap(stream: EnvStream, step: Transition, policy: Policy, batch: Batch
     if not len(truncated):
         return
     rows = np.zeros(batch.obs.shape, policy.obs_dtype)
-    for n in truncated:
-        policy.observations.flatten_one(step.final_obs[n], rows[n])
+    if isinstance(step.final_obs, dict | tuple):  # batched like any observations, with anything where no episode ended
+        _flatten(stream, policy.observations.flatten, step.final_obs, rows)
+        rows[~step.truncations] = 0
+    else:
+        for n in truncated:
+            _flatten(stream, policy.observations.flatten_one, step.final_obs[n], rows[n])
     stream.check_obs(rows)
     policy.encode(rows, batch.obs)
     policy.model.forward(batch)
     final_values[truncated] = batch.values[truncated]
+
+
+def _flatten(stream: EnvStream, flatten: Callable, observations: Any, rows: np.ndarray) -> None:
+    try:
+        flatten(observations, rows)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise stream.fault(f"the environments gave observations that do not fit their space ({reason})") from error

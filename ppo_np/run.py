@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ppo_np.checkpoint import library_versions
 from ppo_np.config import PPOConfig
-from ppo_np.envs import VideoOptions
+from ppo_np.envs import VideoOptions, make_env
 from ppo_np.errors import UserError
 from ppo_np.layout import BEST, CHECKPOINT, CONFIG, EVALUATIONS, METRICS, VIDEOS
 from ppo_np.logger import ConsoleLogger, CSVLogger, Metrics, TensorBoardLogger
@@ -49,6 +49,8 @@ def train(options: TrainOptions, signals: StopSignals) -> int:
         signals.on_stop = ppo.stop
         if signals.number:
             return signals.exit_code
+        if options.eval_every:
+            make_env(options.config.env_id).close()  # before there is a folder: EnvPool has ids that Gymnasium has not
         _make_folder(folder)
         _write_config(folder / CONFIG, options, ppo)
         console.print(model_table(ppo.model))
@@ -154,7 +156,7 @@ def _summary(ppo: PPO, folder: Path, options: TrainOptions, interrupted: bool) -
         "settings": folder / CONFIG,
         "TensorBoard": f"tensorboard --logdir {folder}",
     }
-    if options.eval_every:
+    if (folder / BEST).exists():
         rows["best policy / evaluations"] = f"{folder / BEST} / {folder / EVALUATIONS}"
     if options.capture_video:
         rows["videos"] = folder / VIDEOS

@@ -134,11 +134,20 @@ def _writer(leaf: spaces.Space) -> Callable[[spaces.Space, Any, np.ndarray], Non
 
 
 def _write_numbers(leaf: spaces.Space, batch: Any, rows: np.ndarray) -> None:
-    rows[:] = np.reshape(batch, rows.shape)
+    array = np.asarray(batch)
+    if array.shape[1:] != leaf.shape:
+        raise ValueError(f"shape {array.shape} instead of {(len(rows), *leaf.shape)}")
+    if rows.dtype == np.uint8 and array.dtype != np.uint8 and not _are_bytes(array):
+        raise ValueError("numbers that are no integers from 0 to 255")
+    rows[:] = array.reshape(rows.shape)
+
+
+def _are_bytes(array: np.ndarray) -> bool:
+    return array.dtype.kind in "iu" and bool(((array >= 0) & (array <= 255)).all())
 
 
 def _write_image(leaf: spaces.Box, batch: Any, rows: np.ndarray) -> None:
-    rows[:] = np.reshape(batch, rows.shape)
+    _write_numbers(leaf, batch, rows)
     if rows.dtype != np.uint8:
         rows *= IMAGE_SCALE
 
@@ -151,7 +160,7 @@ def _write_one_by_one(leaf: spaces.Space, batch: Any, rows: np.ndarray) -> None:
 def _write_one_hot(leaf: spaces.Discrete | spaces.MultiDiscrete, batch: Any, rows: np.ndarray) -> None:
     counts = np.reshape(leaf.n if isinstance(leaf, spaces.Discrete) else leaf.nvec, -1)
     choices = np.reshape(np.asarray(batch) - leaf.start, (len(rows), len(counts)))
-    known = ((choices >= 0) & (choices < counts)).all(axis=1)
+    known = ((choices >= 0) & (choices < counts) & (choices == np.floor(choices))).all(axis=1)
     columns = np.cumsum(counts) - counts + choices
     rows[:] = 0
     rows[np.flatnonzero(known)[:, np.newaxis], columns[known].astype(np.int64)] = 1
@@ -193,7 +202,7 @@ class ActionAdapter:
         self._starts = bool(np.any(getattr(space, "start", 0)))
 
     def to_env(self, actions: np.ndarray) -> np.ndarray:
-        """The environment's actions, (B, *shape of the space), for the policy's, (B, ...)."""
+        """The environment's actions, (B, *shape of the space), for the policy's, (B, ...); always a new array."""
         space = self.space
         if actions.ndim > 1:
             actions = actions.reshape(len(actions), *space.shape)
@@ -201,4 +210,4 @@ class ActionAdapter:
             return np.clip(actions, space.low, space.high).astype(space.dtype)
         if self._starts:
             actions = actions + space.start
-        return actions.astype(space.dtype, copy=False)
+        return actions.astype(space.dtype)

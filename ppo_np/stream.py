@@ -11,7 +11,7 @@ from ppo_np.errors import EnvironmentFault, UserError
 from ppo_np.guard import Guard, describe
 from ppo_np.watchdog import Watchdog
 
-# Observations and rewards beyond this overflow float32 when they are multiplied or squared.
+# Squares of observations and of returns, and sums of them, must fit float32.
 LARGEST = 1e15
 
 
@@ -58,6 +58,7 @@ class EnvStream:
         obs: the N current observations, until the next step.
         next_step: whether the mode is NEXT_STEP.
         steps: steps done, of each environment, reset rows included.
+        guests: other environments of this process that `watched` watches as well.
 
     Raises:
         UserError: Environments are not reset automatically, or not in a known way.
@@ -75,7 +76,8 @@ class EnvStream:
         self.next_step = mode == AutoresetMode.NEXT_STEP
         self.steps = 0
         self._timeout = timeout
-        self._calls, self._busy = 0, False
+        self._calls, self._busy, self._broken = 0, False, False
+        self.guests: list[Guard] = []
         self._ended = None  # which episodes the last step ended, (N,), if any and if their resets are yet to come
         self._all_valid = np.ones(envs.num_envs, bool)
         self._returns = np.zeros(envs.num_envs)
@@ -86,11 +88,17 @@ class EnvStream:
 
     def watched(self) -> Watchdog:
         """A context in which environments of this process that hang raise `EnvironmentFault`."""
-        return Watchdog(self._timeout, lambda: self._calls if self._busy else None, self._who)
+        return Watchdog(self._timeout, self._present_call, self._who)
+
+    def _present_call(self) -> object:
+        """What tells the environments' present call from all others; None if they are idle."""
+        if self._busy:
+            return self._calls
+        return next(((guest, guest.calls) for guest in self.guests if guest.busy), None)
 
     def _who(self) -> str:
         """The environment that is at work, as far as it can be known."""
-        for env in getattr(self.envs, "envs", ()):
+        for env in (*self.guests, *getattr(self.envs, "envs", ())):
             if isinstance(env, Guard) and env.busy:
                 return f"environment {env.index}"
         return "the vector environment"
@@ -109,18 +117,24 @@ class EnvStream:
             self._busy = False
 
     def fault(self, what: object) -> EnvironmentFault:
-        """The exception that says what happened in the present step (1, 2, ...; 0 is the first reset)."""
+        """The exception that says what happened in the present step (1, 2, ...; 0 is the first reset).
+
+        After it the environments cannot be stepped any more: nobody knows how far each of them has come.
+        """
+        self._broken = True
         return EnvironmentFault(f"In step {self.steps}, {what}.")
 
     def step(self, actions: np.ndarray) -> Transition:
         """Apply one action for each environment, (N, ...).
 
         Raises:
-            EnvironmentFault: An environment failed, or a reward is not a finite number of a sensible size.
+            EnvironmentFault: An environment failed, now or before, or a reward is not a finite number of a
+                sensible size.
         """
+        if self._broken:
+            raise EnvironmentFault("The environments have failed before: make new ones.")
         self.steps += 1
-        self.obs, rewards, terminations, truncations, infos = self._call(self.envs.step, actions)
-        terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)
+        self.obs, rewards, terminations, truncations, infos = self._call(self._step, actions)
         valid = self._all_valid
         if self._ended is not None:
             valid = ~self._ended
@@ -142,6 +156,21 @@ class EnvStream:
             if final_obs is None:
                 raise self.fault("the vector environment gave no final_obs, which the mode SAME_STEP must")
         return Transition(rewards, terminations, truncations, valid, final_obs, episodes)
+
+    def _step(self, actions: np.ndarray) -> tuple:
+        """As the environments' step, with arrays of the types and shapes that are relied on."""
+        obs, rewards, terminations, truncations, infos = self.envs.step(actions)
+        rewards = np.asarray(rewards, np.float64)
+        terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)
+        for name, column in (("rewards", rewards), ("terminations", terminations), ("truncations", truncations)):
+            if column.shape != self._all_valid.shape:
+                wanted = self._all_valid.shape
+                raise EnvironmentFault(
+                    f"the vector environment gave {name} of shape {column.shape}, but it must be {wanted}"
+                )
+        if not isinstance(infos, dict):
+            raise EnvironmentFault(f"the vector environment gave infos of type {type(infos).__name__}, not a dict")
+        return obs, rewards, terminations, truncations, infos
 
     def _check_rewards(self, rewards: np.ndarray) -> None:
         n = first_outside(rewards, LARGEST)

@@ -6,6 +6,8 @@ import pytest
 
 from ppo_np.config import PPOConfig
 from ppo_np.episodes import play_episode, statistics
+from ppo_np.errors import EnvironmentFault
+from ppo_np.guard import Guard
 from ppo_np.policy import Policy
 from ppo_np.stream import Episode
 
@@ -17,14 +19,14 @@ def policy_for(env, **settings):
 
 @pytest.mark.parametrize("end", ["T", "t", "Tt"])
 def test_an_episode_ends_by_termination_or_truncation(end):
-    env = environments.Counting(lengths=(5,), ends=(end,))
+    env = Guard(environments.Counting(lengths=(5,), ends=(end,)), 0)
     episode = play_episode(env, policy_for(env), seed=0, deterministic=True)
     assert episode.episodic_length == 5
-    assert episode.episodic_return == 5 + sum(env.actions)
+    assert episode.episodic_return == 5 + sum(env.unwrapped.actions)
 
 
 def test_normalised_observations_use_the_statistics_and_leave_them():
-    env = environments.Counting(lengths=(5,))
+    env = Guard(environments.Counting(lengths=(5,)), 0)
     policy = policy_for(env, norm_obs=True)
     policy.obs_moments.update(np.array([[0.0, 1.0], [2.0, 5.0]]), np.ones(2, bool))
     before = {name: array.copy() for name, array in policy.obs_moments.arrays().items()}
@@ -33,6 +35,23 @@ def test_normalised_observations_use_the_statistics_and_leave_them():
     play_episode(env, policy, seed=0, deterministic=True)
     np.testing.assert_allclose(np.concatenate(inputs), [[-1, (step - 3) / 2] for step in range(5)], rtol=1e-6)
     np.testing.assert_equal(policy.obs_moments.arrays(), before)
+
+
+def test_an_episode_can_be_left():
+    env, asked = Guard(environments.Counting(lengths=(5,)), 0), iter([False, False, True])
+    assert play_episode(env, policy_for(env), 0, True, stopped=lambda: next(asked)) is None
+    assert len(env.unwrapped.actions) == 2
+
+
+def test_a_fault_names_the_step_and_the_seed(monkeypatch):
+    env = Guard(environments.Counting(lengths=(5,)), 0)
+    policy, step = policy_for(env), env.env.step
+    monkeypatch.setattr(env.env, "step", lambda action: (np.full(2, np.nan, np.float32), *step(action)[1:]))
+    with pytest.raises(EnvironmentFault, match=r"^In step 2 of the episode with seed 7, the policy could not act: obs"):
+        play_episode(env, policy, seed=7, deterministic=True)
+    monkeypatch.setattr(env.env, "step", lambda action: 1 / 0)
+    with pytest.raises(EnvironmentFault, match=r"^In step 1 of the episode with seed 7, environment 0 raised ZeroDiv"):
+        play_episode(env, policy, seed=7, deterministic=True)
 
 
 def test_statistics():

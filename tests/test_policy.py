@@ -145,3 +145,19 @@ def test_half_an_observation_is_refused(obs):
     policy = Policy(NESTED, spaces.Discrete(2), SMALL, np.random.default_rng(0))
     with pytest.raises(UserError, match="^obs is .*, but it must be in Dict.*, or a batch of such"):
         policy.predict(obs)
+
+
+def test_bytes_must_be_bytes():
+    space = spaces.Box(0, 255, (2, 2), np.uint8)
+    policy = Policy(space, spaces.Discrete(2), SMALL, np.random.default_rng(0))
+    policy.predict(np.full((2, 2), 255))
+    for wrong in (np.full((2, 2), 0.5), np.full((2, 2), np.nan), np.full((2, 2), -1), np.full((2, 2), 256)):
+        with pytest.raises(UserError, match="^obs has numbers that are no integers from 0 to 255"):
+            policy.predict(wrong)
+
+
+@pytest.mark.parametrize("wrong", [3, -1, 1.7, np.array([0, 5])])
+def test_an_index_must_be_in_its_space(wrong):
+    policy = Policy(spaces.Discrete(3), spaces.Discrete(2), SMALL, np.random.default_rng(0))
+    with pytest.raises(UserError, match="^obs is .*, but it must be finite, and in Discrete"):
+        policy.predict(wrong)

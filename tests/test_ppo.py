@@ -179,6 +179,26 @@ def test_a_single_environment_is_refused():
         PPO(SMALL, env)
 
 
+def test_a_function_that_gives_one_and_the_same_environment_is_refused():
+    env = environments.Guess()
+    with pytest.raises(UserError, match="^env makes the same object again and again, but each call must make another"):
+        PPO(SMALL, lambda: env)
+
+
+def test_after_a_stop_and_an_exception_learning_begins_again():
+    ppo = PPO(SMALL)
+
+    def fail(ppo, metrics):
+        ppo.stop()
+        assert ppo.stopped
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        ppo.learn(fail)
+    assert not ppo.stopped
+    assert ppo.learn().global_step == 256
+
+
 def test_the_number_of_a_ready_vector_env_must_suit_the_minibatches():
     envs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
     with pytest.raises(

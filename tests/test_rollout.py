@@ -1,11 +1,13 @@
 """The rollout buffer, predicted row by row on a counting environment whose value function is known."""
 
 import environments
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ppo_np.config import PPOConfig
+from ppo_np.errors import EnvironmentFault
 from ppo_np.policy import Policy
 from ppo_np.rollout import RolloutBuffer, collect
 from ppo_np.stream import EnvStream
@@ -131,3 +133,78 @@ def test_explained_variance():
     assert buffer.explained_variance() == 1
     buffer.values[:-1] = -buffer.returns
     assert buffer.explained_variance() == -3
+
+
+class Nested(environments.Counting):
+    """Observations as a Dict of the episode and the step."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        part = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+        self.observation_space = gymnasium.spaces.Dict({"episode": part, "step": part})
+
+    def _obs(self):
+        return dict(zip(("episode", "step"), super()._obs().reshape(2, 1), strict=True))
+
+
+class BatchedFinals(gymnasium.vector.VectorWrapper):
+    """Gives final observations as native vector environments may: batched like any observations."""
+
+    def step(self, actions):
+        *rest, infos = super().step(actions)
+        if "final_obs" in infos:
+            some = next(obs for obs in infos["final_obs"] if obs is not None)
+            whole = [obs or {key: np.full(1, np.nan, np.float32) for key in some} for obs in infos["final_obs"]]
+            infos["final_obs"] = {key: np.stack([obs[key] for obs in whole]) for key in some}
+        return *rest, infos
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_final_observations_of_nested_spaces(batched):
+    setup = Setup(steps=8)
+    scripts = ({"lengths": (2, 3), "ends": ("t",)}, {"lengths": (5,), "ends": ("t", "T")})
+    envs = SyncVectorEnv([lambda script=s: Nested(**script) for s in scripts], autoreset_mode=AutoresetMode.SAME_STEP)
+    setup.stream = EnvStream(BatchedFinals(envs) if batched else envs, seed=0)
+    adapter = Policy(envs.single_observation_space, envs.single_action_space, PPOConfig(shared_sizes=()), setup.rng)
+    setup.policy.observations = adapter.observations
+    setup.collect()
+    assert setup.buffer.truncations.T.nonzero()[1].tolist() == [1, 4, 6, 4]
+    assert setup.buffer.final_values.T[setup.buffer.truncations.T].tolist() == [2.5, 13.5, 22.5, 5.5]
+
+
+def test_observations_that_do_not_fit_are_a_fault(monkeypatch):
+    setup = Setup(steps=3)
+    for wrong in (np.zeros((2, 3), np.float32), np.zeros((4, 1), np.float32), np.zeros(4, np.float32), {"a": 1}):
+        setup.stream.obs = wrong
+        with pytest.raises(EnvironmentFault, match="^In step 0, the environments gave observations that do not fit"):
+            setup.collect()
+
+
+class Rememberer(environments.Counting):
+    """Keeps the action it is given, as an environment with a penalty on changes does."""
+
+    def __init__(self, space):
+        super().__init__(lengths=(1000,))
+        self.action_space, self.kept = space, []
+
+    def step(self, action):
+        self.kept.append(action)
+        self.count += 1
+        return self._obs(), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gymnasium.spaces.Discrete(5), gymnasium.spaces.MultiDiscrete([5, 5]), gymnasium.spaces.MultiBinary(6),
+        gymnasium.spaces.Box(-9, 9, (2,)),
+    ],
+)  # fmt: skip
+def test_actions_given_to_environments_do_not_change_afterwards(space):
+    envs = SyncVectorEnv([lambda: Rememberer(space)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    policy = Policy(envs.single_observation_space, space, PPOConfig(shared_sizes=()), np.random.default_rng(0))
+    buffer = RolloutBuffer(20, 2, policy)
+    collect(EnvStream(envs, 0), policy, policy.model.batch(2), buffer, np.random.default_rng(1), lambda: False)
+    assert len({str(action) for action in envs.envs[0].kept}) > 1
+    for n in range(2):
+        np.testing.assert_array_equal(np.array(envs.envs[n].kept), buffer.actions[:, n])

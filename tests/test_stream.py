@@ -105,3 +105,42 @@ def test_an_observation_out_of_range_is_a_fault(number):
     rows[1, 3] = number
     with pytest.raises(EnvironmentFault, match=r"^In step 0, environment 1 gave an observation whose number 3 is "):
         stream.check_obs(rows)
+
+
+def test_after_a_fault_the_environments_are_not_stepped_again(monkeypatch):
+    stream = EnvStream(counting(mode=AutoresetMode.NEXT_STEP, lengths=(1,)), seed=0)
+    monkeypatch.setattr(stream, "_check_rewards", lambda rewards: (_ for _ in ()).throw(stream.fault("so it is")))
+    with pytest.raises(EnvironmentFault, match=r"^In step 1, so it is\.$"):
+        steps_of(stream, 1)
+    monkeypatch.undo()
+    with pytest.raises(EnvironmentFault, match=r"^The environments have failed before: make new ones\.$"):
+        steps_of(stream, 1)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (1, np.zeros((2, 1)), r"rewards of shape \(2, 1\), but it must be \(2,\)"),
+        (1, 0.0, r"rewards of shape \(\), but it must be \(2,\)"),
+        (1, ["a", "b"], "raised ValueError: could not convert string to float"),
+        (2, np.zeros(3, bool), r"terminations of shape \(3,\), but it must be \(2,\)"),
+        (4, [{}, {}], "infos of type list, not a dict"),
+    ],
+)
+def test_results_of_another_shape_are_a_fault(monkeypatch, place, value, message):
+    envs = counting()
+    stream, step = EnvStream(envs, seed=0), envs.step
+    monkeypatch.setattr(envs, "step", lambda actions: (*step(actions)[:place], value, *step(actions)[place + 1 :]))
+    with pytest.raises(EnvironmentFault, match=f"^In step 1, the vector environment .*{message}"):
+        steps_of(stream, 1)
+
+
+@pytest.mark.parametrize(
+    "rewards", [[1.0, 2.0], np.array([1, 2]), np.array([1, 2], object), np.array([1, 2], np.float16)]
+)
+def test_rewards_of_any_type_of_number_are_welcome(monkeypatch, rewards):
+    envs = counting()
+    stream, step = EnvStream(envs, seed=0), envs.step
+    monkeypatch.setattr(envs, "step", lambda actions: (step(actions)[0], rewards, *step(actions)[2:]))
+    (transition,) = steps_of(stream, 1)
+    assert transition.rewards.tolist() == [1.0, 2.0]

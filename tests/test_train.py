@@ -109,6 +109,7 @@ def test_a_video_run_plays_the_same_game(tmp_path):
         ([], "article"),
         (["--env-id", "CartPole-v1"], "cartpole"),
         (["--env-id=CartPole-v1", "--gamma", "0.5"], "cartpole"),
+        (["--env_id", "CartPole-v1"], "cartpole"),
         (["--env-id", "LunarLander-v3"], "lunarlander"),
         (["--env-id", "CartPole-v1", "--preset", "article"], "article"),
         (["--env-id", "Taxi-v4"], "article"),
