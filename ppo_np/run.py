@@ -37,6 +37,7 @@ def train(options: TrainOptions, signals: StopSignals) -> int:
     Raises:
         UserError: The environment cannot be trained on, or memory is too small; no run folder is left then.
         DivergedError: A gradient was not finite.
+        EnvironmentFault: An environment failed.
     """
     console = Console()
     folder = options.run_dir or _default_folder(options)
