@@ -111,9 +111,9 @@ def make_vector_env(
             what = "a factory" if factory else "a video"
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
         return _native(config) if config.vectorization == "vector" else _envpool(config)
-    make = factory or partial(make_env, config.env_id)
     if factory and video:
         raise UserError("video needs environments that are made by their env_id, but env is a factory.")
+    make = factory or partial(make_env, config.env_id)
     _check(make, video)
     in_workers = config.vectorization == "async"
     unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one here, to look at
@@ -122,6 +122,7 @@ def make_vector_env(
         return WorkerEnvs(factories, config.env_timeout)
     envs = SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
     if len({id(env.unwrapped) for env in envs.envs}) < config.num_envs:
+        envs.close()
         raise UserError("env makes the same object again and again, but each call must make another environment.")
     return envs
 

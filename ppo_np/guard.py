@@ -4,6 +4,7 @@ import numbers
 import traceback
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -93,12 +94,11 @@ class Guard(gymnasium.Wrapper):
 
     def _check_reward(self, reward) -> None:
         scalar = reward[()] if isinstance(reward, np.ndarray) and reward.ndim == 0 else reward
-        try:
-            good = isinstance(scalar, numbers.Real | np.bool_) and isinstance(float(scalar), float)
-        except OverflowError:  # an integer beyond any float
-            good = False
-        if not good:
-            raise EnvironmentFault(f"environment {self.index} gave the reward {short(reward)}, but it must be a number")
+        if isinstance(scalar, numbers.Real | np.bool_):
+            with suppress(OverflowError):  # an integer beyond any float
+                float(scalar)
+                return
+        raise EnvironmentFault(f"environment {self.index} gave the reward {short(reward)}, but it must be a number")
 
 
 def misfit(obs, space: gymnasium.Space, part: str = "") -> tuple[str, str] | None:

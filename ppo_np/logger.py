@@ -60,7 +60,7 @@ class Metrics:
     def of_update(
         cls, *, rollout: RolloutReport, losses: dict[str, float], time_total: float, **fields: float
     ) -> "Metrics":
-        """Put a row together from a rollout's report, the mean losses, and the fields that are known by name."""
+        """Put a row together: a rollout's report, means over the minibatches (losses, grad_norm), fields by name."""
         returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
         return cls(
             SPS=rollout.steps / time_total,

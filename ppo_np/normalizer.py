@@ -1,5 +1,7 @@
 """Normalisation of observations and rewards by running statistics: one set for all environments, in float64."""
 
+from copy import deepcopy
+
 import numpy as np
 
 from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_moments
@@ -26,10 +28,7 @@ class RunningMoments:
 
     def copy(self) -> "RunningMoments":
         """The same statistics in arrays of their own."""
-        twin = RunningMoments(len(self.mean))
-        for name, array in self.arrays().items():
-            twin.arrays()[name][:] = array
-        return twin
+        return deepcopy(self)
 
     def update(self, rows: np.ndarray, valid: np.ndarray) -> None:
         """Count the rows, (B, D), that `valid`, (B,), marks."""

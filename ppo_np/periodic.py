@@ -3,7 +3,8 @@
 import csv
 from pathlib import Path
 
-from ppo_np.envs import make_env
+import gymnasium
+
 from ppo_np.episodes import play_episode, statistics
 from ppo_np.guard import Guard
 from ppo_np.layout import BEST, EVALUATIONS
@@ -23,13 +24,14 @@ class PeriodicEvaluation:
 
     Args:
         ppo: that is being trained.
+        env: to play in; closed by `close`.
         folder: of the run.
         every: updates between two evaluations.
         episodes: to play each time, always from the same seeds.
     """
 
-    def __init__(self, ppo: PPO, folder: Path, every: int, episodes: int):
-        self._env = Guard(make_env(ppo.config.env_id), 0)
+    def __init__(self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int):
+        self._env = Guard(env, 0)
         ppo.watch(self._env)
         self._folder, self._every, self._episodes = folder, every, episodes
         self._file = open(folder / EVALUATIONS, "w", newline="", buffering=1)  # noqa: SIM115  open as long as the run

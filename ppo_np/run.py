@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -50,17 +51,17 @@ def train(options: TrainOptions, signals: StopSignals) -> int:
         signals.on_stop = ppo.stop
         if signals.number:
             return signals.exit_code
-        if options.eval_every:
-            make_env(options.config.env_id).close()  # before there is a folder: EnvPool has ids that Gymnasium has not
+        # Made before there is a folder: EnvPool has ids that Gymnasium has not.
+        eval_env = make_env(options.config.env_id) if options.eval_every else None
         _make_folder(folder)
         _write_config(folder / CONFIG, options, ppo)
         console.print(model_table(ppo.model))
-        _learn(ppo, folder, options, console)
+        _learn(ppo, eval_env, folder, options, console)
     console.print(_summary(ppo, folder, options, interrupted=bool(signals.number)), highlight=False)
     return signals.exit_code
 
 
-def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> None:
+def _learn(ppo: PPO, eval_env: gymnasium.Env | None, folder: Path, options: TrainOptions, console: Console) -> None:
     """Train with loggers and checkpoints; however training ends, the last checkpoint is written and logs are closed."""
     with ExitStack() as at_end:
         at_end.callback(ppo.save, folder / CHECKPOINT)
@@ -69,8 +70,8 @@ def _learn(ppo: PPO, folder: Path, options: TrainOptions, console: Console) -> N
         screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
         at_end.enter_context(closing(screen))
         evaluation = None
-        if options.eval_every:
-            evaluation = PeriodicEvaluation(ppo, folder, options.eval_every, options.eval_episodes)
+        if eval_env:
+            evaluation = PeriodicEvaluation(ppo, eval_env, folder, options.eval_every, options.eval_episodes)
             at_end.enter_context(closing(evaluation))
 
         def after_update(ppo: PPO, metrics: Metrics) -> None:

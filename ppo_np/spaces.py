@@ -117,9 +117,8 @@ def _leaves(space: spaces.Space, path: tuple = (), start: int = 0) -> Iterator[t
         yield path, space, slice(start, start + spaces.flatdim(space))
 
 
-def _is_image(space: spaces.Space) -> bool:
-    bounds = space.dtype == np.uint8 and (space.low == 0).all() and (space.high == 255).all()
-    return isinstance(space, spaces.Box) and bool(bounds)
+def _is_image(space: spaces.Box) -> bool:
+    return bool(space.dtype == np.uint8 and (space.low == 0).all() and (space.high == 255).all())
 
 
 def _writer(leaf: spaces.Space) -> Callable[[spaces.Space, Any, np.ndarray], None]:

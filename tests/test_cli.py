@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_np import cli
-from ppo_np.errors import DivergedError, UserError, check, require_extra
+from ppo_np.errors import DivergedError, EnvironmentFault, UserError, check, require_extra
 
 
 def outcome(capsys, error):
@@ -20,6 +20,7 @@ def outcome(capsys, error):
 def test_exit_codes_and_sentences(capsys):
     assert outcome(capsys, UserError("so it is")) == (2, "error: so it is\n")
     assert outcome(capsys, DivergedError("so it went")) == (1, "error: so it went\n")
+    assert outcome(capsys, EnvironmentFault("so it broke")) == (1, "error: so it broke\n")
     assert outcome(capsys, KeyboardInterrupt()) == (130, "interrupted\n")
 
 

@@ -18,13 +18,12 @@ SMALL = PPOConfig(
 class Evaluated:
     """A PPO that is evaluated after every second update, on an environment whose `step` is given."""
 
-    def __init__(self, folder, monkeypatch, step=None, every=2):
+    def __init__(self, folder, step=None, every=2):
         self.env, self.folder = environments.Counting(), folder
         if step:
             self.env.step = step
-        monkeypatch.setattr("ppo_np.periodic.make_env", lambda env_id: self.env)
         self.ppo = PPO(SMALL)
-        self.evaluation = PeriodicEvaluation(self.ppo, folder, every, episodes=3)
+        self.evaluation = PeriodicEvaluation(self.ppo, self.env, folder, every, episodes=3)
         self.tensorboard = TensorBoardLogger(folder)
 
     def learn(self):
@@ -40,16 +39,16 @@ class Evaluated:
             return list(csv.DictReader(file))
 
 
-def test_it_is_done_after_so_many_updates_and_after_the_last_one(tmp_path, monkeypatch):
-    rows = Evaluated(tmp_path, monkeypatch, every=3).learn()
+def test_it_is_done_after_so_many_updates_and_after_the_last_one(tmp_path):
+    rows = Evaluated(tmp_path, every=3).learn()
     assert [row["update"] for row in rows] == ["3", "6", "8"]
     # Lengths 3, 4, 3, and so on, one point a step and one more for action 1.
     assert all(10 / 3 <= float(row["mean_return"]) <= 22 / 3 for row in rows)
     assert (tmp_path / "best.h5").exists()
 
 
-def test_a_fault_is_one_sentence(tmp_path, monkeypatch):
-    evaluated = Evaluated(tmp_path, monkeypatch, step=lambda action: 1 / 0)
+def test_a_fault_is_one_sentence(tmp_path):
+    evaluated = Evaluated(tmp_path, step=lambda action: 1 / 0)
     fault = r"^In step 1 of the episode with seed 1000000, environment 0 raised ZeroDivisionError: .*\.$"
     with pytest.raises(EnvironmentFault, match=fault):
         evaluated.learn()
@@ -57,15 +56,15 @@ def test_a_fault_is_one_sentence(tmp_path, monkeypatch):
     assert evaluated.rows() == []
 
 
-def test_an_environment_that_hangs_is_one_sentence(tmp_path, monkeypatch):
-    evaluated = Evaluated(tmp_path, monkeypatch, step=lambda action: time.sleep(60))
+def test_an_environment_that_hangs_is_one_sentence(tmp_path):
+    evaluated = Evaluated(tmp_path, step=lambda action: time.sleep(60))
     start = time.monotonic()
     with pytest.raises(EnvironmentFault, match=r"environment 0 did not answer within 1 s \(env_timeout\)\.$"):
         evaluated.learn()
     assert time.monotonic() - start < 10
 
 
-def test_stopping_ends_an_endless_episode(tmp_path, monkeypatch):
+def test_stopping_ends_an_endless_episode(tmp_path):
     calls = []
 
     def step(action):
@@ -74,7 +73,7 @@ def test_stopping_ends_an_endless_episode(tmp_path, monkeypatch):
             evaluated.ppo.stop()
         return evaluated.env._obs(), 0.0, False, False, {}
 
-    evaluated = Evaluated(tmp_path, monkeypatch, step=step)
+    evaluated = Evaluated(tmp_path, step=step)
     assert evaluated.learn() == []
     assert len(calls) == 100
     assert not (tmp_path / "best.h5").exists()
