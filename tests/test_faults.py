@@ -278,9 +278,16 @@ class Command:
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.02)
 
-    def finish(self):
-        """Exit code, stdout, stderr; the latter end only when the last process that holds them has ended."""
+    def finish(self, ending=0.0):
+        """Exit code, stdout, stderr; the latter end only when the last process that holds them ends.
+
+        Then no process is left, at once where the main process has waited for its workers. Without it, the last worker
+        closes its pipes a moment before it is gone: it has `ending` seconds.
+        """
         out, err = self.process.communicate(timeout=PATIENCE)
+        deadline = time.monotonic() + ending
+        while faulty.processes_of(self.process.pid) and time.monotonic() < deadline:
+            time.sleep(0.001)
         assert faulty.processes_of(self.process.pid) == []
         return self.process.returncode, out, err
 
@@ -312,6 +319,6 @@ def test_workers_end_when_the_main_process_is_killed(tmp_path):
     assert len(faulty.processes_of(command.process.pid)) >= 4
     command.process.kill()
     start = time.monotonic()
-    code, _, err = command.finish()
+    code, _, err = command.finish(ending=1.0)
     assert (code, err) == (-signal.SIGKILL, "")
     assert time.monotonic() - start < 5
