@@ -1,19 +1,20 @@
-"""Checkpoints: HDF5 files that h5py or h5ls alone can read. Nothing in them is ever executed.
+"""Checkpoints: sealed HDF5 files with everything that a run needs to go on; docs/checkpoint.md describes them.
 
 What stands where:
     /                 attributes: format, format_version, complete, and as JSON: versions, config, rng
-    /counters         attributes: update, global_step, adam_step
+    /counters/...     update, global_step, adam_step (integers), wall_time (seconds)
     /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
-    /normalizer/...   obs/count, obs/mean, obs/variance, and the same of reward; empty if not normalised
+    /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; none without
+    /environments/... what brings the environments back, as in `ppo_np.recorder.EnvRecord`; none if that is not known
+    /recent_episodes  (K, 2), returns and lengths of the last 100 episodes
 """
 
 import json
-import os
 import platform
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,21 @@ import gymnasium
 import h5py
 import numba
 import numpy as np
+import scipy
 
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
+from ppo_np.files import write_whole
+from ppo_np.hdf5 import SealError, pack, unpack
+from ppo_np.recorder import EnvRecord
 
-FORMAT = "ppo_np checkpoint"
-FORMAT_VERSION, READABLE = 2, (1, 2)
-GROUPS = ("parameters", "adam/m", "adam/v", "normalizer")
+FORMAT, FORMAT_VERSION = "ppo_np checkpoint", 3
 COUNTERS = ("update", "global_step", "adam_step")
-RNGS = ("action_rng", "minibatch_rng")
+RNGS = ("action_rng", "minibatch_rng", "predict_rng")
+GROUPS = {"parameters": "parameters", "adam_m": "adam/m", "adam_v": "adam/v", "normalizer": "normalizer"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """What a checkpoint file holds. The tensors are named as `ActorCritic.named` names them."""
 
@@ -42,90 +46,133 @@ class Checkpoint:
     adam_m: Mapping[str, np.ndarray]
     adam_v: Mapping[str, np.ndarray]
     counters: Mapping[str, int]
+    wall_time: float
     rng: Mapping[str, Any]
     normalizer: Mapping[str, np.ndarray]
+    recent_episodes: np.ndarray
+    environments: EnvRecord | None
+    versions: Mapping[str, str]
+    path: str = ""
+    """Where it was read from, for messages."""
 
 
 def library_versions() -> dict[str, str]:
     """Versions of everything that shapes a run's numbers."""
-    modules = {"numpy": np, "numba": numba, "gymnasium": gymnasium, "h5py": h5py}
+    modules = {"numpy": np, "numba": numba, "scipy": scipy, "gymnasium": gymnasium, "h5py": h5py}
     return {"python": platform.python_version()} | {name: module.__version__ for name, module in modules.items()}
 
 
-def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint) -> None:
+def previous_of(path: str | PathLike) -> Path:
+    """Where the checkpoint before the one at `path` is kept: x.prev.h5 for x.h5."""
+    return Path(path).with_suffix(f".prev{Path(path).suffix}")
+
+
+def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint, keep_previous: bool = False) -> None:
     """Write a checkpoint so that `path` always holds a whole one: the old one, or the new one.
 
-    The data goes to a temporary file in the same folder, is forced to disk, and takes the name in one step.
+    Args:
+        path: of the file.
+        checkpoint: what to write.
+        keep_previous: leave the old file under the name that `previous_of` gives.
 
     Raises:
-        OSError: The folder is missing, full or read-only; the old file is untouched.
+        OSError: The folder is missing, full or read-only, or the disk gives back something else; the old file is
+            untouched.
     """
     path = Path(path)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    write_whole(path, _packed(checkpoint), partial(_verify, path), previous_of(path) if keep_previous else None)
+
+
+def _packed(checkpoint: Checkpoint) -> bytes:
+    arrays = {f"counters/{name}": np.array(checkpoint.counters[name]) for name in COUNTERS}
+    arrays["counters/wall_time"] = np.array(checkpoint.wall_time)
+    for field, group in GROUPS.items():
+        arrays |= {f"{group}/{name}": array for name, array in getattr(checkpoint, field).items()}
+    if checkpoint.environments:
+        arrays |= {f"environments/{name}": array for name, array in checkpoint.environments.arrays().items()}
+    arrays["recent_episodes"] = checkpoint.recent_episodes
+    documents = {"config": checkpoint.config.to_dict(), "rng": checkpoint.rng, "versions": checkpoint.versions}
+    attributes = {name: json.dumps(document) for name, document in documents.items()}
+    return pack(arrays, {"format": FORMAT, "format_version": FORMAT_VERSION} | attributes)
+
+
+def _verify(path: Path, data: bytes) -> None:
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            with h5py.File(stream, "w") as file:
-                _fill(file, checkpoint)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _fill(file: h5py.File, checkpoint: Checkpoint) -> None:
-    file.attrs["format"] = FORMAT
-    file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["versions"] = json.dumps(library_versions())
-    file.attrs["config"] = json.dumps(checkpoint.config.to_dict())
-    file.attrs["rng"] = json.dumps(checkpoint.rng)
-    file.create_group("counters").attrs.update(checkpoint.counters)
-    parts = (checkpoint.parameters, checkpoint.adam_m, checkpoint.adam_v, checkpoint.normalizer)
-    for group, tensors in zip(GROUPS, parts, strict=True):
-        file.create_group(group)
-        for name, tensor in tensors.items():
-            file[f"{group}/{name}"] = tensor
-    file.attrs["complete"] = True
+        unpack(data)
+    except SealError as error:
+        raise OSError(f"what was written to {str(path)!r} came back different: {error}") from error
 
 
 def read_checkpoint(path: str | PathLike) -> Checkpoint:
     """Read what `write_checkpoint` wrote.
 
     Raises:
-        UserError: There is no such file, or it is not a whole checkpoint of a known format.
+        UserError: There is no such file, it cannot be read, or it is not a whole checkpoint of the known format.
     """
-    if not Path(path).is_file():
-        raise UserError(f"checkpoint is {str(path)!r}, but there is no such file.")
+    arrays, attributes = read_sealed(path, "checkpoint", FORMAT, FORMAT_VERSION)
     try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT or not file.attrs.get("complete"):
-                raise UserError(f"checkpoint is {str(path)!r}, but that is not a whole checkpoint of ppo_np.")
-            if file.attrs["format_version"] not in READABLE:
-                found, known = file.attrs["format_version"], " and ".join(map(str, READABLE))
-                raise UserError(f"checkpoint {str(path)!r} has format {found}, but only {known} can be read.")
-            parameters, adam_m, adam_v = (_tensors(file[group]) for group in GROUPS[:-1])
-            # Format 1 is older than normalisation.
-            normalizer = _tensors(file[GROUPS[-1]]) if file.attrs["format_version"] > 1 else {}
-            return Checkpoint(
-                config=PPOConfig.from_dict(json.loads(file.attrs["config"]), f"checkpoint {str(path)!r}"),
-                parameters=parameters,
-                adam_m=adam_m,
-                adam_v=adam_v,
-                counters={name: int(file["counters"].attrs[name]) for name in COUNTERS},
-                rng={name: json.loads(file.attrs["rng"])[name] for name in RNGS},
-                normalizer=normalizer,
-            )
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        config, rng, versions = (json.loads(attributes[name]) for name in ("config", "rng", "versions"))
+        config = PPOConfig.from_dict(config, f"checkpoint {str(path)!r}")
+        tensors = {field: below(arrays, group) for field, group in GROUPS.items()}
+        _check_widths(config, tensors["parameters"])
+        environments = EnvRecord.of_arrays(below(arrays, "environments"))
+        if environments and len(environments.returns) != config.num_envs:
+            found = len(environments.returns)
+            raise ValueError(f"it is for {found} environments, but the settings say {config.num_envs}")
+        return Checkpoint(
+            config=config,
+            **tensors,
+            counters={name: int(arrays[f"counters/{name}"]) for name in COUNTERS},
+            wall_time=float(arrays["counters/wall_time"]),
+            rng={name: rng[name] for name in RNGS},
+            recent_episodes=arrays["recent_episodes"].reshape(-1, 2),
+            environments=environments,
+            versions=dict(versions),
+            path=str(path),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"checkpoint is {str(path)!r}, but it cannot be read as a checkpoint: {reason}") from error
 
 
-def _tensors(group: h5py.Group) -> dict[str, np.ndarray]:
-    tensors = {}
-    group.visititems(lambda name, item: tensors.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return tensors
+def _check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> None:
+    """Refuse settings that describe another network than the tensors, before one is made of them."""
+    towers = {"shared": config.shared_sizes, "policy": config.policy_sizes, "value": config.value_sizes}
+    for tower, sizes in towers.items():
+        for layer, size in enumerate(sizes):
+            if parameters[f"{tower}/{layer}/bias"].shape != (size,):
+                raise ValueError(f"{tower}/{layer} is not as wide as the settings say")
+
+
+def read_sealed(path: str | PathLike, what: str, form: str, version: int) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays and attributes of a sealed file of a certain format.
+
+    Args:
+        path: of the file.
+        what: the argument's name, for messages.
+        form, version: the attributes `format` and `format_version` that it must have.
+
+    Raises:
+        UserError: There is no such file, it cannot be read, or it is something else.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{what} is {str(path)!r}, but there is no such file.")
+    try:
+        arrays, attributes = unpack(Path(path).read_bytes())
+    except (OSError, SealError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{what} is {str(path)!r}, but it cannot be read as a {what}: {reason}.") from error
+    if attributes.get("format") != form:
+        raise UserError(f"{what} is {str(path)!r}, but that is no {form}.")
+    if attributes.get("format_version") != version:
+        found = attributes.get("format_version")
+        raise UserError(f"{what} {str(path)!r} has format {found}, but only {version} can be read.")
+    return arrays, attributes
+
+
+def below(arrays: Mapping[str, np.ndarray], group: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with group/, by the rest of their names."""
+    return {name.removeprefix(f"{group}/"): a for name, a in arrays.items() if name.startswith(f"{group}/")}
 
 
 def copy_tensors(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray], path: str | PathLike) -> None:

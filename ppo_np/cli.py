@@ -9,7 +9,7 @@ from typing import TypeVar
 import tyro
 
 from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_names
-from ppo_np.errors import DivergedError, EnvironmentFault, UserError
+from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
 
 Options = TypeVar("Options")
 
@@ -19,7 +19,7 @@ DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 def run(main: Callable[[], int | None]) -> None:
     """Run a command and exit with its code.
 
-    A `UserError` becomes one line on stderr and code 2; a `DivergedError` or an `EnvironmentFault` one line and code 1.
+    A `UserError` becomes one line on stderr and code 2; other errors of ours one line and code 1.
 
     Other exceptions are bugs and keep their traceback.
     """
@@ -28,8 +28,8 @@ def run(main: Callable[[], int | None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = BAD_ARGUMENTS
-    except (DivergedError, EnvironmentFault) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (DivergedError, EnvironmentFault, SavingError) as error:
+        print(f"error: {error}", *getattr(error, "__notes__", ()), file=sys.stderr)
         code = FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -52,14 +52,23 @@ def parse_with_preset(options: type[Options], arguments: Sequence[str], prog: st
         UserError: A value is not allowed, or there is no such preset.
         SystemExit: A flag is unknown or malformed, or help was asked for.
     """
-    finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
-    finder.add_argument("--preset")
-    finder.add_argument("--env-id", "--env_id")
-    given = finder.parse_known_args(arguments)[0]
+    given = finder(prog, "--preset", "--env-id").parse_known_args(arguments)[0]
     preset = given.preset or (given.env_id and preset_for(given.env_id)) or ARTICLE
-    default = options(preset=preset, config=PPOConfig.preset(preset))
-    description = f"{inspect.getdoc(options)}\n\nPresets: {', '.join(preset_names())}.{more_help}"
-    return tyro.cli(options, args=arguments, default=default, description=description, prog=prog)
+    return parse_from(options(preset=preset, config=PPOConfig.preset(preset)), arguments, prog, more_help)
+
+
+def finder(prog: str, *flags: str) -> argparse.ArgumentParser:
+    """A parser that looks for a few flags only, before the defaults of the others are known."""
+    parser = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+    for flag in flags:
+        parser.add_argument(flag, "--" + flag[2:].replace("-", "_"))
+    return parser
+
+
+def parse_from(default: Options, arguments: Sequence[str], prog: str, more_help: str = "") -> Options:
+    """Read options that start from `default` and are changed by the flags; see `parse_with_preset`."""
+    description = f"{inspect.getdoc(type(default))}\n\nPresets: {', '.join(preset_names())}.{more_help}"
+    return tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
 
 
 def preset_list() -> str:

@@ -213,3 +213,6 @@ class ActionHead:
     def has_log_std(self) -> bool:
         """Whether the parameters have one log-standard-deviation a component."""
         return self.kind is Gaussian
+
+
+HEADS = {kind.__name__: kind for kind in (Categorical, MultiCategorical, Bernoulli, Gaussian)}

@@ -91,7 +91,10 @@ def spaces_of(env_id: str) -> tuple[gymnasium.Space, gymnasium.Space]:
 
 
 def make_vector_env(
-    config: PPOConfig, factory: Callable[[], gymnasium.Env] | None = None, video: VideoOptions | None = None
+    config: PPOConfig,
+    factory: Callable[[], gymnasium.Env] | None = None,
+    video: VideoOptions | None = None,
+    seed: int | None = None,
 ) -> VectorEnv:
     """Make `config.num_envs` environments, vectorised as `config.vectorization` says.
 
@@ -102,6 +105,7 @@ def make_vector_env(
         config: names the environment, how many, and how they are stepped.
         factory: makes one environment; None makes it by `config.env_id`.
         video: film episodes of environment 0.
+        seed: as for `open_environments`.
 
     Raises:
         UserError: As `make_env`; or a space is not supported; or this vectorisation is not to be had for it.
@@ -110,7 +114,7 @@ def make_vector_env(
         if factory or video:
             what = "a factory" if factory else "a video"
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
-        return _native(config) if config.vectorization == "vector" else _envpool(config)
+        return _native(config) if config.vectorization == "vector" else _envpool(config, seed)
     if factory and video:
         raise UserError("video needs environments that are made by their env_id, but env is a factory.")
     make = factory or partial(make_env, config.env_id)
@@ -151,7 +155,7 @@ def _native(config: PPOConfig) -> VectorEnv:
         return gymnasium.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")
 
 
-def _envpool(config: PPOConfig) -> VectorEnv:
+def _envpool(config: PPOConfig, seed: int | None) -> VectorEnv:
     """EnvPool's environments, which step in C++ threads."""
     require_extra("envpool", "envpool", "vectorization 'envpool'")
     import envpool  # an optional dependency
@@ -162,14 +166,18 @@ def _envpool(config: PPOConfig) -> VectorEnv:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
         envs = envpool.make(
-            config.env_id, env_type="gymnasium", num_envs=config.num_envs, num_threads=threads, seed=config.seed
+            config.env_id,
+            env_type="gymnasium",
+            num_envs=config.num_envs,
+            num_threads=threads,
+            seed=config.seed if seed is None else seed,
         )
         envs.single_observation_space, envs.single_action_space  # noqa: B018  EnvPool builds and keeps them now
     return envs
 
 
 def open_environments(
-    config: PPOConfig, env: EnvSource, video: VideoOptions | None = None
+    config: PPOConfig, env: EnvSource, video: VideoOptions | None = None, seed: int | None = None
 ) -> tuple[PPOConfig, VectorEnv]:
     """The vector environment to train on, and the settings with what they must say of it.
 
@@ -177,13 +185,14 @@ def open_environments(
         config: settings; names the environment if `env` is None.
         env: an id, a function that makes a gymnasium.Env, or a VectorEnv.
         video: film episodes of environment 0.
+        seed: for EnvPool, whose environments are seeded when they are made; None takes the settings' one.
 
     Raises:
         UserError: As `make_vector_env`; or `env` is something else.
     """
     if env is None or isinstance(env, str):
         config = config if env is None else dataclasses.replace(config, env_id=env)
-        return config, make_vector_env(config, video=video)
+        return config, make_vector_env(config, video=video, seed=seed)
     if isinstance(env, VectorEnv):
         if video:
             raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")

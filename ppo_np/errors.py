@@ -15,7 +15,12 @@ class DivergedError(Exception):
     """Training has met a number that is not finite; the message is one sentence that says where.
 
     The commands print it without a traceback and exit with code 1.
+
+    Attributes:
+        crash: everything that is needed to compute it again, a `ppo_np.flight.Crash`.
     """
+
+    crash = None
 
 
 class EnvironmentFault(Exception):  # noqa: N818  a fault, not an error of ours
@@ -23,6 +28,20 @@ class EnvironmentFault(Exception):  # noqa: N818  a fault, not an error of ours
 
     The message is one sentence with the environment's index and the step. The commands print it without a traceback and
     exit with code 1; the parameters are those of the last minibatch before.
+
+    Attributes:
+        numbers: observations or rewards by name, if they are what was wrong.
+        crash: as of a `DivergedError`, if `numbers` are there.
+    """
+
+    numbers = None
+    crash = None
+
+
+class SavingError(Exception):
+    """Training ended as it should, but something of it could not be written; the message is one sentence on what.
+
+    The commands print it without a traceback and exit with code 1.
     """
 
 

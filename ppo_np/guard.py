@@ -3,7 +3,7 @@
 import numbers
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
@@ -13,6 +13,15 @@ import numpy as np
 from gymnasium import spaces
 
 from ppo_np.errors import EnvironmentFault
+from ppo_np.rebuild import (
+    NO_SEED,
+    EpisodeStart,
+    Plan,
+    Rebuilt,
+    number_films_from,
+    rng_words,
+    set_rng_words,
+)
 
 LONGEST = 200
 
@@ -26,12 +35,14 @@ class Guard(gymnasium.Wrapper):
 
     Attributes:
         busy: whether the environment is at work just now. calls: how often it was.
+        episodes: how many were begun.
     """
 
     def __init__(self, env: gymnasium.Env, index: int):
         super().__init__(env)
         self.index = index
         self.busy, self.calls = False, 0
+        self.episodes, self._seed, self._rng_then = 0, NO_SEED, None
         space = env.observation_space
         self._shape, self._dtype = (space.shape, space.dtype) if isinstance(space, spaces.Box) else (None, None)
 
@@ -43,6 +54,9 @@ class Guard(gymnasium.Wrapper):
         """
         self.busy = True
         self.calls += 1
+        self.episodes += 1
+        seed = kwargs.get("seed")
+        self._seed, self._rng_then = (NO_SEED, rng_words(self.env)) if seed is None else (seed, None)
         try:
             obs, info = self.env.reset(**kwargs)
         except EnvironmentFault:
@@ -78,6 +92,53 @@ class Guard(gymnasium.Wrapper):
         if ended:
             obs = deepcopy(obs)  # the reset that follows may write into the same arrays
         return obs, reward, terminated, truncated, info
+
+    def episode_start(self) -> EpisodeStart:
+        """How the present episode began."""
+        return EpisodeStart(self.episodes, self._seed, self._rng_then, rng_words(self.env))
+
+    def rebuild(self, plans: Sequence[Plan | None]) -> Rebuilt | None:
+        """Lead the environment through the plan that stands at its index; None if that is not possible."""
+        plan = plans[self.index]
+        if plan is None:
+            return None
+        try:
+            return self._follow(plan)
+        except (EnvironmentFault, TypeError, ValueError):  # the latter two: its generator is of another kind now
+            return None
+
+    def _follow(self, plan: Plan) -> Rebuilt | None:
+        start = plan.start
+        self.episodes = start.episode - 1
+        number_films_from(self.env, start.episode)
+        if start.seed != NO_SEED:
+            obs, _ = self.reset(seed=start.seed)
+        else:
+            set_rng_words(self.env, start.rng_then)
+            obs, _ = self.reset()
+        episodic_return = 0.0
+        for action in plan.actions:
+            obs, reward, terminated, truncated, _ = self.step(action)
+            if terminated or truncated:
+                return None
+            episodic_return += float(reward)
+        return Rebuilt(obs, episodic_return, rng_words(self.env))
+
+    def start_over(self, plans: Sequence[Plan | None], which: Sequence[bool]):
+        """Begin another episode if `which` says so at its index, going on with the generator; the observation, or None.
+
+        Raises:
+            EnvironmentFault: As `reset`.
+        """
+        if not which[self.index]:
+            return None
+        plan = plans[self.index]
+        if plan is not None:
+            self.episodes = plan.start.episode
+            number_films_from(self.env, plan.start.episode + 1)
+            if plan.start.rng_now is not None:
+                set_rng_words(self.env, plan.start.rng_now)
+        return self.reset()[0]
 
     def close(self) -> None:
         """As the environment's; an exception is only a warning, since nothing depends on the environment any more."""

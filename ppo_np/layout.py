@@ -1,8 +1,10 @@
 """Names of the files in a run folder."""
 
 CHECKPOINT = "checkpoint.h5"
+CRASH = "crash.h5"
 BEST = "best.h5"
 METRICS = "metrics.csv"
 EVALUATIONS = "evaluations.csv"
 CONFIG = "config.json"
+LOCK = ".lock"
 VIDEOS = "videos"

@@ -1,17 +1,19 @@
-"""What a run writes down after each update: a CSV row, TensorBoard scalars, a line or a bar on the console."""
+"""What a run writes down after each update: a CSV row, and a line or a bar on the console."""
 
 import csv
 import dataclasses
+import io
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tensorboardX import SummaryWriter
 
 from kernels.loss import LOSS_TERMS
+from ppo_np.files import AppendFile, write_whole
 from ppo_np.rollout import RolloutReport
 
 
@@ -55,15 +57,18 @@ class Metrics:
     """Seconds of this update spent choosing actions."""
     time_update: float
     """Seconds of this update spent in advantages, epochs and Adam."""
+    environments_reset: int = 0
+    """Environments that a resumed run could not bring back: from here on it is continuous in statistics only."""
 
     @classmethod
     def of_update(
-        cls, *, rollout: RolloutReport, losses: dict[str, float], time_total: float, **fields: float
+        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: float
     ) -> "Metrics":
         """Put a row together: a rollout's report, means over the minibatches (losses, grad_norm), fields by name."""
         returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
         return cls(
-            SPS=rollout.steps / time_total,
+            SPS=rollout.steps / (rollout.time + time_update),
+            time_update=time_update,
             episodes=len(returns),
             episodic_return=float(np.mean(returns)) if returns else math.nan,
             episodic_length=float(np.mean(lengths)) if lengths else math.nan,
@@ -75,55 +80,61 @@ class Metrics:
 
 
 LOSS_NAMES = LOSS_TERMS[1:]
-CHARTS = ("episodic_return", "episodic_length", "learning_rate", "SPS")
-LOSSES = (*LOSS_NAMES, "explained_variance", "grad_norm")
+METRICS_COLUMNS = tuple(field.name for field in dataclasses.fields(Metrics))
 
 
 class CSVLogger:
-    """Writes metrics.csv, a whole row at a time.
+    """Writes a CSV file, a whole row at a time; the first column is the update.
 
     Args:
-        path: of the file, created anew.
+        path: of the file. One that is there is gone on with.
+        columns: names of the columns; the first is "update".
+        last_update: rows of later updates are removed first, and a row that was cut off.
+
+    Attributes:
+        rows: that the file had in the beginning, without the header.
+
+    Raises:
+        OSError: The file cannot be made.
     """
 
-    def __init__(self, path: Path):
-        self._file = open(path, "w", newline="", buffering=1)  # noqa: SIM115  open as long as the run
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(field.name for field in dataclasses.fields(Metrics))
+    def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0):
+        self.rows = [row for row in _whole_rows(path, len(columns)) if int(row[0]) <= last_update]
+        write_whole(path, b"".join(map(_line, [columns, *self.rows])))
+        self._file = AppendFile(path)
 
-    def log(self, metrics: Metrics) -> None:
-        """Append one row; NaN becomes an empty cell."""
-        self._writer.writerow("" if math.isnan(value) else value for value in dataclasses.astuple(metrics))
+    def log(self, row: Iterable[object]) -> None:
+        """Append one row; NaN becomes an empty cell.
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        Raises:
+            OSError: It cannot be written now; it is kept, and tried again with the next one.
+        """
+        self._file.append(_line("" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row))
+
+    def log_metrics(self, metrics: Metrics) -> None:
+        """Append the row of an update; see `log`."""
+        self.log(dataclasses.astuple(metrics))
+
+    def sync(self) -> None:
+        """Force the file to disk.
+
+        Raises:
+            OSError: That is not possible now.
+        """
+        self._file.sync()
 
 
-class TensorBoardLogger:
-    """Writes TensorBoard event files with CleanRL's tags, charts/... and losses/...
+def _line(row: Iterable[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(row)
+    return text.getvalue().encode()
 
-    Args:
-        folder: gets the event file.
-    """
 
-    def __init__(self, folder: Path):
-        self._writer = SummaryWriter(str(folder))
-
-    def log(self, metrics: Metrics) -> None:
-        """Write the scalars of one update at its environment step."""
-        for group, names in (("charts", CHARTS), ("losses", LOSSES)):
-            self.log_scalars(group, {name: getattr(metrics, name) for name in names}, metrics.step)
-
-    def log_scalars(self, group: str, values: dict[str, float], step: int) -> None:
-        """Write scalars group/name at an environment step; NaN is left out."""
-        for name, value in values.items():
-            if not math.isnan(value):
-                self._writer.add_scalar(f"{group}/{name}", value, step)
-
-    def close(self) -> None:
-        """Flush and close the event file."""
-        self._writer.close()
+def _whole_rows(path: Path, columns: int) -> list[list[str]]:
+    """The rows of a CSV file, without its header and without a last one that was cut off."""
+    text = path.read_text() if path.exists() else ""
+    rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+    return [row for row in rows[1:] if len(row) == columns and row[0].isdigit()]
 
 
 class ConsoleLogger:

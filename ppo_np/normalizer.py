@@ -59,8 +59,8 @@ class RewardScaler:
         self.running = np.zeros(num_envs)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The statistics by name, for a checkpoint; the sums of unfinished episodes end with their environments."""
-        return self.moments.arrays()
+        """The statistics and the sums by name, for a checkpoint."""
+        return self.moments.arrays() | {"running": self.running}
 
     def scale(self, rewards: np.ndarray, valid: np.ndarray, dones: np.ndarray) -> None:
         """Count a rollout's rewards, then scale them in place.

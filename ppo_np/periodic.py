@@ -1,19 +1,21 @@
 """Greedy evaluation during training, which keeps the best policy seen."""
 
-import csv
 from pathlib import Path
 
 import gymnasium
 
 from ppo_np.episodes import play_episode, statistics
 from ppo_np.guard import Guard
+from ppo_np.incidents import Incidents
 from ppo_np.layout import BEST, EVALUATIONS
-from ppo_np.logger import Metrics, TensorBoardLogger
+from ppo_np.logger import CSVLogger
 from ppo_np.ppo import PPO
+from ppo_np.tensorboard import TensorBoardLogger
 
 # Other episodes than the evaluate command's: on its own ones, the best of many policies is also the luckiest.
 FIRST_SEED = 1_000_000
-COLUMNS = ("mean_return", "std_return", "min_return", "max_return", "mean_length")
+NUMBERS = ("mean_return", "std_return", "min_return", "max_return", "mean_length")
+COLUMNS = ("update", "step", "wall_time", "episodes", *NUMBERS, "best")
 
 
 class PeriodicEvaluation:
@@ -25,28 +27,31 @@ class PeriodicEvaluation:
     Args:
         ppo: that is being trained.
         env: to play in; closed by `close`.
-        folder: of the run.
+        folder: of the run; evaluations that it has already, up to the present update, are gone on with.
         every: updates between two evaluations.
         episodes: to play each time, always from the same seeds.
+        incidents: files that cannot be written are told to.
     """
 
-    def __init__(self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int):
+    def __init__(
+        self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int, incidents: Incidents
+    ):  # fmt: skip
         self._env = Guard(env, 0)
         ppo.watch(self._env)
-        self._folder, self._every, self._episodes = folder, every, episodes
-        self._file = open(folder / EVALUATIONS, "w", newline="", buffering=1)  # noqa: SIM115  open as long as the run
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(("update", "step", "wall_time", "episodes", *COLUMNS, "best"))
-        self.best_return = -float("inf")
+        self._folder, self._every, self._episodes, self._incidents = folder, every, episodes, incidents
+        self._log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update)
+        done = [dict(zip(COLUMNS, row, strict=True)) for row in self._log.rows]
+        self._last = int(done[-1]["update"]) if done else 0
+        self.best_return = max((float(row["mean_return"]) for row in done), default=-float("inf"))
 
-    def after_update(self, ppo: PPO, metrics: Metrics, tensorboard: TensorBoardLogger) -> None:
+    def after_update(self, ppo: PPO, tensorboard: TensorBoardLogger) -> None:
         """Evaluate, if it is time: after every so many updates, and after the last one; not if `ppo` was stopped.
 
         Raises:
             EnvironmentFault: The environment failed, or did not answer in time.
         """
-        last = metrics.step >= ppo.config.total_timesteps
-        if metrics.update % self._every and not last:
+        last = ppo.global_step >= ppo.config.total_timesteps
+        if (ppo.update % self._every and not last) or ppo.update == self._last:
             return
         seeds = range(FIRST_SEED, FIRST_SEED + self._episodes)
         played = [
@@ -54,17 +59,19 @@ class PeriodicEvaluation:
         ]
         if None in played:
             return
+        self._last = ppo.update
         report = statistics(played, None)
         best = report["mean_return"] > self.best_return
         if best:
             self.best_return = report["mean_return"]
-            ppo.save(self._folder / BEST)
-        numbers = [report[name] for name in COLUMNS]
-        row = (metrics.update, metrics.step, metrics.wall_time, self._episodes, *numbers, int(best))
-        self._writer.writerow(row)
-        tensorboard.log_scalars("eval", dict(zip(COLUMNS, numbers, strict=True)), metrics.step)
+            with self._incidents.of(self._folder / BEST):
+                ppo.save(self._folder / BEST)
+        numbers = [report[name] for name in NUMBERS]
+        with self._incidents.of(self._folder / EVALUATIONS):
+            self._log.log((ppo.update, ppo.global_step, ppo.wall_time, self._episodes, *numbers, int(best)))
+        with self._incidents.of("the TensorBoard events"):
+            tensorboard.log_scalars({f"eval/{k}": v for k, v in zip(NUMBERS, numbers, strict=True)}, ppo.global_step)
 
     def close(self) -> None:
-        """Close the environment and the file."""
+        """Close the environment."""
         self._env.close()
-        self._file.close()

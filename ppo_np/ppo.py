@@ -1,5 +1,8 @@
 """Proximal policy optimisation: the training loop."""
 
+import math
+import sys
+import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,18 +11,23 @@ from time import perf_counter
 
 import numpy as np
 
+from kernels.finite import first_outside
 from kernels.loss import LOSS_TERMS
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
-from ppo_np.checkpoint import COUNTERS, RNGS, Checkpoint, copy_tensors, read_checkpoint, write_checkpoint
+from ppo_np import flight
+from ppo_np.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
 from ppo_np.envs import EnvSource, VideoOptions, open_environments
-from ppo_np.errors import DivergedError, UserError
+from ppo_np.errors import EnvironmentFault, UserError
 from ppo_np.guard import Guard
 from ppo_np.logger import Metrics
 from ppo_np.model import Batch
 from ppo_np.normalizer import RewardScaler
 from ppo_np.policy import Policy
-from ppo_np.rollout import RolloutBuffer, collect
+from ppo_np.recorder import Mark
+from ppo_np.rollout import RolloutBuffer, RolloutReport, collect, flatten_obs
+from ppo_np.stages import NotFiniteError, learning_stages
+from ppo_np.state import another_seed, capture, restore, restore_environments
 from ppo_np.stream import EnvStream
 from ppo_np.threads import blas_threads, limit_blas_threads
 
@@ -35,15 +43,18 @@ class PPO:
         env: what to train on instead of `config.env_id`: an id, a function that makes a gymnasium.Env, or a
             gymnasium.vector.VectorEnv, whose `num_envs` then holds.
         video: film episodes of environment 0.
+        resume: go on where this checkpoint, of the same network and environment, stood.
 
     Attributes:
         config: the settings in force; its `env_id` is empty if `env` is a function or a VectorEnv.
         policy: the network and its spaces; `policy.model.params` is the flat parameter vector.
-        update, global_step: finished updates, and environment steps done over all environments.
+        update, global_step: finished updates, and environment steps of their rollouts over all environments.
         recent_episodes: the last 100 finished episodes.
+        resumable: whether `save` can write a state that goes on exactly; not after an exception in an update's epochs.
+        lost_envs: indices of environments that `resume` could not bring back; they have begun another episode.
 
     Raises:
-        UserError: The environment cannot be made, or a space of its is not supported.
+        UserError: The environment cannot be made, or a space of its is not supported, or `resume` does not fit.
         EnvironmentFault: Its first reset failed.
     """
 
@@ -53,10 +64,12 @@ class PPO:
         env: EnvSource = None,
         *,
         video: VideoOptions | None = None,
+        resume: Checkpoint | None = None,
     ):
-        self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video)
+        seed = another_seed(resume) if resume else None
+        self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video, seed)
         streams = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
-        weights_rng, self.action_rng, self.minibatch_rng, self._predict_rng = streams
+        weights_rng, self.action_rng, self.minibatch_rng, self.predict_rng = streams
         with ExitStack() as on_error:
             on_error.callback(envs.close)
             self.policy = Policy(envs.single_observation_space, envs.single_action_space, config, weights_rng)
@@ -64,90 +77,119 @@ class PPO:
             self.m, self.v = np.zeros((2, self.model.params.size), self.model.params.dtype)
             self._buffer = RolloutBuffer(config.num_steps, config.num_envs, self.policy)
             self._step_batch = self.model.batch(config.num_envs)
-            self._stream = EnvStream(envs, config.seed, config.env_timeout)
+            self.stream = EnvStream(envs, config.env_timeout)
+            self.adam_step = self.update = self.global_step = 0
+            self.wall_time = 0.0
+            self.recent_episodes = deque(maxlen=RECENT_EPISODES)
+            self.reward_scaler = RewardScaler(config.num_envs, config.gamma) if config.norm_reward else None
+            self.lost_envs = []
+            if resume:
+                restore(self, resume)
+                self.lost_envs = np.flatnonzero(~restore_environments(self, resume)).tolist()
+            else:
+                self.stream.reset(config.seed)
             on_error.pop_all()
-        self.adam_step = self.update = self.global_step = 0
-        self.wall_time = 0.0
-        self.recent_episodes = deque(maxlen=RECENT_EPISODES)
-        self.reward_scaler = RewardScaler(config.num_envs, config.gamma) if config.norm_reward else None
+        self.resumable = True
+        self._rollout, self._rollout_start = RolloutReport(), None
+        self._environments_reset = len(self.lost_envs)
         self._minibatches = {}
         self._stopped = False
 
     def learn(self, callback: Callable[["PPO", Metrics], None] | None = None) -> "PPO":
-        """Train until `config.total_timesteps` steps are done, or until `stop` is called.
+        """Train until `config.total_timesteps` steps are done, or until `stop` is called; then it can be called again.
 
         Args:
             callback: called with this object and the metrics after each update.
 
         Raises:
-            DivergedError: A gradient is not finite.
+            DivergedError: A parameter, an output of the network, a loss or a gradient is not finite.
             EnvironmentFault: An environment failed, or gave numbers that are not finite.
         """
         learn_start = perf_counter() - self.wall_time
         threads = blas_threads(self.config, self.policy.observations.size)
         try:
-            with limit_blas_threads(threads), self._stream.watched():
+            with limit_blas_threads(threads), self.stream.watched():
                 while self.global_step < self.config.total_timesteps:
                     metrics = self._run_update(learn_start)
                     if metrics is None:
                         break
                     if callback:
                         callback(self, metrics)
+        except EnvironmentFault as fault:
+            if fault.numbers:
+                fault.crash = flight.crash_of(self, str(fault), flight.ENVIRONMENT, fault.numbers)
+            raise
         finally:
             self.wall_time = perf_counter() - learn_start
             self._stopped = False
         return self
 
     def _run_update(self, learn_start: float) -> Metrics | None:
-        """One rollout and the epochs over it; None if `stop` was called on the way."""
-        config, buffer = self.config.at(self.global_step), self._buffer
-        start = perf_counter()
-        rollout = collect(
-            self._stream, self.policy, self._step_batch, buffer, self.action_rng, stopped=lambda: self._stopped
-        )
-        self.global_step += rollout.steps
-        self.recent_episodes += rollout.episodes
-        if self.reward_scaler:
-            done = slice(rollout.rows)  # all of them, unless `stop` was called on the way
-            dones = buffer.terminations | buffer.truncations
-            self.reward_scaler.scale(buffer.rewards[done], buffer.valid[done], dones[done])
-        if self._stopped:
+        """One rollout and the epochs over it; None if `stop` was called before the rollout was full."""
+        config, buffer, rollout = self.config.at(self.global_step), self._buffer, self._rollout
+        flight.check_state(self)
+        self.rollout_start()
+        try:
+            rollout = collect(
+                self.stream, self.policy, self._step_batch, buffer, self.action_rng, lambda: self._stopped, rollout
+            )
+        except NotFiniteError as error:
+            where = f"row {rollout.rows + 1} of the rollout"
+            raise flight.diverged(self, where, error, flight.ROLLOUT, {"obs": self._step_batch.obs}) from None
+        if rollout.rows < config.num_steps:
             return None
 
         update_start = perf_counter()
+        self.resumable = False
+        self._rollout, self._rollout_start = RolloutReport(), None
+        self.global_step += rollout.steps
+        self.recent_episodes += rollout.episodes
+        if self.reward_scaler:
+            self.reward_scaler.scale(buffer.rewards, buffer.valid, buffer.terminations | buffer.truncations)
         if self.policy.obs_moments:
             buffer.normalize_obs(self.policy)
         buffer.compute_advantages(config.gamma, config.gae_lambda)
         means = self._run_epochs(config)
-        if means is None:
-            return None
 
         end = perf_counter()
         self.update += 1
+        self.wall_time = end - learn_start
+        self.resumable = True
+        reset, self._environments_reset = self._environments_reset, 0
         return Metrics.of_update(
             update=self.update, step=self.global_step, rollout=rollout, losses=means,
             explained_variance=buffer.explained_variance(), learning_rate=config.learning_rate,
-            wall_time=end - learn_start, time_total=end - start, time_update=end - update_start,
+            wall_time=self.wall_time, time_update=end - update_start, environments_reset=reset,
         )  # fmt: skip
 
-    def _run_epochs(self, config: PPOConfig) -> dict[str, float] | None:
+    def rollout_start(self) -> tuple[Mark, dict]:
+        """Where the environments and the generator of actions stood when the present rollout began."""
+        if self._rollout_start is None:
+            rows = np.zeros(self._step_batch.obs.shape, self.policy.obs_dtype)
+            flatten_obs(self.stream, self.policy, rows)
+            self._rollout_start = self.stream.mark(rows), self.action_rng.bit_generator.state
+            self.resumable = True
+        return self._rollout_start
+
+    def _run_epochs(self, config: PPOConfig) -> dict[str, float]:
         """Passes over the rollout's valid rows in minibatches; means of the loss terms and of the gradient's norm.
 
-        The rows are dealt out evenly: with reset rows among them, minibatches can differ in size by one. None if `stop`
-        was called on the way.
+        The rows are dealt out evenly: with reset rows among them, minibatches can differ in size by one.
         """
         rows = np.flatnonzero(self._buffer.valid)
         terms, norms = [], []
-        for _epoch in range(config.update_epochs):
+        for epoch in range(config.update_epochs):
             self.minibatch_rng.shuffle(rows)
             parts = [part for part in np.array_split(rows, config.num_minibatches) if len(part)]
             for part in parts:
                 minibatch = self._minibatch(len(part))
                 self._buffer.gather(part, self.policy, minibatch)
                 terms.append(self.model.loss_and_gradient(minibatch, config).copy())
-                norms.append(self._optimize(config))
-                if self._stopped:
-                    return None
+                try:
+                    norms.append(self._optimize(config, minibatch))
+                except NotFiniteError as error:
+                    where = f"epoch {epoch + 1}, minibatch {(len(terms) - 1) % len(parts) + 1}"
+                    raise flight.diverged(self, where, error, flight.MINIBATCH, self._minibatch_rows(part)) from None
             if config.target_kl is not None and parts:
                 epoch_kl = np.mean([term[APPROX_KL] for term in terms[-len(parts) :]])
                 if epoch_kl > config.target_kl:
@@ -163,16 +205,17 @@ class PPO:
             self._minibatches[rows] = self.model.batch(rows)
         return self._minibatches[rows]
 
-    def _optimize(self, config: PPOConfig) -> float:
+    def _optimize(self, config: PPOConfig, minibatch: Batch) -> float:
         """Clip the gradient and take one Adam step; the gradient's norm before clipping is returned.
 
         Raises:
-            DivergedError: The gradient is not finite; nothing has been changed.
+            NotFiniteError: The loss or the gradient of the minibatch is not finite; nothing has been changed.
         """
         model = self.model
         norm = global_norm(model.grads)
-        if not np.isfinite(norm):
-            raise DivergedError(f"In update {self.update + 1} the gradient is not finite; the parameters were kept.")
+        # An infinite ratio can leave loss and gradient finite, but not approx_kl.
+        if not math.isfinite(norm) or first_outside(minibatch.terms, sys.float_info.max) >= 0:
+            raise NotFiniteError(learning_stages(model, minibatch))
         clip_by_global_norm(model.grads, norm, config.max_grad_norm)
         self.adam_step += 1
         adam(
@@ -181,10 +224,16 @@ class PPO:
         )  # fmt: skip
         return norm
 
-    def stop(self) -> None:
-        """Ask `learn` to return after the current environment step or minibatch, or at once if it has not begun.
+    def _minibatch_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """A minibatch as it was before its advantages were normalised."""
+        batch = self.model.batch(len(rows))
+        self._buffer.gather(rows, self.policy, batch)
+        return {name: getattr(batch, name) for name in flight.MINIBATCH_ARRAYS}
 
-        Safe in a signal handler.
+    def stop(self) -> None:
+        """Ask `learn` to return after the current environment step; when the rollout is full, after the epochs over it.
+
+        Safe in a signal handler. What was done of a rollout is kept: the next `learn` goes on behind it.
         """
         self._stopped = True
 
@@ -195,35 +244,31 @@ class PPO:
 
     def watch(self, env: Guard) -> None:
         """Let `learn` watch over another environment of this process, which a callback steps: `config.env_timeout`."""
-        self._stream.guests.append(env)
+        self.stream.guests.append(env)
 
     def predict(self, obs, deterministic: bool = True):
         """Action for one observation or actions for a batch; see `Policy.predict`."""
-        return self.policy.predict(obs, deterministic, self._predict_rng)
+        return self.policy.predict(obs, deterministic, self.predict_rng)
 
-    def save(self, path: str | PathLike) -> None:
-        """Write parameters, Adam's state, counters, random generators and settings to an HDF5 file, atomically."""
-        write_checkpoint(
-            path,
-            Checkpoint(
-                config=self.config,
-                parameters=self.model.named(self.model.params),
-                adam_m=self.model.named(self.m),
-                adam_v=self.model.named(self.v),
-                counters={name: getattr(self, name) for name in COUNTERS},
-                rng={name: getattr(self, name).bit_generator.state for name in RNGS},
-                normalizer=self._normalizer(),
-            ),
-        )
+    def save(self, path: str | PathLike, *, keep_previous: bool = False) -> None:
+        """Write everything that is needed to go on to an HDF5 file, atomically.
 
-    def _normalizer(self) -> dict[str, np.ndarray]:
-        """The running statistics by name, as they stand in a checkpoint; empty without normalisation."""
-        parts = {"obs": self.policy.obs_moments, "reward": self.reward_scaler}
-        return {f"{part}/{name}": array for part, n in parts.items() if n for name, array in n.arrays().items()}
+        Called while a rollout is under way, it writes the state in which that began.
+
+        Args:
+            path: of the file.
+            keep_previous: leave the file that was there as NAME.prev.h5.
+
+        Raises:
+            OSError: It cannot be written; the file that was there is untouched.
+        """
+        write_checkpoint(path, capture(self), keep_previous)
 
     @classmethod
     def load(cls, path: str | PathLike, env: EnvSource = None) -> "PPO":
-        """Rebuild a PPO from a file that `save` wrote. Its environments start anew.
+        """Rebuild a PPO from a file that `save` wrote; `learn` then goes on as if nothing had happened.
+
+        Environments are brought back by replay. Where that fails (see `lost_envs`), a RuntimeWarning says so.
 
         Args:
             path: of the file.
@@ -235,18 +280,20 @@ class PPO:
         saved = read_checkpoint(path)
         if not saved.config.env_id and env is None:
             raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: give that env to load.")
-        ppo = cls(saved.config, env)
-        copy_tensors(saved.normalizer, ppo._normalizer(), path)
-        for flat, tensors in ((ppo.model.params, saved.parameters), (ppo.m, saved.adam_m), (ppo.v, saved.adam_v)):
-            copy_tensors(tensors, ppo.model.named(flat), path)
-        for name in COUNTERS:
-            setattr(ppo, name, saved.counters[name])
-        try:
-            for name in RNGS:
-                getattr(ppo, name).bit_generator.state = saved.rng[name]
-        except (TypeError, ValueError, KeyError) as error:
-            raise UserError(f"checkpoint {str(path)!r} has no usable state of {name}.") from error
+        ppo = cls(saved.config, env, resume=saved)
+        if ppo.lost_envs:
+            warnings.warn(ppo.loss_of_envs(), RuntimeWarning, 2)
         return ppo
+
+    def loss_of_envs(self) -> str:
+        """What `lost_envs` means, in one sentence; empty if there are none."""
+        if not self.lost_envs:
+            return ""
+        which = "environment" if len(self.lost_envs) == 1 else "environments"
+        return (
+            f"{which} {', '.join(map(str, self.lost_envs))} could not be brought back to where they stood, and began "
+            f"another episode: from step {self.global_step} on, the run is continuous in statistics only."
+        )
 
     def close(self) -> None:
         """Close the environments; a video that is being filmed is finished."""

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 
 from kernels.advantage import gae
+from kernels.finite import first_outside
 from ppo_np.model import Batch
 from ppo_np.policy import Policy
+from ppo_np.stages import NotFiniteError, sampling_stages
 from ppo_np.stream import EnvStream, Episode, Transition
+
+LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 class RolloutBuffer:
@@ -82,6 +86,7 @@ class RolloutReport:
     rows: int = 0
     steps: int = 0
     episodes: list[Episode] = field(default_factory=list)
+    time: float = 0.0
     time_env: float = 0.0
     time_inference: float = 0.0
 
@@ -93,6 +98,7 @@ def collect(
     buffer: RolloutBuffer,
     rng: np.random.Generator,
     stopped: Callable[[], bool],
+    report: RolloutReport | None = None,
 ) -> RolloutReport:
     """Fill the buffer with T steps of N environments; stop between two steps once `stopped()` holds.
 
@@ -103,18 +109,27 @@ def collect(
         buffer: overwritten, but for advantages and returns.
         rng: draws the actions.
         stopped: asked before each step.
+        report: of a rollout that was stopped, which goes on behind its rows; None begins a new one.
+
+    Returns:
+        The report; the buffer is full if its rows are T.
 
     Raises:
         EnvironmentFault: An environment failed, or gave numbers that are not finite.
+        NotFiniteError: The network's outputs are not finite; the environments were not stepped with them.
     """
-    report = RolloutReport()
+    report = report or RolloutReport()
     pi = batch.distribution
-    for t in range(len(buffer.rewards)):
+    begun = perf_counter() - report.time
+    for t in range(report.rows, len(buffer.rewards)):
         if stopped():
+            report.time = perf_counter() - begun
             return report
         start = perf_counter()
         _look(stream, policy, buffer.obs[t], batch)
         pi.sample(batch.pi_out, rng)
+        if first_outside(batch.values, LARGEST_FLOAT) >= 0 or first_outside(pi.logprobs, LARGEST_FLOAT) >= 0:
+            raise NotFiniteError(sampling_stages(policy.model, batch))
         buffer.values[t], buffer.actions[t], buffer.logprobs[t] = batch.values, pi.actions, pi.logprobs
         acted = perf_counter()
         step = stream.step(policy.actions.to_env(pi.actions))
@@ -132,15 +147,25 @@ def collect(
     if stream.next_step:
         # The row after an episode's last one holds its final observation.
         buffer.final_values[:] = buffer.values[1:]
+    report.time = perf_counter() - begun
     return report
 
 
 def _look(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) -> None:
     """Write the current observations, flat, into `rows`, and run the network on them."""
-    _flatten(stream, policy.observations.flatten, stream.obs, rows)
+    flatten_obs(stream, policy, rows)
     stream.check_obs(rows)
     policy.encode(rows, batch.obs)
     policy.model.forward(batch)
+
+
+def flatten_obs(stream: EnvStream, policy: Policy, rows: np.ndarray) -> None:
+    """Write the current observations, flat, into `rows`, (N, D).
+
+    Raises:
+        EnvironmentFault: They do not fit their space.
+    """
+    _flatten(stream, policy.observations.flatten, stream.obs, rows)
 
 
 def _bootstrap(stream: EnvStream, step: Transition, policy: Policy, batch: Batch, final_values: np.ndarray) -> None:

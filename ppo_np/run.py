@@ -1,8 +1,6 @@
 """One training run from options to files: the run folder, its loggers, checkpoints, signals and the final summary."""
 
-import json
 from contextlib import ExitStack, closing
-from datetime import datetime
 from pathlib import Path
 
 import gymnasium
@@ -10,22 +8,29 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ppo_np.checkpoint import library_versions
+from ppo_np import resume
+from ppo_np.checkpoint import Checkpoint, library_versions
 from ppo_np.config import PPOConfig
 from ppo_np.envs import VideoOptions, make_env
-from ppo_np.errors import UserError
-from ppo_np.layout import BEST, CHECKPOINT, CONFIG, EVALUATIONS, METRICS, VIDEOS
-from ppo_np.logger import ConsoleLogger, CSVLogger, Metrics, TensorBoardLogger
+from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
+from ppo_np.flight import write_crash
+from ppo_np.incidents import Incidents
+from ppo_np.interval import Interval
+from ppo_np.layout import BEST, CHECKPOINT, CONFIG, CRASH, EVALUATIONS, METRICS, VIDEOS
+from ppo_np.logger import METRICS_COLUMNS, ConsoleLogger, CSVLogger, Metrics
 from ppo_np.model import LOG_STD, ActorCritic
 from ppo_np.periodic import PeriodicEvaluation
 from ppo_np.ppo import PPO
+from ppo_np.run_folder import default_folder, opened, told_in_one_sentence, write_config
+from ppo_np.saver import Saver
 from ppo_np.signals import StopSignals
+from ppo_np.tensorboard import TensorBoardLogger
 from ppo_np.threads import blas_threads
 from ppo_np.train import TrainOptions
 
 
 def train(options: TrainOptions, signals: StopSignals) -> int:
-    """Do the run that the options describe.
+    """Do the run that the options describe, or go on with it.
 
     Args:
         options: of the command line.
@@ -37,83 +42,104 @@ def train(options: TrainOptions, signals: StopSignals) -> int:
 
     Raises:
         UserError: The environment cannot be trained on, or memory is too small; no run folder is left then.
-        DivergedError: A gradient was not finite.
+        DivergedError: A number in the computation was not finite.
         EnvironmentFault: An environment failed.
+        SavingError: Training ended as it should, but its last state is not on disk.
     """
-    console = Console()
-    folder = options.run_dir or _default_folder(options)
-    video = VideoOptions(folder / VIDEOS, options.video_every) if options.capture_video else None
-    try:
-        ppo = PPO(options.config, video=video)
-    except MemoryError as error:
-        raise UserError("The network and the rollout do not fit into memory: choose smaller sizes.") from error
-    with closing(ppo):
+    console, errors = Console(), Console(stderr=True, soft_wrap=True, highlight=False)
+    incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
+    saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
+    if saved and saved.counters["global_step"] >= options.config.total_timesteps:
+        done = saved.counters["global_step"]
+        console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
+        return 0
+    folder = options.run_dir or (resume.folder_of(options.resume) if saved else None) or default_folder(options)
+    with closing(_make_ppo(options, folder, saved)) as ppo:
         signals.on_stop = ppo.stop
         if signals.number:
             return signals.exit_code
         # Made before there is a folder: EnvPool has ids that Gymnasium has not.
         eval_env = make_env(options.config.env_id) if options.eval_every else None
-        _make_folder(folder)
-        _write_config(folder / CONFIG, options, ppo)
-        console.print(model_table(ppo.model))
-        _learn(ppo, eval_env, folder, options, console)
+        with opened(folder):
+            for sentence in filter(None, [damage, *_differences(saved), ppo.loss_of_envs()]):
+                errors.print(f"warning: {sentence}")
+            console.print(model_table(ppo.model))
+            _learn(ppo, eval_env, folder, options, saved, console, incidents)
     console.print(_summary(ppo, folder, options, interrupted=bool(signals.number)), highlight=False)
+    if incidents.lasting:
+        raise SavingError(incidents.summary())
     return signals.exit_code
 
 
-def _learn(ppo: PPO, eval_env: gymnasium.Env | None, folder: Path, options: TrainOptions, console: Console) -> None:
-    """Train with loggers and checkpoints; however training ends, the last checkpoint is written and logs are closed."""
+def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None) -> PPO:
+    video = VideoOptions(folder / VIDEOS, options.video_every) if options.capture_video else None
+    try:
+        return PPO(options.config, video=video, resume=saved)
+    except MemoryError as error:
+        raise UserError("The network and the rollout do not fit into memory: choose smaller sizes.") from error
+
+
+def _differences(saved: Checkpoint | None) -> list[str]:
+    """What is not as it was when the checkpoint was written, and can change the last bits."""
+    now = library_versions()
+    then = saved.versions if saved else now
+    return [
+        f"{name} was {then.get(name)} and is {version}: results can differ in the last bits."
+        for name, version in now.items()
+        if then.get(name) != version
+    ]
+
+
+def _learn(
+    ppo: PPO, eval_env: gymnasium.Env | None, folder: Path, options: TrainOptions, saved: Checkpoint | None,
+    console: Console, incidents: Incidents,
+) -> None:  # fmt: skip
+    """Train with loggers and checkpoints; the last checkpoint is written however training ends, if it can go on there.
+
+    A checkpoint comes last in an update: everything that is logged of the update is on disk by then.
+    """
+    with told_in_one_sentence(folder):
+        write_config(folder, options, blas_threads(options.config, ppo.policy.observations.size), saved)
+        metrics_log = CSVLogger(folder / METRICS, METRICS_COLUMNS, ppo.update)
+        tensorboard = TensorBoardLogger(folder, ppo.global_step)
+    saver = Saver(
+        ppo, folder, Interval.parse(options.checkpoint_every),
+        {folder / METRICS: metrics_log, "the TensorBoard events": tensorboard}, incidents,
+    )  # fmt: skip
     with ExitStack() as at_end:
-        at_end.callback(ppo.save, folder / CHECKPOINT)
-        csv_log = at_end.enter_context(closing(CSVLogger(folder / METRICS)))
-        tensorboard = at_end.enter_context(closing(TensorBoardLogger(folder)))
         screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
         at_end.enter_context(closing(screen))
         evaluation = None
         if eval_env:
-            evaluation = PeriodicEvaluation(ppo, eval_env, folder, options.eval_every, options.eval_episodes)
+            every, episodes = options.eval_every, options.eval_episodes
+            evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)
             at_end.enter_context(closing(evaluation))
 
         def after_update(ppo: PPO, metrics: Metrics) -> None:
-            csv_log.log(metrics)
-            tensorboard.log(metrics)
+            with incidents.of(folder / METRICS):
+                metrics_log.log_metrics(metrics)
+            with incidents.of("the TensorBoard events"):
+                tensorboard.log(metrics)
             screen.log(metrics, *recent_means(ppo))
-            if metrics.update % options.checkpoint_every == 0:
-                ppo.save(folder / CHECKPOINT)
             if evaluation:
-                evaluation.after_update(ppo, metrics, tensorboard)
+                evaluation.after_update(ppo, tensorboard)
+            saver.after_update()
 
-        ppo.learn(after_update)
-
-
-def _default_folder(options: TrainOptions) -> Path:
-    """runs/<env>__<preset>__<seed>__<time>, with a counter if two runs start in the same second."""
-    env = options.config.env_id.replace("/", "_").replace(":", "_")
-    base = Path("runs") / f"{env}__{options.preset}__{options.config.seed}__{datetime.now():%Y%m%d-%H%M%S}"
-    folder, count = base, 1
-    while folder.exists():
-        count += 1
-        folder = base.with_name(f"{base.name}-{count}")
-    return folder
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"run_dir is {str(folder)!r}, but that folder cannot be made: {error.strerror}.") from error
-
-
-def _write_config(path: Path, options: TrainOptions, ppo: PPO) -> None:
-    """Settings, preset, threads in use and library versions as JSON."""
-    used = blas_threads(options.config, ppo.policy.observations.size)
-    document = {
-        "preset": options.preset,
-        "config": options.config.to_dict(),
-        "blas_threads": used,
-        "versions": library_versions(),
-    }
-    path.write_text(json.dumps(document, indent=2) + "\n")
+        if not ppo.update:
+            saver.save()  # from the first moment on there is something to go on from
+        elif evaluation:
+            evaluation.after_update(ppo, tensorboard)  # a signal may have come in the midst of it
+        try:
+            ppo.learn(after_update)
+        except (DivergedError, EnvironmentFault) as error:
+            if error.crash:
+                with incidents.of(folder / CRASH):
+                    write_crash(folder / CRASH, error.crash)
+                    error.add_note(f"See where it comes from: python -m ppo_np.replay {folder / CRASH}")
+            raise
+        finally:
+            if ppo.resumable:
+                saver.save()
 
 
 def model_table(model: ActorCritic) -> Table:

@@ -1,6 +1,7 @@
 """A vector environment as one endless stream of transitions, whichever way it resets its environments."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from kernels.finite import first_outside
 from ppo_np.errors import EnvironmentFault, UserError
 from ppo_np.guard import Guard, describe
+from ppo_np.recorder import EnvRecord, EnvRecorder, Mark
 from ppo_np.watchdog import Watchdog
 
 # Squares of observations and of returns, and sums of them, must fit float32.
@@ -50,8 +52,7 @@ class EnvStream:
         NEXT_STEP   the step that ends an episode returns the final observation; the next one is a reset row.
 
     Args:
-        envs: the vector environment.
-        seed: environment i is first reset with seed + i.
+        envs: the vector environment; `reset` or `restore` must come before the first step.
         timeout: seconds that a call of the environments may take; inf waits for ever.
 
     Attributes:
@@ -62,10 +63,9 @@ class EnvStream:
 
     Raises:
         UserError: Environments are not reset automatically, or not in a known way.
-        EnvironmentFault: The first reset failed.
     """
 
-    def __init__(self, envs: VectorEnv, seed: int, timeout: float = np.inf):
+    def __init__(self, envs: VectorEnv, timeout: float = np.inf):
         mode = envs.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             raise UserError(
@@ -82,9 +82,61 @@ class EnvStream:
         self._all_valid = np.ones(envs.num_envs, bool)
         self._returns = np.zeros(envs.num_envs)
         self._lengths = np.zeros(envs.num_envs, np.int64)
+        self._recorder = EnvRecorder(envs)
+
+    def reset(self, seed: int) -> "EnvStream":
+        """Reset environment i with seed + i.
+
+        Raises:
+            EnvironmentFault: That failed.
+        """
         with self.watched(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="EnvPool seeds are fixed")  # `make_vector_env` has given the seed
-            self.obs, _ = self._call(envs.reset, seed=seed)
+            self.obs, _ = self._call(self.envs.reset, seed=seed)
+        return self
+
+    def mark(self, obs: np.ndarray) -> Mark:
+        """Note where the environments stand; `obs` are their flat observations, (N, D).
+
+        Raises:
+            EnvironmentFault: A worker has died.
+        """
+        return self._call(self._recorder.mark, obs, self._returns, self._lengths, self.steps)
+
+    def record(self, mark: Mark) -> EnvRecord:
+        """What brings the environments back to the latest mark, also after they have failed."""
+        return self._recorder.record(mark)
+
+    def restore(self, record: EnvRecord, seed: int, flatten: Callable[[Any, np.ndarray], None]) -> np.ndarray:
+        """Begin where the environments of a record stood, instead of `reset`.
+
+        Args:
+            record: of as many environments.
+            seed: for environments that cannot be reset one by one; all of them begin with this one then.
+            flatten: writes an observation into a row, (D,).
+
+        Returns:
+            (N,) bool: which of them stand there. The others begin another episode.
+
+        Raises:
+            EnvironmentFault: A reset failed.
+        """
+        self.steps = int(record.steps)
+        if not self._recorder.records:
+            self.reset(seed)
+            return np.zeros(self.envs.num_envs, bool)
+        # Their own steps are what is timed, not the replay as a whole.
+        self.guests, guests = [*self.guests, *getattr(self.envs, "envs", ())], self.guests
+        try:
+            with self.watched():
+                self.obs, same = self._recorder.rebuild(record, flatten)
+        except EnvironmentFault as fault:
+            raise self.fault(fault) from fault.__cause__
+        finally:
+            self.guests = guests
+        self._returns[:] = np.where(same, record.returns, 0)
+        self._lengths[:] = np.where(same, record.lengths, 0)
+        return same
 
     def watched(self) -> Watchdog:
         """A context in which environments of this process that hang raise `EnvironmentFault`."""
@@ -116,13 +168,15 @@ class EnvStream:
         finally:
             self._busy = False
 
-    def fault(self, what: object) -> EnvironmentFault:
+    def fault(self, what: object, numbers: dict[str, np.ndarray] | None = None) -> EnvironmentFault:
         """The exception that says what happened in the present step (1, 2, ...; 0 is the first reset).
 
         After it the environments cannot be stepped any more: nobody knows how far each of them has come.
         """
         self._broken = True
-        return EnvironmentFault(f"In step {self.steps}, {what}.")
+        fault = EnvironmentFault(f"In step {self.steps}, {what}.")
+        fault.numbers = numbers
+        return fault
 
     def step(self, actions: np.ndarray) -> Transition:
         """Apply one action for each environment, (N, ...).
@@ -133,6 +187,7 @@ class EnvStream:
         """
         if self._broken:
             raise EnvironmentFault("The environments have failed before: make new ones.")
+        self._recorder.add(actions)
         self.steps += 1
         self.obs, rewards, terminations, truncations, infos = self._call(self._step, actions)
         valid = self._all_valid
@@ -175,9 +230,8 @@ class EnvStream:
     def _check_rewards(self, rewards: np.ndarray) -> None:
         n = first_outside(rewards, LARGEST)
         if n >= 0:
-            raise self.fault(
-                f"environment {n} gave the reward {rewards[n]}, but it must be a finite number up to {LARGEST:g}"
-            )
+            what = f"environment {n} gave the reward {rewards[n]}, but it must be a finite number up to {LARGEST:g}"
+            raise self.fault(what, {"rewards": rewards})
 
     def check_obs(self, rows: np.ndarray) -> None:
         """Refuse flat observations, (N, D), that are not finite numbers of a sensible size.
@@ -192,5 +246,6 @@ class EnvStream:
             n, i = divmod(place, rows.shape[1])
             raise self.fault(
                 f"environment {n} gave an observation whose number {i} is {rows[n, i]}, but it must be a finite number "
-                f"up to {LARGEST:g}, in its space"
+                f"up to {LARGEST:g}, in its space",
+                {"obs": rows},
             )

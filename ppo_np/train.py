@@ -1,5 +1,6 @@
 """Train PPO: `python -m ppo_np.train`. Without arguments this is the article's run on LunarLander."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,12 @@ import tyro
 from ppo_np import cli
 from ppo_np.config import PPOConfig
 from ppo_np.errors import check, require_extra
+from ppo_np.interval import Interval
 from ppo_np.signals import StopSignals
+
+PROGRAM = "python -m ppo_np.train"
+# What config.json keeps beside the settings, for a run that goes on.
+OPTIONS = ("capture_video", "video_every", "checkpoint_every", "eval_every", "eval_episodes", "log_every")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +34,10 @@ class TrainOptions:
     """Film episodes of environment 0 into <run-dir>/videos; needs the extra `video`."""
     video_every: int = 3
     """With --capture-video: film every so many episodes."""
-    checkpoint_every: int = 100
-    """Updates between two checkpoints."""
+    resume: Path | None = None
+    """Go on with a run: its folder, or a checkpoint file; --total-timesteps then is how many steps to add."""
+    checkpoint_every: str = "30s"
+    """Updates (100) or seconds (30s) between two checkpoints; the last one and the one before it are kept."""
     eval_every: int = 0
     """Updates between two greedy evaluations, after which the best policy is kept as best.h5; 0 = none."""
     eval_episodes: int = 10
@@ -38,7 +46,8 @@ class TrainOptions:
     """Updates between two lines of output when it is not a terminal; each shows means over the last 100 episodes."""
 
     def __post_init__(self):
-        for name in ("video_every", "checkpoint_every", "log_every", "eval_episodes"):
+        Interval.parse(self.checkpoint_every)
+        for name in ("video_every", "log_every", "eval_episodes"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
         check(self.eval_every >= 0, "eval_every", self.eval_every, "an integer >= 0")
         if self.capture_video:
@@ -49,8 +58,25 @@ class TrainOptions:
 
 
 def parse(arguments: Sequence[str]) -> TrainOptions:
-    """Options from the command line; see `cli.parse_with_preset`."""
-    return cli.parse_with_preset(TrainOptions, arguments, prog="python -m ppo_np.train")
+    """Options from the command line; those of the run that --resume names are its own, where no flag changes them.
+
+    Raises:
+        UserError: A value is not allowed, or there is no such preset or run.
+        SystemExit: A flag is unknown or malformed, or help was asked for.
+    """
+    finder = cli.finder(PROGRAM, "--resume", "--total-timesteps")
+    given = finder.parse_known_args(arguments)[0]
+    if given.resume is None:
+        return cli.parse_with_preset(TrainOptions, arguments, PROGRAM)
+    from ppo_np import resume  # needs h5py
+
+    path = Path(given.resume)
+    saved, _ = resume.read_run(path)
+    default = TrainOptions(config=saved.config, **resume.options_of(resume.folder_of(path)))
+    options = cli.parse_from(default, arguments, PROGRAM)
+    check(options.preset == default.preset, "preset", options.preset, f"{default.preset!r} as in the run that goes on")
+    config = resume.extended(options.config, saved, more=given.total_timesteps is not None)
+    return dataclasses.replace(options, config=config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

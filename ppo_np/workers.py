@@ -1,5 +1,6 @@
 """Environments in worker processes that cannot take the run with them: a worker may die or hang, and is told so."""
 
+import math
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -71,6 +72,14 @@ class WorkerEnvs(AsyncVectorEnv):
             EnvironmentFault: A worker raised an exception, died or took too long.
         """
         return self._call(lambda: self.step_async(actions), self.step_wait, self.timeout)
+
+    def call(self, name: str, *args, **kwargs):
+        """As AsyncVectorEnv's, with no limit on the time: a replay may take long.
+
+        Raises:
+            EnvironmentFault: A worker raised an exception or died.
+        """
+        return self._call(lambda: self.call_async(name, *args, **kwargs), self.call_wait, math.inf)
 
     def _call(self, ask: Callable[[], None], wait: Callable, timeout: float):
         """Send a command to all workers and collect the answers."""

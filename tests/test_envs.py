@@ -75,7 +75,7 @@ def test_spaces_of_an_environment():
 def test_environments_are_seeded_one_by_one(vectorization, kind, factory):
     envs = make_vector_env(config(vectorization=vectorization), factory)
     assert isinstance(envs, kind)
-    stream = EnvStream(envs, seed=5)
+    stream = EnvStream(envs).reset(seed=5)
     for n in range(2):
         assert np.array_equal(stream.obs[n], make_env("CartPole-v1").reset(seed=5 + n)[0])
     envs.close()
@@ -84,7 +84,7 @@ def test_environments_are_seeded_one_by_one(vectorization, kind, factory):
 @pytest.mark.parametrize("vectorization", ["sync", "async"])
 def test_every_third_episode_of_environment_0_is_filmed(tmp_path, vectorization):
     envs = make_vector_env(config(vectorization=vectorization), video=VideoOptions(tmp_path / "videos"))
-    stream = EnvStream(envs, seed=0)
+    stream = EnvStream(envs).reset(seed=0)
     episodes = 0
     while episodes < 10:
         episodes += len(stream.step(np.array([1, 1])).episodes)

@@ -192,7 +192,9 @@ def test_the_training_loop_takes_that_update(monkeypatch):
     ppo = PPO(replace(CONFIG, env_id="CartPole-v1"))
     ppo.model, ppo._buffer, ppo.m, ppo.v = update.model, update.buffer, update.m, update.v
     ppo.minibatch_rng = Shuffler()
-    monkeypatch.setattr("ppo_np.ppo.collect", lambda *_, **__: RolloutReport(steps=CONFIG.batch_size))
+    monkeypatch.setattr(
+        "ppo_np.ppo.collect", lambda *_, **__: RolloutReport(rows=CONFIG.num_steps, steps=CONFIG.batch_size)
+    )
     ppo.learn(lambda _, metrics: rows.append(metrics))
     assert_same_update(replace(update, grad_norm=expected["grad_norm"]), expected)
     logged = {name: getattr(rows[0], name) for name in (*LOSS_TERMS[1:], "grad_norm")}

@@ -7,8 +7,9 @@ import environments
 import pytest
 
 from ppo_np import PPO, EnvironmentFault, PPOConfig
-from ppo_np.logger import TensorBoardLogger
+from ppo_np.incidents import Incidents
 from ppo_np.periodic import PeriodicEvaluation
+from ppo_np.tensorboard import TensorBoardLogger
 
 SMALL = PPOConfig(
     env_id="ppo_np_test/Counting-v0", total_timesteps=64, num_envs=1, num_steps=8, shared_sizes=(4,), env_timeout=1.0
@@ -23,15 +24,14 @@ class Evaluated:
         if step:
             self.env.step = step
         self.ppo = PPO(SMALL)
-        self.evaluation = PeriodicEvaluation(self.ppo, self.env, folder, every, episodes=3)
+        self.evaluation = PeriodicEvaluation(self.ppo, self.env, folder, every, 3, Incidents(pytest.fail))
         self.tensorboard = TensorBoardLogger(folder)
 
     def learn(self):
         try:
-            self.ppo.learn(lambda ppo, metrics: self.evaluation.after_update(ppo, metrics, self.tensorboard))
+            self.ppo.learn(lambda ppo, _: self.evaluation.after_update(ppo, self.tensorboard))
         finally:
             self.evaluation.close()
-            self.tensorboard.close()
         return self.rows()
 
     def rows(self):

@@ -26,7 +26,7 @@ class Setup:
         tensors = self.policy.model.named(self.policy.model.params)
         tensors["value/head/weight"][:] = [[10], [1]]
         tensors["value/head/bias"][:] = 0.5
-        self.stream = EnvStream(envs, seed=0)
+        self.stream = EnvStream(envs).reset(seed=0)
         self.batch = self.policy.model.batch(num_envs)
         self.buffer = RolloutBuffer(steps, num_envs, self.policy)
         self.rng = np.random.default_rng(1)
@@ -164,7 +164,7 @@ def test_final_observations_of_nested_spaces(batched):
     setup = Setup(steps=8)
     scripts = ({"lengths": (2, 3), "ends": ("t",)}, {"lengths": (5,), "ends": ("t", "T")})
     envs = SyncVectorEnv([lambda script=s: Nested(**script) for s in scripts], autoreset_mode=AutoresetMode.SAME_STEP)
-    setup.stream = EnvStream(BatchedFinals(envs) if batched else envs, seed=0)
+    setup.stream = EnvStream(BatchedFinals(envs) if batched else envs).reset(seed=0)
     adapter = Policy(envs.single_observation_space, envs.single_action_space, PPOConfig(shared_sizes=()), setup.rng)
     setup.policy.observations = adapter.observations
     setup.collect()
@@ -204,7 +204,7 @@ def test_actions_given_to_environments_do_not_change_afterwards(space):
     envs = SyncVectorEnv([lambda: Rememberer(space)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
     policy = Policy(envs.single_observation_space, space, PPOConfig(shared_sizes=()), np.random.default_rng(0))
     buffer = RolloutBuffer(20, 2, policy)
-    collect(EnvStream(envs, 0), policy, policy.model.batch(2), buffer, np.random.default_rng(1), lambda: False)
+    collect(EnvStream(envs).reset(0), policy, policy.model.batch(2), buffer, np.random.default_rng(1), lambda: False)
     assert len({str(action) for action in envs.envs[0].kept}) > 1
     for n in range(2):
         np.testing.assert_array_equal(np.array(envs.envs[n].kept), buffer.actions[:, n])

@@ -18,7 +18,7 @@ def steps_of(stream, count):
 
 
 def test_episodes_are_counted_across_rollouts_in_every_environment():
-    stream = EnvStream(counting(lengths=(3, 1)), seed=0)
+    stream = EnvStream(counting(lengths=(3, 1))).reset(seed=0)
     seen = [[tuple(episode) for episode in step.episodes] for step in steps_of(stream, 8)]
     # Lengths 3, 1, 3, 1; environment 0 gets reward 1 a step, environment 1 one more in odd steps.
     assert seen == [
@@ -34,7 +34,7 @@ def test_episodes_are_counted_across_rollouts_in_every_environment():
 
 
 def test_the_final_observation_is_the_real_one():
-    stream = EnvStream(counting(lengths=(2,), ends=("t",)), seed=0)
+    stream = EnvStream(counting(lengths=(2,), ends=("t",))).reset(seed=0)
     assert stream.step(np.zeros(2, int)).final_obs is None
     step = stream.step(np.zeros(2, int))
     assert [list(obs) for obs in step.final_obs] == [[0, 2], [0, 2]]
@@ -42,7 +42,7 @@ def test_the_final_observation_is_the_real_one():
 
 
 def test_a_reset_row_follows_each_end_in_the_next_step_mode():
-    stream = EnvStream(counting(mode=AutoresetMode.NEXT_STEP, lengths=(2, 1), ends=("t", "T")), seed=0)
+    stream = EnvStream(counting(mode=AutoresetMode.NEXT_STEP, lengths=(2, 1), ends=("t", "T"))).reset(seed=0)
     steps = steps_of(stream, 5)
     assert stream.next_step
     assert [step.valid.tolist() for step in steps] == [[True] * 2, [True] * 2, [False] * 2, [True] * 2, [False] * 2]
@@ -58,12 +58,12 @@ def test_other_ways_of_resetting_are_refused(mode):
     envs = counting()
     envs.metadata["autoreset_mode"] = mode
     with pytest.raises(UserError, match="autoreset_mode of the vector environment is .* must be AutoresetMode.SAME_"):
-        EnvStream(envs, seed=0)
+        EnvStream(envs).reset(seed=0)
 
 
 def test_an_exception_of_a_vector_environment_is_one_sentence(monkeypatch):
     envs = counting()
-    stream = EnvStream(envs, seed=0)
+    stream = EnvStream(envs).reset(seed=0)
     steps_of(stream, 2)
     monkeypatch.setattr(envs, "step", lambda actions: 1 / 0)
     fault = (
@@ -76,7 +76,7 @@ def test_an_exception_of_a_vector_environment_is_one_sentence(monkeypatch):
 
 def test_a_missing_final_observation_is_a_fault(monkeypatch):
     envs = counting(lengths=(1,))
-    stream, step = EnvStream(envs, seed=0), envs.step
+    stream, step = EnvStream(envs).reset(seed=0), envs.step
     monkeypatch.setattr(envs, "step", lambda actions: (*step(actions)[:4], {}))
     with pytest.raises(EnvironmentFault, match=r"^In step 1, the vector environment gave no final_obs"):
         steps_of(stream, 1)
@@ -85,7 +85,7 @@ def test_a_missing_final_observation_is_a_fault(monkeypatch):
 @pytest.mark.parametrize("reward", [np.nan, np.inf, -np.inf, 1e38])
 def test_a_reward_out_of_range_is_a_fault(monkeypatch, reward):
     envs = counting()
-    stream, step = EnvStream(envs, seed=0), envs.step
+    stream, step = EnvStream(envs).reset(seed=0), envs.step
 
     def spoiled(actions):
         obs, rewards, *rest = step(actions)
@@ -100,7 +100,7 @@ def test_a_reward_out_of_range_is_a_fault(monkeypatch, reward):
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e38])
 def test_an_observation_out_of_range_is_a_fault(number):
-    stream, rows = EnvStream(counting(), seed=0), np.zeros((2, 5), np.float32)
+    stream, rows = EnvStream(counting()).reset(seed=0), np.zeros((2, 5), np.float32)
     stream.check_obs(rows)
     rows[1, 3] = number
     with pytest.raises(EnvironmentFault, match=r"^In step 0, environment 1 gave an observation whose number 3 is "):
@@ -108,7 +108,7 @@ def test_an_observation_out_of_range_is_a_fault(number):
 
 
 def test_after_a_fault_the_environments_are_not_stepped_again(monkeypatch):
-    stream = EnvStream(counting(mode=AutoresetMode.NEXT_STEP, lengths=(1,)), seed=0)
+    stream = EnvStream(counting(mode=AutoresetMode.NEXT_STEP, lengths=(1,))).reset(seed=0)
     monkeypatch.setattr(stream, "_check_rewards", lambda rewards: (_ for _ in ()).throw(stream.fault("so it is")))
     with pytest.raises(EnvironmentFault, match=r"^In step 1, so it is\.$"):
         steps_of(stream, 1)
@@ -129,7 +129,7 @@ def test_after_a_fault_the_environments_are_not_stepped_again(monkeypatch):
 )
 def test_results_of_another_shape_are_a_fault(monkeypatch, place, value, message):
     envs = counting()
-    stream, step = EnvStream(envs, seed=0), envs.step
+    stream, step = EnvStream(envs).reset(seed=0), envs.step
     monkeypatch.setattr(envs, "step", lambda actions: (*step(actions)[:place], value, *step(actions)[place + 1 :]))
     with pytest.raises(EnvironmentFault, match=f"^In step 1, the vector environment .*{message}"):
         steps_of(stream, 1)
@@ -140,7 +140,7 @@ def test_results_of_another_shape_are_a_fault(monkeypatch, place, value, message
 )
 def test_rewards_of_any_type_of_number_are_welcome(monkeypatch, rewards):
     envs = counting()
-    stream, step = EnvStream(envs, seed=0), envs.step
+    stream, step = EnvStream(envs).reset(seed=0), envs.step
     monkeypatch.setattr(envs, "step", lambda actions: (step(actions)[0], rewards, *step(actions)[2:]))
     (transition,) = steps_of(stream, 1)
     assert transition.rewards.tolist() == [1.0, 2.0]

@@ -90,9 +90,9 @@ def test_what_a_run_leaves(tmp_path, capsys):
 def test_the_checkpoint_is_written_at_the_interval(tmp_path, monkeypatch):
     saved = []
     original = PPO.save
-    monkeypatch.setattr(PPO, "save", lambda ppo, path: (saved.append(ppo.update), original(ppo, path)))
+    monkeypatch.setattr(PPO, "save", lambda ppo, path, **more: (saved.append(ppo.update), original(ppo, path, **more)))
     run(main, *SMALL, "--run-dir", tmp_path, "--total-timesteps", 5 * 64, "--checkpoint-every", 2)
-    assert saved == [2, 4, 5]
+    assert saved == [0, 2, 4, 5]
 
 
 def test_a_video_run_plays_the_same_game(tmp_path):
@@ -176,7 +176,12 @@ def test_the_default_folder_names_the_run(tmp_path, monkeypatch):
         (["--learning-rate", "0"], "learning_rate is 0.0"),
         (["--preset", "nope"], "preset is 'nope', but it must be one of acrobot, article"),
         (["--video-every", "0"], "video_every is 0"),
-        (["--checkpoint-every", "0"], "checkpoint_every is 0"),
+        (
+            ["--checkpoint-every", "0"],
+            "checkpoint_every is '0', but it must be a number of updates >= 1, like 100, or of",
+        ),
+        (["--checkpoint-every", "0s"], "checkpoint_every is '0s'"),
+        (["--checkpoint-every", "5m"], "checkpoint_every is '5m'"),
         (["--log-every", "-1"], "log_every is -1"),
         (["--eval-every", "-1"], "eval_every is -1"),
         (["--eval-episodes", "0"], "eval_episodes is 0"),
@@ -243,7 +248,11 @@ def test_a_gradient_that_is_not_finite_is_one_sentence_and_changes_nothing(monke
 
     monkeypatch.setattr(ActorCritic, "loss_and_gradient", spoilt)
     assert run(main, *SMALL, "--run-dir", tmp_path / "run") == cli.FAILED
-    assert capsys.readouterr().err == "error: In update 1 the gradient is not finite; the parameters were kept.\n"
+    assert capsys.readouterr().err == (
+        "error: In update 1, epoch 1, minibatch 1, gradient of layer shared/0/weight at [0, 0] is nan where everything "
+        "before it was finite; Adam has changed nothing by it. See where it comes from: "
+        f"python -m ppo_np.replay {tmp_path / 'run' / 'crash.h5'}\n"
+    )
     assert np.isfinite(PPO.load(tmp_path / "run" / "checkpoint.h5").model.params).all()
 
 
@@ -303,7 +312,7 @@ def test_a_signal_before_the_first_update_saves_too(tmp_path, monkeypatch):
 
     def learn(ppo, callback):
         os.kill(os.getpid(), signal.SIGINT)
-        ppo._stream.step = lambda _: pytest.fail("no step after the signal")
+        ppo.stream.step = lambda _: pytest.fail("no step after the signal")
         return original(ppo, callback)
 
     monkeypatch.setattr(PPO, "learn", learn)

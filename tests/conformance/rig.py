@@ -30,7 +30,7 @@ class Rig:
         self.tensors["policy/head/weight"][:] = 0
         self.tensors["value/head/weight"][:, 0] = weights
         self.tensors["value/head/bias"][:] = bias
-        self.stream = EnvStream(envs, seed=seed)
+        self.stream = EnvStream(envs).reset(seed=seed)
         self.batch = self.policy.model.batch(envs.num_envs)
         self.buffer = RolloutBuffer(num_steps, envs.num_envs, self.policy)
         for array in (self.buffer.final_values, self.buffer.advantages, self.buffer.returns):

@@ -14,7 +14,7 @@ SCRIPTS = scripts_of("not aligned", "mixed")
 def test_a_mode_that_is_none_of_the_two_is_refused(mode):
     envs = ScriptedVector(SCRIPTS, mode)
     with pytest.raises(UserError, match="^autoreset_mode of the vector environment is .*SAME_STEP or .*NEXT_STEP"):
-        EnvStream(envs, seed=0)
+        EnvStream(envs).reset(seed=0)
     with pytest.raises(UserError, match="^autoreset_mode"):
         PPO(PPOConfig(num_steps=4, num_minibatches=1, shared_sizes=()), envs)
 
@@ -23,14 +23,14 @@ def test_a_mode_that_is_not_said_is_refused():
     envs = ScriptedVector(SCRIPTS, AutoresetMode.NEXT_STEP)
     envs.metadata = {}
     with pytest.raises(UserError, match="^autoreset_mode of the vector environment is None"):
-        EnvStream(envs, seed=0)
+        EnvStream(envs).reset(seed=0)
 
 
 def test_same_step_without_the_final_observations_is_an_error_that_says_so():
     envs = make("native-same", SCRIPTS)
     step = envs.step
     envs.step = lambda actions: (*step(actions)[:4], {})
-    stream = EnvStream(envs, seed=0)
+    stream = EnvStream(envs).reset(seed=0)
     stream.step(envs.action_space.sample())
     with pytest.raises(Exception, match="In step 2, the vector environment gave no final_obs"):
         stream.step(envs.action_space.sample())

@@ -1,0 +1,125 @@
+"""Flight recorder: what a run leaves when it meets a number that is not finite, so that it can be computed again.
+
+A crash file is a sealed HDF5 file like a checkpoint (docs/checkpoint.md): the parameters and Adam's moments, the rows
+that were being computed, the random generators, the settings in force.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernels.optimizer import global_norm
+from ppo_np.checkpoint import RNGS, below, library_versions, read_sealed
+from ppo_np.config import PPOConfig
+from ppo_np.distributions import HEADS, ActionHead
+from ppo_np.errors import DivergedError, UserError
+from ppo_np.files import write_whole
+from ppo_np.hdf5 import pack
+from ppo_np.stages import NotFiniteError, state_stages
+
+if TYPE_CHECKING:
+    from ppo_np.ppo import PPO
+
+FORMAT, FORMAT_VERSION = "ppo_np crash", 1
+ROLLOUT, MINIBATCH, ENVIRONMENT = "rollout", "minibatch", "environment"
+MINIBATCH_ARRAYS = ("obs", "actions", "old_logprobs", "old_values", "advantages", "returns")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crash:
+    """What a crash file holds.
+
+    Attributes:
+        what: the sentence that the run ended with.
+        during: "rollout" (the network acted), "minibatch" (it learnt) or "environment" (which gave the number).
+        config: the settings in force, annealed ones as they were.
+        head: the distribution over the actions.
+        parameters, adam_m, adam_v: named tensors.
+        rows: what was computed on: obs for a rollout; all that `MINIBATCH_ARRAYS` names for a minibatch; obs or rewards
+            as the environment gave them.
+        rng: states of the random generators.
+    """
+
+    what: str
+    during: str
+    config: PPOConfig
+    head: ActionHead
+    parameters: Mapping[str, np.ndarray]
+    adam_m: Mapping[str, np.ndarray]
+    adam_v: Mapping[str, np.ndarray]
+    rows: Mapping[str, np.ndarray]
+    rng: Mapping[str, Any]
+
+
+GROUPS = {"parameters": "parameters", "adam_m": "adam/m", "adam_v": "adam/v", "rows": "rows"}
+
+
+def write_crash(path: str | PathLike, crash: Crash) -> None:
+    """Write a crash file, atomically.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    arrays = {f"{group}/{n}": a for field, group in GROUPS.items() for n, a in getattr(crash, field).items()}
+    head = {"kind": crash.head.kind.__name__, "sizes": list(crash.head.sizes)}
+    documents = {"config": crash.config.to_dict(), "head": head, "rng": crash.rng, "versions": library_versions()}
+    attributes = {"format": FORMAT, "format_version": FORMAT_VERSION, "what": crash.what, "during": crash.during}
+    write_whole(Path(path), pack(arrays, attributes | {name: json.dumps(d) for name, d in documents.items()}))
+
+
+def read_crash(path: str | PathLike) -> Crash:
+    """Read what `write_crash` wrote.
+
+    Raises:
+        UserError: There is no such file, or it is not a crash file.
+    """
+    arrays, attributes = read_sealed(path, "crash file", FORMAT, FORMAT_VERSION)
+    try:
+        config, head, rng = (json.loads(attributes[name]) for name in ("config", "head", "rng"))
+        return Crash(
+            what=str(attributes["what"]),
+            during=str(attributes["during"]),
+            config=PPOConfig.from_dict(config, f"crash file {str(path)!r}"),
+            head=ActionHead(HEADS[head["kind"]], tuple(map(int, head["sizes"]))),
+            **{field: below(arrays, group) for field, group in GROUPS.items()},
+            rng=dict(rng),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(f"crash file {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def check_state(ppo: "PPO") -> None:
+    """Refuse to go on from parameters or moments that are not finite: saturated units can hide them from the loss.
+
+    Raises:
+        DivergedError: They are not.
+    """
+    if not all(math.isfinite(global_norm(flat)) for flat in (ppo.model.params, ppo.m, ppo.v)):
+        ppo.resumable = False
+        error = NotFiniteError(state_stages(ppo.model, ppo.m, ppo.v))
+        raise diverged(ppo, "before the rollout", error, ROLLOUT, {})
+
+
+def diverged(ppo: "PPO", where: str, error: NotFiniteError, during: str, rows: Mapping[str, np.ndarray]):
+    """The exception that ends a run, with everything in it that is needed to compute the number again."""
+    found = f"{error.finding} where everything before it was finite" if error.finding else "a number is not finite"
+    diverged = DivergedError(f"In update {ppo.update + 1}, {where}, {found}; Adam has changed nothing by it.")
+    diverged.crash = crash_of(ppo, str(diverged), during, rows)
+    return diverged
+
+
+def crash_of(ppo: "PPO", what: str, during: str, rows: Mapping[str, np.ndarray]) -> Crash:
+    """What a crash file is to hold, in arrays of its own."""
+    named = ppo.model.named
+    tensors = {"parameters": named(ppo.model.params), "adam_m": named(ppo.m), "adam_v": named(ppo.v), "rows": rows}
+    return Crash(
+        what=what, during=during, config=ppo.config.at(ppo.global_step), head=ppo.model.head,
+        rng={name: getattr(ppo, name).bit_generator.state for name in RNGS},
+        **{field: {name: np.array(array) for name, array in arrays.items()} for field, arrays in tensors.items()},
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Compute again what a run ended with: `python -m ppo_np.replay crash.h5`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from ppo_np import cli
+from ppo_np.layout import CRASH
+
+if TYPE_CHECKING:
+    from ppo_np.flight import Crash
+    from ppo_np.stages import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions:
+    """Compute the rows of a crash file again, stage by stage, and show where the first number is not finite.
+
+    Exit code 1 if there is one, 0 if everything is finite here.
+    """
+
+    crash: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CRASH_FILE")]
+    """The crash.h5 of a run, or that run's folder."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, compute, print; the exit code is returned."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    path = tyro.cli(ReplayOptions, args=arguments, prog="python -m ppo_np.replay").crash
+    # Imported here so that --help and bad arguments are answered at once.
+    from ppo_np.flight import read_crash
+    from ppo_np.stages import first_bad
+
+    crash = read_crash(path / CRASH if path.is_dir() else path)
+    stages = recompute(crash)
+    _print(crash, stages)
+    finding = first_bad(iter(stages))
+    if finding is None:
+        print("Everything is finite here: what the run met does not come from these numbers.")
+        return cli.DONE
+    print(f"The first number that is not finite: {finding}.")
+    return cli.FAILED
+
+
+def recompute(crash: "Crash") -> list["Stage"]:
+    """All stages of what the run was computing, in their order.
+
+    Raises:
+        UserError: The crash file's parts do not fit each other.
+    """
+    from ppo_np.flight import ENVIRONMENT, MINIBATCH
+    from ppo_np.replaying import environment_stages, minibatch_stages, rollout_stages
+
+    kinds = {ENVIRONMENT: environment_stages, MINIBATCH: minibatch_stages}
+    return list(kinds.get(crash.during, rollout_stages)(crash))
+
+
+def _print(crash: "Crash", stages: list["Stage"]) -> None:
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{crash.during}, computed again", title_style="")
+    for column in ("stage", "shape", "smallest", "largest", "not finite"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for name, array in stages:
+        finite = array[np.isfinite(array)]
+        ends = (f"{finite.min():.4g}", f"{finite.max():.4g}") if finite.size else ("", "")
+        bad = array.size - finite.size
+        table.add_row(name, str(array.shape), *ends, str(bad or ""), style="bold red" if bad else "")
+    print(crash.what)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    cli.run(main)
