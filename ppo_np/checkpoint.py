@@ -2,7 +2,7 @@
 
 What stands where:
     /                 attributes: format, format_version, complete, and as JSON: versions, config, rng
-    /counters/...     update, global_step, adam_step (integers), wall_time (seconds)
+    /counters/...     update, global_step, adam_step, environments_reset (integers), wall_time (seconds)
     /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
     /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; none without
@@ -32,7 +32,7 @@ from ppo_np.hdf5 import SealError, pack, unpack
 from ppo_np.recorder import EnvRecord
 
 FORMAT, FORMAT_VERSION = "ppo_np checkpoint", 3
-COUNTERS = ("update", "global_step", "adam_step")
+COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
 RNGS = ("action_rng", "minibatch_rng", "predict_rng")
 GROUPS = {"parameters": "parameters", "adam_m": "adam/m", "adam_v": "adam/v", "normalizer": "normalizer"}
 

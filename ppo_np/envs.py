@@ -5,33 +5,20 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import gymnasium
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import VectorEnv
 
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, require_extra
+from ppo_np.film import Film, VideoOptions
 from ppo_np.guard import Guard
+from ppo_np.serial import SerialEnvs
 from ppo_np.spaces import ActionAdapter, ObservationAdapter
 from ppo_np.workers import WorkerEnvs
 
 EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv | None
-
-
-@dataclass(frozen=True)
-class VideoOptions:
-    """Where the episodes of environment 0 are filmed, and how many of them.
-
-    Attributes:
-        folder: gets one mp4 for each filmed episode.
-        every: film episodes 0, every, 2 * every, ...
-    """
-
-    folder: Path
-    every: int = 3
 
 
 def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
@@ -65,18 +52,6 @@ def _told_in_one_sentence(env_id: str) -> Iterator[None]:
             raise UserError(f"env_id is {env_id!r}, but no such environment can be made: {reason}") from error
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def _filmed(env: gymnasium.Env, video: VideoOptions) -> gymnasium.Env:
-    trigger = partial(_is_multiple, video.every)
-    try:
-        return gymnasium.wrappers.RecordVideo(env, str(video.folder), episode_trigger=trigger, disable_logger=True)
-    except OSError as error:
-        raise UserError(f"The folder for videos, {str(video.folder)!r}, cannot be made: {error.strerror}.") from error
-
-
-def _is_multiple(every: int, episode: int) -> bool:
-    return episode % every == 0
 
 
 def spaces_of(env_id: str) -> tuple[gymnasium.Space, gymnasium.Space]:
@@ -124,7 +99,7 @@ def make_vector_env(
     factories = [partial(_guarded, make, index, video, unfilmed) for index in range(config.num_envs)]
     if in_workers:
         return WorkerEnvs(factories, config.env_timeout)
-    envs = SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = SerialEnvs(factories)
     if len({id(env.unwrapped) for env in envs.envs}) < config.num_envs:
         envs.close()
         raise UserError("env makes the same object again and again, but each call must make another environment.")
@@ -146,7 +121,7 @@ def _check(make: Callable[..., gymnasium.Env], video: VideoOptions | None) -> No
 def _guarded(make: Callable[..., gymnasium.Env], index: int, video: VideoOptions | None, unfilmed: int | None) -> Guard:
     """Environment number `index`; number 0 is filmed, unless it lives in the process `unfilmed`."""
     film = video and index == 0 and os.getpid() != unfilmed
-    return Guard(_filmed(make(render_mode="rgb_array"), video) if film else make(), index)
+    return Guard(Film(make(render_mode="rgb_array"), video) if film else make(), index)
 
 
 def _native(config: PPOConfig) -> VectorEnv:

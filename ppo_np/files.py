@@ -62,6 +62,8 @@ def _write(descriptor: int, data: bytes) -> None:
 def _keep(path: Path, previous: Path) -> None:
     """Give a file a second name, so that it never loses the first one; where the system cannot do that, rename it."""
     second = _temporary(previous)
+    with suppress(FileNotFoundError):  # left by a killed process of the same number
+        os.unlink(second)
     try:
         os.link(path, second)
     except OSError:

@@ -43,16 +43,19 @@ def pack(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, str | int]) 
     """
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     checksums = {name: _checksum(array) for name, array in arrays.items()}
-    block = SMALLEST_BLOCK
-    while True:
-        image, offsets = _hdf5(arrays, checksums, attributes, block)
-        listed = {n: [a.dtype.str, list(a.shape), offsets[n], checksums[n]] for n, a in arrays.items()}
-        head = json.dumps({"attributes": dict(attributes), "arrays": listed}).encode() + b"\n"
-        if START + len(head) <= block:
-            break
-        block *= 2
-    body = head.ljust(block - START, b"\0") + image
+    longest = _head(
+        arrays, checksums, attributes, dict.fromkeys(arrays, sum(a.nbytes for a in arrays.values()) + 2**40)
+    )
+    block = max(SMALLEST_BLOCK, 2 ** math.ceil(math.log2(START + len(longest))))
+    image, offsets = _hdf5(arrays, checksums, attributes, block)
+    body = _head(arrays, checksums, attributes, offsets).ljust(block - START, b"\0") + image
     return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def _head(arrays: dict, checksums: dict, attributes: Mapping, offsets: Mapping[str, int]) -> bytes:
+    """The list of what the file holds."""
+    listed = {name: [a.dtype.str, list(a.shape), offsets[name], checksums[name]] for name, a in arrays.items()}
+    return json.dumps({"attributes": dict(attributes), "arrays": listed}).encode() + b"\n"
 
 
 def _hdf5(arrays: dict, checksums: dict, attributes: Mapping, block: int) -> tuple[bytes, dict[str, int]]:

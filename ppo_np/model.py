@@ -74,14 +74,16 @@ class ActorCritic:
         obs_size: D >= 1, length of a flat observation.
         head: which distribution stands on the policy head, and how many outputs it needs.
         config: gives the sizes of the layers, the activation and the initial log_std.
-        rng: source of the initial weights.
+        rng: source of the initial weights; None leaves all parameters 0, to be filled.
         dtype: float32 to train, float64 to check gradients.
 
     Attributes:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
     """
 
-    def __init__(self, obs_size: int, head: ActionHead, config: PPOConfig, rng: np.random.Generator, dtype=np.float32):
+    def __init__(
+        self, obs_size: int, head: ActionHead, config: PPOConfig, rng: np.random.Generator | None, dtype=np.float32
+    ):
         self.obs_size, self.head = obs_size, head
         self.dtype = dtype
         self.activation = activation_number(config.activation)
@@ -94,7 +96,8 @@ class ActorCritic:
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads = np.zeros_like(self.params)
         self._params, self._grads = self._towers(self.params), self._towers(self.grads)
-        self.initialize(rng, config.log_std_init)
+        if rng is not None:
+            self.initialize(rng, config.log_std_init)
 
     def _tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor, in the order of the flat vector.

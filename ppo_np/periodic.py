@@ -10,10 +10,11 @@ from ppo_np.incidents import Incidents
 from ppo_np.layout import BEST, EVALUATIONS
 from ppo_np.logger import CSVLogger
 from ppo_np.ppo import PPO
-from ppo_np.tensorboard import TensorBoardLogger
+from ppo_np.tensorboard import EVENTS, TensorBoardLogger
 
 # Other episodes than the evaluate command's: on its own ones, the best of many policies is also the luckiest.
 FIRST_SEED = 1_000_000
+EVAL = "eval/"
 NUMBERS = ("mean_return", "std_return", "min_return", "max_return", "mean_length")
 COLUMNS = ("update", "step", "wall_time", "episodes", *NUMBERS, "best")
 
@@ -31,6 +32,10 @@ class PeriodicEvaluation:
         every: updates between two evaluations.
         episodes: to play each time, always from the same seeds.
         incidents: files that cannot be written are told to.
+
+    Attributes:
+        log: of evaluations.csv.
+        best_return: the highest mean so far.
     """
 
     def __init__(
@@ -39,19 +44,25 @@ class PeriodicEvaluation:
         self._env = Guard(env, 0)
         ppo.watch(self._env)
         self._folder, self._every, self._episodes, self._incidents = folder, every, episodes, incidents
-        self._log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update)
-        done = [dict(zip(COLUMNS, row, strict=True)) for row in self._log.rows]
+        self.log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update)
+        done = [dict(zip(COLUMNS, row, strict=True)) for row in self.log.rows]
         self._last = int(done[-1]["update"]) if done else 0
         self.best_return = max((float(row["mean_return"]) for row in done), default=-float("inf"))
 
+    def is_due(self, ppo: PPO) -> bool:
+        """Whether it is time: after every so many updates, and after the last one, once each."""
+        last = ppo.global_step >= ppo.config.total_timesteps
+        return ppo.update > self._last and (ppo.update % self._every == 0 or last)
+
     def after_update(self, ppo: PPO, tensorboard: TensorBoardLogger) -> None:
-        """Evaluate, if it is time: after every so many updates, and after the last one; not if `ppo` was stopped.
+        """Evaluate, if it is time; not if `ppo` was stopped.
+
+        The row of evaluations.csv comes last: without it, the evaluation is done again by a run that goes on.
 
         Raises:
             EnvironmentFault: The environment failed, or did not answer in time.
         """
-        last = ppo.global_step >= ppo.config.total_timesteps
-        if (ppo.update % self._every and not last) or ppo.update == self._last:
+        if not self.is_due(ppo):
             return
         seeds = range(FIRST_SEED, FIRST_SEED + self._episodes)
         played = [
@@ -67,10 +78,10 @@ class PeriodicEvaluation:
             with self._incidents.of(self._folder / BEST):
                 ppo.save(self._folder / BEST)
         numbers = [report[name] for name in NUMBERS]
+        with self._incidents.of(EVENTS):
+            tensorboard.log_scalars({EVAL + k: v for k, v in zip(NUMBERS, numbers, strict=True)}, ppo.global_step)
         with self._incidents.of(self._folder / EVALUATIONS):
-            self._log.log((ppo.update, ppo.global_step, ppo.wall_time, self._episodes, *numbers, int(best)))
-        with self._incidents.of("the TensorBoard events"):
-            tensorboard.log_scalars({f"eval/{k}": v for k, v in zip(NUMBERS, numbers, strict=True)}, ppo.global_step)
+            self.log.log((ppo.update, ppo.global_step, ppo.wall_time, self._episodes, *numbers, int(best)))
 
     def close(self) -> None:
         """Close the environment."""

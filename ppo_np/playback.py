@@ -22,7 +22,7 @@ def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) ->
     Raises:
         UserError: The checkpoint does not fit the spaces of `env`.
     """
-    policy = Policy(env.observation_space, env.action_space, saved.config, np.random.default_rng(0))
+    policy = Policy(env.observation_space, env.action_space, saved.config, None)
     copy_tensors(saved.parameters, policy.model.named(policy.model.params), path)
     if policy.obs_moments:
         moments = {name.removeprefix("obs/"): a for name, a in saved.normalizer.items() if name.startswith("obs/")}

@@ -16,7 +16,7 @@ class Policy:
     Args:
         observation_space, action_space: of a single environment.
         config: gives the network, and whether observations are normalised.
-        rng: source of the initial weights.
+        rng: source of the initial weights; None leaves all parameters 0, to be filled.
 
     Attributes:
         obs_moments: running statistics of the observations; None if they are not normalised.
@@ -31,7 +31,7 @@ class Policy:
         observation_space: gymnasium.Space,
         action_space: gymnasium.Space,
         config: PPOConfig,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
     ):
         self.config = config
         self.observations = ObservationAdapter(observation_space)

@@ -17,8 +17,9 @@ from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np import flight
 from ppo_np.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
-from ppo_np.envs import EnvSource, VideoOptions, open_environments
+from ppo_np.envs import EnvSource, open_environments
 from ppo_np.errors import EnvironmentFault, UserError
+from ppo_np.film import VideoOptions
 from ppo_np.guard import Guard
 from ppo_np.logger import Metrics
 from ppo_np.model import Batch
@@ -52,6 +53,7 @@ class PPO:
         recent_episodes: the last 100 finished episodes.
         resumable: whether `save` can write a state that goes on exactly; not after an exception in an update's epochs.
         lost_envs: indices of environments that `resume` could not bring back; they have begun another episode.
+        environments_reset: how many that were, since the last update.
 
     Raises:
         UserError: The environment cannot be made, or a space of its is not supported, or `resume` does not fit.
@@ -72,13 +74,14 @@ class PPO:
         weights_rng, self.action_rng, self.minibatch_rng, self.predict_rng = streams
         with ExitStack() as on_error:
             on_error.callback(envs.close)
+            weights_rng = None if resume else weights_rng
             self.policy = Policy(envs.single_observation_space, envs.single_action_space, config, weights_rng)
             self.model = self.policy.model
             self.m, self.v = np.zeros((2, self.model.params.size), self.model.params.dtype)
             self._buffer = RolloutBuffer(config.num_steps, config.num_envs, self.policy)
             self._step_batch = self.model.batch(config.num_envs)
             self.stream = EnvStream(envs, config.env_timeout)
-            self.adam_step = self.update = self.global_step = 0
+            self.adam_step = self.update = self.global_step = self.environments_reset = 0
             self.wall_time = 0.0
             self.recent_episodes = deque(maxlen=RECENT_EPISODES)
             self.reward_scaler = RewardScaler(config.num_envs, config.gamma) if config.norm_reward else None
@@ -86,12 +89,12 @@ class PPO:
             if resume:
                 restore(self, resume)
                 self.lost_envs = np.flatnonzero(~restore_environments(self, resume)).tolist()
+                self.environments_reset += len(self.lost_envs)
             else:
                 self.stream.reset(config.seed)
             on_error.pop_all()
         self.resumable = True
         self._rollout, self._rollout_start = RolloutReport(), None
-        self._environments_reset = len(self.lost_envs)
         self._minibatches = {}
         self._stopped = False
 
@@ -155,7 +158,7 @@ class PPO:
         self.update += 1
         self.wall_time = end - learn_start
         self.resumable = True
-        reset, self._environments_reset = self._environments_reset, 0
+        reset, self.environments_reset = self.environments_reset, 0
         return Metrics.of_update(
             update=self.update, step=self.global_step, rollout=rollout, losses=means,
             explained_variance=buffer.explained_variance(), learning_rate=config.learning_rate,

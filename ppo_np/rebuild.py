@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from gymnasium.wrappers import RecordVideo
+
+from ppo_np.film import Film
 
 NO_SEED = -1
 WORDS = 6
@@ -73,6 +74,6 @@ def set_rng_words(env: gymnasium.Env, words: np.ndarray) -> None:
 def number_films_from(env: gymnasium.Env, episode: int) -> None:
     """Let a film of the next episode bear the number `episode` (1 is the first, which Gymnasium calls 0)."""
     while isinstance(env, gymnasium.Wrapper):
-        if isinstance(env, RecordVideo):
-            env.episode_id = episode - 2  # `reset` adds 1
+        if isinstance(env, Film):
+            env.go_on_from(episode)
         env = env.env

@@ -44,7 +44,7 @@ def _network(crash: Crash) -> ActorCritic:
     if f"{first}/weight" not in crash.parameters:
         raise UserError("The crash file's parameters do not fit its settings.")
     obs_size = len(crash.parameters[f"{first}/weight"])
-    model = ActorCritic(obs_size, crash.head, config, np.random.default_rng(0))
+    model = ActorCritic(obs_size, crash.head, config, None)
     copy_tensors(crash.parameters, model.named(model.params), "crash.h5")
     return model
 

@@ -10,6 +10,11 @@ from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, check
 from ppo_np.layout import CHECKPOINT, CONFIG
 
+# What config.json keeps beside the settings, and of which type.
+OPTIONS = {
+    "preset": str, "capture_video": bool, "video_every": int, "checkpoint_every": str, "eval_every": int,
+    "eval_episodes": int, "log_every": int,
+}  # fmt: skip
 # What may be said anew. Everything else decides what is learnt.
 CHANGEABLE = ("total_timesteps", "threads", "num_env_threads", "env_timeout")
 
@@ -44,12 +49,13 @@ def folder_of(path: Path) -> Path | None:
 
 
 def options_of(folder: Path | None) -> dict[str, Any]:
-    """The options, beside the settings, that a run was started with; empty if they are not known."""
+    """The options, beside the settings, that a run was started with, as far as its config.json tells them."""
     try:
         document = json.loads((folder / CONFIG).read_text()) if folder else {}
-        return {"preset": document["preset"], **document["options"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        told = {"preset": document.get("preset"), **document.get("options", {})}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
+    return {name: value for name, value in told.items() if type(value) is OPTIONS.get(name)}
 
 
 def extended(asked: PPOConfig, saved: Checkpoint, more: bool) -> PPOConfig:

@@ -9,22 +9,23 @@ from rich.console import Console
 from rich.table import Table
 
 from ppo_np import resume
-from ppo_np.checkpoint import Checkpoint, library_versions
+from ppo_np.checkpoint import Checkpoint, library_versions, previous_of
 from ppo_np.config import PPOConfig
-from ppo_np.envs import VideoOptions, make_env
+from ppo_np.envs import make_env
 from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
+from ppo_np.film import VideoOptions
 from ppo_np.flight import write_crash
 from ppo_np.incidents import Incidents
 from ppo_np.interval import Interval
 from ppo_np.layout import BEST, CHECKPOINT, CONFIG, CRASH, EVALUATIONS, METRICS, VIDEOS
 from ppo_np.logger import METRICS_COLUMNS, ConsoleLogger, CSVLogger, Metrics
 from ppo_np.model import LOG_STD, ActorCritic
-from ppo_np.periodic import PeriodicEvaluation
+from ppo_np.periodic import EVAL, PeriodicEvaluation
 from ppo_np.ppo import PPO
 from ppo_np.run_folder import default_folder, opened, told_in_one_sentence, write_config
 from ppo_np.saver import Saver
 from ppo_np.signals import StopSignals
-from ppo_np.tensorboard import TensorBoardLogger
+from ppo_np.tensorboard import EVENTS, TensorBoardLogger
 from ppo_np.threads import blas_threads
 from ppo_np.train import TrainOptions
 
@@ -48,27 +49,44 @@ def train(options: TrainOptions, signals: StopSignals) -> int:
     """
     console, errors = Console(), Console(stderr=True, soft_wrap=True, highlight=False)
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
-    saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
-    if saved and saved.counters["global_step"] >= options.config.total_timesteps:
-        done = saved.counters["global_step"]
-        console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
-        return 0
-    folder = options.run_dir or (resume.folder_of(options.resume) if saved else None) or default_folder(options)
-    with closing(_make_ppo(options, folder, saved)) as ppo:
+    folder = _folder(options)
+    with ExitStack() as at_end:
+        going_on = options.resume is not None and folder.exists()
+        if going_on:  # nobody else may write there from now on
+            at_end.enter_context(opened(folder))
+        saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
+        if damage and folder == options.resume:  # or the next save would take the damaged one for the one before
+            previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
+        if saved and _is_done(saved, options):
+            done = saved.counters["global_step"]
+            console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
+            return 0
+        ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved)))
         signals.on_stop = ppo.stop
         if signals.number:
             return signals.exit_code
         # Made before there is a folder: EnvPool has ids that Gymnasium has not.
         eval_env = make_env(options.config.env_id) if options.eval_every else None
-        with opened(folder):
-            for sentence in filter(None, [damage, *_differences(saved), ppo.loss_of_envs()]):
-                errors.print(f"warning: {sentence}")
-            console.print(model_table(ppo.model))
-            _learn(ppo, eval_env, folder, options, saved, console, incidents)
+        if not going_on:
+            at_end.enter_context(opened(folder))
+        for sentence in filter(None, [damage, *_differences(saved), ppo.loss_of_envs()]):
+            errors.print(f"warning: {sentence}")
+        console.print(model_table(ppo.model))
+        _learn(ppo, eval_env, folder, options, saved, console, incidents)
     console.print(_summary(ppo, folder, options, interrupted=bool(signals.number)), highlight=False)
     if incidents.lasting:
         raise SavingError(incidents.summary())
     return signals.exit_code
+
+
+def _folder(options: TrainOptions) -> Path:
+    """Of a run that goes on: its own, unless another one is asked for."""
+    return options.run_dir or (options.resume and resume.folder_of(options.resume)) or default_folder(options)
+
+
+def _is_done(saved: Checkpoint, options: TrainOptions) -> bool:
+    """Whether all steps are done; the last evaluation, if there is to be one, may have been stopped."""
+    return saved.counters["global_step"] >= options.config.total_timesteps and not options.eval_every
 
 
 def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None) -> PPO:
@@ -98,27 +116,28 @@ def _learn(
 
     A checkpoint comes last in an update: everything that is logged of the update is on disk by then.
     """
-    with told_in_one_sentence(folder):
-        write_config(folder, options, blas_threads(options.config, ppo.policy.observations.size), saved)
-        metrics_log = CSVLogger(folder / METRICS, METRICS_COLUMNS, ppo.update)
-        tensorboard = TensorBoardLogger(folder, ppo.global_step)
-    saver = Saver(
-        ppo, folder, Interval.parse(options.checkpoint_every),
-        {folder / METRICS: metrics_log, "the TensorBoard events": tensorboard}, incidents,
-    )  # fmt: skip
     with ExitStack() as at_end:
+        evaluation = None
+        with told_in_one_sentence(folder):
+            write_config(folder, options, blas_threads(options.config, ppo.policy.observations.size), saved)
+            metrics_log = CSVLogger(folder / METRICS, METRICS_COLUMNS, ppo.update)
+            if eval_env:
+                every, episodes = options.eval_every, options.eval_episodes
+                evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)
+                at_end.enter_context(closing(evaluation))
+            again = EVAL if evaluation and evaluation.is_due(ppo) else None
+            tensorboard = TensorBoardLogger(folder, ppo.global_step, again)
+        logs = {folder / METRICS: metrics_log, EVENTS: tensorboard}
+        if evaluation:
+            logs[folder / EVALUATIONS] = evaluation.log
+        saver = Saver(ppo, folder, Interval.parse(options.checkpoint_every), logs, incidents)
         screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
         at_end.enter_context(closing(screen))
-        evaluation = None
-        if eval_env:
-            every, episodes = options.eval_every, options.eval_episodes
-            evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)
-            at_end.enter_context(closing(evaluation))
 
         def after_update(ppo: PPO, metrics: Metrics) -> None:
             with incidents.of(folder / METRICS):
                 metrics_log.log_metrics(metrics)
-            with incidents.of("the TensorBoard events"):
+            with incidents.of(EVENTS):
                 tensorboard.log(metrics)
             screen.log(metrics, *recent_means(ppo))
             if evaluation:

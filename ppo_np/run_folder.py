@@ -10,7 +10,8 @@ from ppo_np.checkpoint import Checkpoint, library_versions
 from ppo_np.errors import UserError
 from ppo_np.files import remove_temporary, write_whole
 from ppo_np.layout import CONFIG, LOCK
-from ppo_np.train import OPTIONS, TrainOptions
+from ppo_np.resume import OPTIONS
+from ppo_np.train import TrainOptions
 
 try:
     import fcntl
@@ -67,11 +68,12 @@ def write_config(folder: Path, options: TrainOptions, threads: int, saved: Check
     Raises:
         OSError: It cannot be written.
     """
-    resumed = _document(folder).get("resumed", []) if saved else []
+    before = _document(folder).get("resumed") if saved else None
+    resumed = before if isinstance(before, list) else []
     document = {
         "preset": options.preset,
         "config": options.config.to_dict(),
-        "options": {name: getattr(options, name) for name in OPTIONS},
+        "options": {name: getattr(options, name) for name in OPTIONS if name != "preset"},
         "blas_threads": threads,
         "versions": library_versions(),
         "resumed": [*resumed, *([saved.counters["global_step"]] if saved else [])],
@@ -81,6 +83,7 @@ def write_config(folder: Path, options: TrainOptions, threads: int, saved: Check
 
 def _document(folder: Path) -> dict:
     try:
-        return json.loads((folder / CONFIG).read_text())
-    except (OSError, ValueError):
-        return {}
+        document = json.loads((folder / CONFIG).read_text())
+    except (OSError, ValueError, RecursionError):
+        document = None
+    return document if isinstance(document, dict) else {}

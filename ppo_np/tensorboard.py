@@ -18,6 +18,7 @@ from tensorboardX.record_writer import masked_crc32c
 from ppo_np.files import AppendFile
 from ppo_np.logger import LOSS_NAMES, Metrics
 
+EVENTS = "the TensorBoard events"
 PREFIX = "events.out.tfevents."
 CHARTS = ("episodic_return", "episodic_length", "learning_rate", "SPS")
 LOSSES = (*LOSS_NAMES, "explained_variance", "grad_norm")
@@ -30,15 +31,16 @@ class TensorBoardLogger:
     Args:
         folder: gets the event file, beside older ones.
         last_step: events of later steps are removed from older ones first.
+        again: so are those of `last_step` itself whose tags begin with this: they will be written again.
 
     Raises:
         OSError: The file cannot be made.
     """
 
-    def __init__(self, folder: Path, last_step: int = 0):
+    def __init__(self, folder: Path, last_step: int = 0, again: str | None = None):
         older = sorted(folder.glob(f"{PREFIX}*"))
         for path in older:
-            _cut(path, last_step)
+            _cut(path, last_step, again)
         # Files are read in the order of their names.
         now = max([int(time.time()), *(int(path.name.split(".")[3]) + 1 for path in older)])
         self._file = AppendFile(folder / f"{PREFIX}{now}.{socket.gethostname()}")
@@ -79,11 +81,12 @@ def _checksum(data: bytes) -> bytes:
     return _CHECKSUM.pack(masked_crc32c(data))
 
 
-def _cut(path: Path, last_step: int) -> None:
-    """Cut an event file before its first event after `last_step`, or before a record that is not whole."""
+def _cut(path: Path, last_step: int, again: str | None) -> None:
+    """Cut an event file before its first event that is to be removed, or before a record that is not whole."""
     data, end = path.read_bytes(), 0
     for event, after in read_events(data):
-        if event.step > last_step:
+        repeated = again and event.step == last_step and any(v.tag.startswith(again) for v in event.summary.value)
+        if event.step > last_step or repeated:
             break
         end = after
     if end < len(data):

@@ -15,8 +15,6 @@ from ppo_np.interval import Interval
 from ppo_np.signals import StopSignals
 
 PROGRAM = "python -m ppo_np.train"
-# What config.json keeps beside the settings, for a run that goes on.
-OPTIONS = ("capture_video", "video_every", "checkpoint_every", "eval_every", "eval_episodes", "log_every")
 
 
 @dataclass(frozen=True, kw_only=True)

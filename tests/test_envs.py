@@ -7,8 +7,9 @@ import pytest
 from gymnasium.vector import SyncVectorEnv
 
 from ppo_np.config import PPOConfig
-from ppo_np.envs import VideoOptions, make_env, make_vector_env, spaces_of
+from ppo_np.envs import make_env, make_vector_env, spaces_of
 from ppo_np.errors import UserError
+from ppo_np.film import VideoOptions
 from ppo_np.stream import EnvStream
 from ppo_np.workers import WorkerEnvs
 

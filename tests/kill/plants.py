@@ -1,0 +1,51 @@
+"""Bugs that can be planted into a run, to see that the harness finds them."""
+
+from ppo_np import checkpoint, files
+
+
+def minibatch_rng():
+    """A resumed run shuffles with a generator that starts anew."""
+    from ppo_np import ppo
+
+    restore = ppo.restore
+
+    def forgetful(learner, saved):
+        state = learner.minibatch_rng.bit_generator.state
+        restore(learner, saved)
+        learner.minibatch_rng.bit_generator.state = state
+
+    ppo.restore = forgetful
+
+
+def environments():
+    """A resumed run resets its environments instead of bringing them back, and does not tell."""
+    from ppo_np import ppo
+
+    def reset(learner, saved):
+        learner.stream.reset(saved.config.seed)
+        return ppo.np.ones(saved.config.num_envs, bool)
+
+    ppo.restore_environments = reset
+
+
+def in_place():
+    """A checkpoint is written into the file that has its name already."""
+
+    def write(path, data, verify=None, previous=None):
+        descriptor = files.os.open(path, files.os.O_WRONLY | files.os.O_CREAT | files.os.O_TRUNC, 0o644)
+        files.os.write(descriptor, data)
+        files.os.fsync(descriptor)
+        files.os.close(descriptor)
+
+    checkpoint.write_whole = write
+
+
+def rows():
+    """A resumed run leaves rows in metrics.csv of updates that it will do again."""
+    from ppo_np import run
+
+    logger = run.CSVLogger
+    run.CSVLogger = lambda path, columns, last_update: logger(path, columns, 10**9)
+
+
+ALL = {bug.__name__: bug for bug in (minibatch_rng, environments, in_place, rows)}
