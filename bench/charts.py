@@ -33,9 +33,11 @@ def bars(rows: Mapping[str, Any], path: Path) -> None:
         labels = [result["contestant"] for result in results]
         medians = [result["median"] for result in results]
         ranges = [[r["median"] - r["min"] for r in results], [r["max"] - r["median"] for r in results]]
-        ax.barh(labels, medians, xerr=ranges, color=[OURS if label == "ppo_np" else THEIRS for label in labels])
-        for y, value in enumerate(medians):
-            ax.annotate(f" {value:,.0f}", (0, y), va="center", fontsize=8)
+        colours = [OURS if label == "ppo_np" else THEIRS for label in labels]
+        drawn_bars = ax.barh(labels, medians, xerr=ranges, color=colours, error_kw={"linewidth": 1})
+        ax.bar_label(drawn_bars, [f"{value:,.0f}" for value in medians], padding=4, fontsize=8)
+        ax.margins(x=0.12)
+        ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.set_title(fill(f"({name}) {row['title']}", 90), fontsize=9, loc="left")
         ax.spines[["top", "right"]].set_visible(False)
     axes[-1, 0].set_xlabel("steps a second: median, least and most")
@@ -54,9 +56,11 @@ def curves(runs: Sequence[Mapping[str, Any]], threshold: float, path: Path) -> N
     for n, name in enumerate(names):
         for i, run in enumerate(run for run in runs if run["name"] == name and "curve" in run):
             seconds, returns = ([point[key] for point in run["curve"]] for key in ("seconds", "mean_return"))
-            ax.plot(seconds, returns, color=f"C{n}", alpha=0.8, linewidth=1, label=name if i == 0 else None)
+            ax.plot(seconds, returns, color=f"C{n}", alpha=0.8, linewidth=1, marker=".", label=name if i == 0 else None)
     ax.axhline(threshold, color="black", linewidth=0.6, linestyle="--")
     ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:,g}")
+    ax.xaxis.set_minor_formatter("{x:,g}")
     ax.set_xlabel("seconds since the process started, evaluations left out")
     ax.set_ylabel("greedy return, mean of unseen seeds")
     ax.legend(frameon=False)

@@ -38,9 +38,8 @@ class Contestant:
         """Run it once; what it printed, or why it printed nothing as "skipped"."""
         command = [sys.executable, str(PEERS / self.script), json.dumps(dataclasses.asdict(job))]
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=timeout, env=os.environ | limits(job.threads), check=False
-            )
+            env = os.environ | limits(job.threads)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, check=False)
         except subprocess.TimeoutExpired:
             return {"skipped": f"{self.name} took longer than {timeout:g} s", "threads": job.threads}
         try:
@@ -145,20 +144,24 @@ def versions_of(results: Sequence[Result]) -> dict[str, str]:
     return dict(sorted({package: number for versions in told for package, number in versions.items()}.items()))
 
 
-def show(title: str, results: Sequence[Result], unit: str) -> None:
-    """Print a table: median and range of each contestant, and how the first one compares."""
+def show(title: str, results: Sequence[Result], unit: str, *, less_is_better: bool = False) -> None:
+    """Print a table: median and range of each contestant, and how many times as good the first one is."""
     table = Table(title=title)
-    for heading in ("contestant", "threads", unit, "min", "max", "MB", "first / this"):
-        table.add_column(heading, justify="left" if heading == "contestant" else "right")
+    for heading in ("contestant", "threads", unit, "min to max", "MB", "first is x"):
+        table.add_column(heading, justify="left" if heading == "contestant" else "right", no_wrap=True)
+    console = Console()
     for result in results:
         if "skipped" in result:
-            table.add_row(result["contestant"], "", result["skipped"])
             continue
-        numbers = [f"{result[name]:,.0f}" for name in ("median", "min", "max")]
+        numbers = f"{result['median']:,.0f}", f"{result['min']:,.0f} to {result['max']:,.0f}"
         memory = f"{median(run['peak_memory_mb'] for run in result['runs'] if 'skipped' not in run):,.0f}"
-        ratio = f"{results[0]['median'] / result['median']:.2f}" if "median" in results[0] else ""
-        table.add_row(result["contestant"], str(result["threads"]), *numbers, memory, ratio)
-    Console().print(table)
+        ratio = results[0].get("median", float("nan")) / result["median"]
+        ratio = 1 / ratio if less_is_better else ratio
+        table.add_row(result["contestant"], str(result["threads"]), *numbers, memory, f"{ratio:.2f}")
+    console.print(table)
+    for result in results:
+        if "skipped" in result:
+            console.print(f"Left out: {result['contestant']} ({result['skipped']}).", highlight=False, markup=False)
 
 
 def parser(text: str | None, name: str, repeats: int) -> argparse.ArgumentParser:

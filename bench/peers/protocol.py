@@ -16,6 +16,8 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
+FRAMEWORKS = ("torch", "jax", "tensorflow")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -116,6 +118,12 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def hide(*modules: str) -> None:
+    """Let imports of these modules fail, as if they were not installed."""
+    for module in modules:
+        sys.modules[module] = None
 
 
 def from_json(kind: type, text: str) -> Any:

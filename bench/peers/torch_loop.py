@@ -32,7 +32,7 @@ class Rollout:
 def train(job: Job, envs: VectorEnv, updates: int, after_update: Callable[[int, ActorCritic], bool]) -> None:
     """Train for so many updates, or until `after_update(update, network)` says that it is enough."""
     torch.manual_seed(job.seed)
-    np.random.seed(job.seed)  # noqa: NPY002  as CleanRL does
+    np.random.seed(job.seed)
     network = ActorCritic(envs.single_observation_space.shape[0], int(envs.single_action_space.n), job)
     optimizer = adam(network, job)
     rollout = Rollout(job, envs.single_observation_space.shape[0])
@@ -44,7 +44,7 @@ def train(job: Job, envs: VectorEnv, updates: int, after_update: Callable[[int, 
         rows = rollout.flat(_advantages(rollout, network, *state, job))
         order = np.arange(job.batch_size)
         for _epoch in range(job.update_epochs):
-            np.random.shuffle(order)  # noqa: NPY002
+            np.random.shuffle(order)
             for start in range(0, job.batch_size, job.minibatch_size):
                 chosen = order[start : start + job.minibatch_size]
                 optimize(network, optimizer, Minibatch(*(column[chosen] for column in rows)), job)
