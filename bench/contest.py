@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from results import commit
 from rich.console import Console
 from rich.table import Table
 
@@ -118,7 +119,7 @@ def summary(runs: Sequence[Result], figure: str) -> Result:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, as far as the system tells it, and the day."""
+    """The processor, as far as the system tells it, what else it does, the day, and the commit that is measured."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -129,6 +130,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "load_at_start": load,
+        **commit(),
     }
 
 

@@ -140,8 +140,11 @@ def provenance(document: Result) -> str:
     """Where and when the numbers were measured, in one line."""
     told = ", ".join(f"{package} {number}" for package, number in document.get("versions", {}).items())
     told = f" {told}." if told else ""
+    at = f", commit {document['commit'][:9]}" if document.get("commit") else ""
+    at += " with changes" if document.get("dirty") else ""
     quick = " A quick run: the numbers mean nothing." if document["quick"] else ""
-    return f"{document['benchmark']}: {document['date']}, {document['cpu']}, {document['cores']} cores.{told}{quick}"
+    when = f"{document['benchmark']}: {document['date']}"
+    return f"{when}, {document['cpu']}, {document['cores']} cores{at}.{told}{quick}"
 
 
 def page(documents: Sequence[Result]) -> str:
