@@ -50,6 +50,8 @@ def curves(runs: Sequence[Mapping[str, Any]], threshold: float, path: Path) -> N
     drawn = _figure(1, 4.5)
     if drawn is None:
         return
+    from matplotlib.ticker import LogFormatter
+
     figure, axes = drawn
     ax = axes[0, 0]
     names = list(dict.fromkeys(run["name"] for run in runs if "curve" in run))
@@ -60,7 +62,7 @@ def curves(runs: Sequence[Mapping[str, Any]], threshold: float, path: Path) -> N
     ax.axhline(threshold, color="black", linewidth=0.6, linestyle="--")
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:,g}")
-    ax.xaxis.set_minor_formatter("{x:,g}")
+    ax.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
     ax.set_xlabel("seconds since the process started, evaluations left out")
     ax.set_ylabel("greedy return, mean of unseen seeds")
     ax.legend(frameon=False)

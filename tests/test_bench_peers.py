@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parent.parent / "bench"))
+import charts
 import contest
 import end_to_end
 import ledger
@@ -220,3 +221,14 @@ def test_greedy_episodes_are_those_of_one_environment_after_another():
             total, ended = total + reward, terminated or truncated
         expected.append(total)
     assert greedy_returns(lambda obs: (obs[:, 2] > 0).astype(int), race) == expected
+
+
+def test_pictures_are_drawn(tmp_path):
+    row = {"title": "row", "results": [{"contestant": "ppo_np", "median": 3, "min": 2, "max": 5}, {"skipped": "why"}]}
+    charts.bars({"a": row, "b": row}, tmp_path / "bars.png")
+    runs = [
+        {"name": "x", "curve": [{"seconds": 1, "mean_return": -5}, {"seconds": 9, "mean_return": 210}]},
+        {"name": "y"},
+    ]
+    charts.curves(runs, 200, tmp_path / "curves.png")
+    assert (tmp_path / "bars.png").stat().st_size > 1000 < (tmp_path / "curves.png").stat().st_size
