@@ -20,6 +20,7 @@ TEST = [
     "pytest-cov>=6.0",
     "tensorboard>=2.18",
 ]
+PEERS = [*PLOT, *ENVPOOL, "rejax>=0.1.3", "sbx-rl>=0.28", "stable-baselines3>=2.9", "torch>=2.13"]
 DEV = [*TEST, "cosmic-ray>=8.7", "pre-commit>=4.0", "ruff>=0.9"]
 
 setup(
@@ -44,7 +45,7 @@ setup(
         "threadpoolctl>=3.5",
         "tyro>=0.9",
     ],
-    extras_require={"video": VIDEO, "plot": PLOT, "envpool": ENVPOOL, "test": TEST, "dev": DEV},
+    extras_require={"video": VIDEO, "plot": PLOT, "envpool": ENVPOOL, "peers": PEERS, "test": TEST, "dev": DEV},
     keywords=["reinforcement learning", "PPO", "numba", "backpropagation", "gymnasium"],
     classifiers=[
         "Intended Audience :: Education",

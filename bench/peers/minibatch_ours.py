@@ -1,0 +1,37 @@
+"""One minibatch by ppo_np: forward pass, loss, backward pass, clipping, Adam."""
+
+import dataclasses
+
+from protocol import FRAMEWORKS, Job, answer, hide
+from rows import NUM_ACTIONS, OBS_SIZE, random_rows, timed
+
+
+def measure(job: Job) -> dict:
+    """Time it with the model, the kernels and the threads that training uses."""
+    hide(*FRAMEWORKS)
+    import numpy as np
+
+    from kernels import adam, clip_by_global_norm, global_norm
+    from ppo_np import PPOConfig
+    from ppo_np.distributions import discrete
+    from ppo_np.model import ActorCritic
+    from ppo_np.threads import limit_blas_threads
+
+    known = {field.name for field in dataclasses.fields(PPOConfig)}
+    config = PPOConfig(**{name: value for name, value in dataclasses.asdict(job).items() if name in known})
+    model = ActorCritic(OBS_SIZE, discrete(NUM_ACTIONS), config, np.random.default_rng(job.seed))
+    batch, m, v = model.batch(job.minibatch_size), np.zeros_like(model.params), np.zeros_like(model.params)
+    for name, column in random_rows(job).items():
+        getattr(batch, name)[:] = column
+
+    def step():
+        model.loss_and_gradient(batch, config)
+        clip_by_global_norm(model.grads, global_norm(model.grads), config.max_grad_norm)
+        adam(model.params, model.grads, m, v, 1, config.learning_rate, config.adam_beta1, config.adam_beta2, 1e-5)
+
+    with limit_blas_threads(job.threads):
+        return timed(step, job)
+
+
+if __name__ == "__main__":
+    answer("ppo_np", ("numpy", "numba", "scipy"), measure)

@@ -1,0 +1,95 @@
+"""Who has solved the environment, and when: the same greedy episodes and the same clock for all contestants."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import gymnasium
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """A job of `bench/solve.py`.
+
+    Attributes:
+        started: time.time() when the process was started.
+        check_every: steps between evaluations.
+        total_timesteps: the steps that the contestant's schedules are made for; it ends there, solved or not.
+        threshold, episodes, first_seed: solved is a mean return of at least `threshold` in greedy episodes with the
+            seeds first_seed, first_seed + 1, ...
+    """
+
+    started: float
+    env_id: str = "LunarLander-v3"
+    seed: int = 1
+    threads: int = 1
+    total_timesteps: int = 1_000_000
+    check_every: int = 16_384
+    threshold: float = 200.0
+    episodes: int = 100
+    first_seed: int = 10_000
+
+
+@dataclass
+class Referee:
+    """Evaluates at intervals, and stops the clock meanwhile.
+
+    Attributes:
+        curve: one dictionary an evaluation: step, seconds (evaluations left out), mean_return.
+    """
+
+    race: Race
+    curve: list[dict[str, float]] = field(default_factory=list)
+    not_counted: float = 0.0
+    next_check: int = 0
+
+    def __post_init__(self):
+        self.next_check = self.race.check_every
+
+    def solved(self, step: int, act: Callable[[np.ndarray], np.ndarray]) -> bool:
+        """Whether the policy has solved the environment; it is evaluated only when that is due.
+
+        Args:
+            step: transitions done.
+            act: greedy actions, (B,), for observations, (B, D).
+        """
+        if step < self.next_check:
+            return False
+        self.next_check = step - step % self.race.check_every + self.race.check_every
+        begin = time.time()
+        mean_return = float(np.mean(greedy_returns(act, self.race)))
+        seconds = begin - self.race.started - self.not_counted
+        self.not_counted += time.time() - begin
+        self.curve.append({"step": step, "seconds": seconds, "mean_return": mean_return})
+        return mean_return >= self.race.threshold
+
+    def verdict(self) -> dict:
+        """The curve, and the seconds and steps to the solution; None if there was none."""
+        last = self.curve[-1] if self.curve else {"mean_return": -np.inf}
+        done = last["mean_return"] >= self.race.threshold
+        return {
+            "curve": self.curve,
+            "solved_seconds": last["seconds"] if done else None,
+            "solved_step": last["step"] if done else None,
+            "evaluation_seconds": self.not_counted,
+        }
+
+
+def greedy_returns(act: Callable[[np.ndarray], np.ndarray], race: Race) -> list[float]:
+    """Returns of greedy episodes, played side by side so that the policy is asked for all of them at once."""
+    envs = [gymnasium.make(race.env_id) for _ in range(race.episodes)]
+    observations = [env.reset(seed=race.first_seed + i)[0] for i, env in enumerate(envs)]
+    returns, playing = [0.0] * race.episodes, list(range(race.episodes))
+    while playing:
+        actions = act(np.stack([observations[i] for i in playing]))
+        still = []
+        for i, action in zip(playing, actions, strict=True):
+            observations[i], reward, terminated, truncated, _ = envs[i].step(action)
+            returns[i] += float(reward)
+            if terminated or truncated:
+                envs[i].close()
+            else:
+                still.append(i)
+        playing = still
+    return returns

@@ -1,0 +1,29 @@
+"""ppo_np with the preset that is named for the environment, until it is solved."""
+
+import dataclasses
+
+from protocol import FRAMEWORKS, answer, hide
+from referee import Race, Referee
+
+
+def measure(race: Race) -> dict:
+    """Train; evaluate with `predict`."""
+    hide(*FRAMEWORKS)  # tensorboardX imports torch wherever it is installed
+    from ppo_np import PPO, PPOConfig
+    from ppo_np.config import preset_for
+
+    known = {"seed": race.seed, "threads": race.threads, "total_timesteps": race.total_timesteps}
+    ppo = PPO(dataclasses.replace(PPOConfig.preset(preset_for(race.env_id)), **known))
+    referee = Referee(race)
+
+    def after_update(ppo, metrics):
+        if referee.solved(metrics.step, ppo.predict):
+            ppo.stop()
+
+    ppo.learn(after_update)
+    ppo.close()
+    return referee.verdict()
+
+
+if __name__ == "__main__":
+    answer("ppo_np", ("numpy", "numba", "scipy", "gymnasium"), measure, Race)

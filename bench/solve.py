@@ -1,0 +1,97 @@
+"""Time to solve LunarLander-v3, ours and the peers': seconds from the start of the process to a good greedy policy.
+
+Solved is a mean return of at least 200 in 100 greedy episodes with unseen seeds, played every 16,384 steps; their time
+is not counted, that of imports and compilation is. Ours has its preset, Stable-Baselines3 the settings of RL Zoo,
+the CleanRL-style loop CleanRL's defaults but for its length. Whoever has not solved it at the end of its budget of
+steps is counted as unsolved. Needs an idle machine, and hours:
+
+    pip install ".[peers]"
+    python bench/solve.py
+    python bench/solve.py --seeds 1 2 3 --only ppo_np
+    python bench/solve.py --quick
+
+It writes the curves to runs/bench/solve.json and a plot beside it.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from statistics import median
+
+from charts import curves
+from contest import Contestant, Result, machine, parser, versions_of, write
+from referee import Race
+from rich.console import Console
+from rich.table import Table
+
+CONTESTANTS = {
+    "ppo_np": (Contestant("ppo_np", "solve_ours.py"), 500_000),
+    "sb3": (Contestant("Stable-Baselines3", "solve_sb3.py"), 1_000_000),
+    "cleanrl": (Contestant("CleanRL-style loop", "solve_cleanrl.py"), 1_000_000),
+}
+QUICK = {"total_timesteps": 10_000, "check_every": 4_096, "episodes": 5}
+
+
+def summary(runs: Sequence[Result]) -> Result:
+    """Median, least and most seconds of one contestant's runs; an unsolved one stands for infinity, None in the result.
+
+    If no run came to an end, there is "skipped" with the reason instead.
+    """
+    ended = [run for run in runs if "skipped" not in run]
+    if not ended:
+        return {"contestant": runs[0]["name"], "skipped": runs[0]["skipped"]}
+    seconds = sorted(run["solved_seconds"] or math.inf for run in ended)
+    numbers = {"median": median(seconds), "min": seconds[0], "max": seconds[-1]}
+    solved = sum(map(math.isfinite, seconds))
+    found = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    return {"contestant": runs[0]["name"], "solved": solved, "seeds": len(ended)} | found
+
+
+def summaries(runs: Sequence[Result]) -> list[Result]:
+    """One for each contestant, in the order of their first runs."""
+    names = dict.fromkeys(run["name"] for run in runs)
+    return [summary([run for run in runs if run["name"] == name]) for name in names]
+
+
+def show(results: Sequence[Result]) -> None:
+    """Print a table."""
+    table = Table(title="Seconds to solve LunarLander-v3, from the start of the process")
+    for heading in ("contestant", "solved", "median", "min", "max"):
+        table.add_column(heading, justify="left" if heading == "contestant" else "right", no_wrap=True)
+    for result in results:
+        if "skipped" in result:
+            table.add_row(result["contestant"], "left out")
+            continue
+        numbers = ["unsolved" if result[key] is None else f"{result[key]:,.0f}" for key in ("median", "min", "max")]
+        table.add_row(result["contestant"], f"{result['solved']} of {result['seeds']}", *numbers)
+    Console().print(table)
+
+
+def main() -> None:
+    """Race, seed by seed, the contestants taking turns; write the curves after each run."""
+    options = parser(__doc__, "solve", repeats=1)
+    options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    options.add_argument("--threads", type=int, default=1, help="of matrix products; small networks want one")
+    options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    options.set_defaults(timeout=7200)
+    options = options.parse_args()
+    document = {"benchmark": "solve", "quick": options.quick} | machine() | {"runs": [], "results": []}
+    for seed in options.seeds[:1] if options.quick else options.seeds * options.repeats:
+        for name in options.only:
+            contestant, budget = CONTESTANTS[name]
+            race = Race(started=time.time(), seed=seed, threads=options.threads, total_timesteps=budget)
+            race = dataclasses.replace(race, **QUICK) if options.quick else race
+            run = {"name": contestant.name} | contestant.run(race, options.timeout)
+            found = run.get("skipped") or f"{run['solved_seconds'] or math.inf:.0f} s"
+            print(f"{contestant.name}, seed {seed}: {found}, {run.get('solved_step')} steps", flush=True)
+            document["runs"].append(run)
+            document["results"] = summaries(document["runs"])
+            document["versions"] = versions_of([{"runs": document["runs"], "trials": []}])
+            write(options.out, document)
+    show(document["results"])
+    curves(document["runs"], Race.threshold, options.out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
