@@ -5,7 +5,7 @@ import pytest
 
 from kernels import linear_backward_input, linear_backward_parameters, linear_forward
 
-SHAPES = ["4x64x64", "128x64x64", "128x1024x1024"]
+SHAPES = ["4x64x64", "16x64x64", "4x1024x1024", "128x64x64", "128x1024x1024"]
 
 
 def numpy_linear_forward(x, weight, bias, y):

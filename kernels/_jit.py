@@ -49,6 +49,7 @@ def _cache_dir() -> Path:
         return Path(tempfile.mkdtemp(prefix="ppo_np-"))
 
 
+COMPILED = not numba.config.DISABLE_JIT
 CACHE_DIR = "" if numba.config.DISABLE_JIT else str(_cache_dir())
 
 

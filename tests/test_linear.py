@@ -6,9 +6,10 @@ from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
+from kernels.linear import _few_rows_forward, linear_backward_input, linear_backward_parameters, linear_forward
 
-shapes = st.tuples(sizes, sizes, sizes)
+# (B, I, O): what BLAS multiplies, and what the loop for few rows does.
+shapes = st.tuples(sizes, sizes, sizes) | st.tuples(st.integers(2, 18), st.integers(1, 9), st.integers(8, 10))
 
 
 def draw(seed, shape):
@@ -32,6 +33,8 @@ def backward(dy, x, weight):
 @example(0, (1, 3, 4))
 @example(0, (4, 1, 3))
 @example(0, (4, 3, 1))
+@example(0, (16, 9, 8))
+@example(0, (17, 9, 8))
 def test_gradient_of_every_coordinate(seed, shape):
     x, weight, bias, dy = draw(seed, shape)
     for name, tensor, analytic in zip(("x", "W", "b"), (x, weight, bias), backward(dy, x, weight), strict=True):
@@ -47,6 +50,15 @@ def test_agrees_with_numpy(seed, shape):
     assert_close(dx, np.einsum("bo,io->bi", dy, weight))
     assert_close(dweight, np.einsum("bi,bo->io", x, dy))
     assert_close(dbias, dy.sum(axis=0))
+
+
+@given(seeds, st.tuples(st.integers(1, 18), st.integers(1, 13), st.integers(1, 10)))
+def test_the_loop_for_few_rows_agrees_with_numpy(seed, shape):
+    x, weight, bias, _ = draw(seed, shape)
+    for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
+        inputs = tuple(array.astype(dtype) for array in (x, weight, bias))
+        y = run(_few_rows_forward, inputs, garbage((len(x), len(bias)), dtype))
+        assert_close(y, np.einsum("bi,io->bo", x, weight) + bias, tolerance)
 
 
 def test_two_rows_by_hand():
