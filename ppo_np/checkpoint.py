@@ -111,10 +111,11 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
     """
     arrays, attributes = read_sealed(path, "checkpoint", FORMAT, FORMAT_VERSION)
     try:
+        _check_numbers(arrays)
         config, rng, versions = (json.loads(attributes[name]) for name in ("config", "rng", "versions"))
         config = PPOConfig.from_dict(config, f"checkpoint {str(path)!r}")
         tensors = {field: below(arrays, group) for field, group in GROUPS.items()}
-        _check_widths(config, tensors["parameters"])
+        check_widths(config, tensors["parameters"])
         environments = EnvRecord.of_arrays(below(arrays, "environments"))
         if environments and len(environments.returns) != config.num_envs:
             found = len(environments.returns)
@@ -125,18 +126,33 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
             counters={name: int(arrays[f"counters/{name}"]) for name in COUNTERS},
             wall_time=float(arrays["counters/wall_time"]),
             rng={name: rng[name] for name in RNGS},
-            recent_episodes=arrays["recent_episodes"].reshape(-1, 2),
+            recent_episodes=arrays["recent_episodes"].reshape(-1, 2).astype(np.float64),
             environments=environments,
             versions=dict(versions),
             path=str(path),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"checkpoint is {str(path)!r}, but it cannot be read as a checkpoint: {reason}") from error
 
 
-def _check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> None:
-    """Refuse settings that describe another network than the tensors, before one is made of them."""
+def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse numbers that no run has written: none of them is infinite or NaN, and counters count."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} is not finite")
+    for name in COUNTERS:
+        count = arrays[f"counters/{name}"]
+        if count.dtype.kind not in "iu" or count.shape or count < 0:
+            raise ValueError(f"counters/{name} is no count")
+
+
+def check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> None:
+    """Refuse settings that describe another network than the tensors, before one is made of them.
+
+    Raises:
+        ValueError, KeyError: They do.
+    """
     towers = {"shared": config.shared_sizes, "policy": config.policy_sizes, "value": config.value_sizes}
     for tower, sizes in towers.items():
         for layer, size in enumerate(sizes):

@@ -106,9 +106,13 @@ class PPOConfig:
             check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "in [0, 1]")
         for name in ("adam_beta1", "adam_beta2"):
             check(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        # Beyond these, a step of Adam can overflow float32, or divide by zero.
+        check(self.learning_rate <= 1e3, "learning_rate", self.learning_rate, "at most 1000")
+        check(self.adam_eps >= 1e-30, "adam_eps", self.adam_eps, "at least 1e-30")
         check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
+        check(self.batch_size <= 2**31, "num_envs * num_steps", self.batch_size, "at most 2**31 rows")
         check(
             self.batch_size % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,
             f"a divisor of num_envs * num_steps = {self.num_envs} * {self.num_steps} = {self.batch_size}",
@@ -157,7 +161,9 @@ class PPOConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(settings) - known)
         if unknown:
-            raise UserError(f"{source} has the unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}.")
+            raise UserError(
+                f"{source} has the unknown setting {unknown[0][:50]!r}; known are {', '.join(sorted(known))}."
+            )
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
 
     @classmethod
@@ -193,13 +199,20 @@ def _hints() -> dict[str, Any]:
     return typing.get_type_hints(PPOConfig)
 
 
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond any float
+        return False
+
+
 def _check_types(config: PPOConfig) -> None:
     """Refuse, for instance, num_envs=4.0, gamma="0.9" or seed=True; an int is welcome where a float is meant."""
     for name, hint in _hints().items():
         value = getattr(config, name)
         if hint is float or hint == float | None:
             good = isinstance(value, int | float) and not isinstance(value, bool)
-            good = good and (math.isfinite(value) or (name in ("max_grad_norm", "env_timeout") and value == math.inf))
+            good = good and (_is_finite(value) or (name in ("max_grad_norm", "env_timeout") and value == math.inf))
             check(good or (value is None and hint is not float), name, value, "a finite number")
         elif hint is int:
             check(isinstance(value, int) and not isinstance(value, bool), name, value, "an integer")

@@ -6,14 +6,17 @@ that were being computed, the random generators, the settings in force.
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernels.finite import first_outside
 from kernels.optimizer import global_norm
 from ppo_np.checkpoint import RNGS, below, library_versions, read_sealed
 from ppo_np.config import PPOConfig
@@ -21,13 +24,15 @@ from ppo_np.distributions import HEADS, ActionHead
 from ppo_np.errors import DivergedError, UserError
 from ppo_np.files import write_whole
 from ppo_np.hdf5 import pack
-from ppo_np.stages import NotFiniteError, state_stages
+from ppo_np.model import ActorCritic, Batch
+from ppo_np.stages import NotFiniteError, Stage, learning_stages, state_stages
 
 if TYPE_CHECKING:
     from ppo_np.ppo import PPO
 
 FORMAT, FORMAT_VERSION = "ppo_np crash", 1
 ROLLOUT, MINIBATCH, ENVIRONMENT = "rollout", "minibatch", "environment"
+LARGEST, LARGEST_NORM = sys.float_info.max, 1e18  # the latter's square must fit float32
 MINIBATCH_ARRAYS = ("obs", "actions", "old_logprobs", "old_values", "advantages", "returns")
 
 
@@ -90,36 +95,69 @@ def read_crash(path: str | PathLike) -> Crash:
             **{field: below(arrays, group) for field, group in GROUPS.items()},
             rng=dict(rng),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise UserError(f"crash file {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
 
 
-def check_state(ppo: "PPO") -> None:
-    """Refuse to go on from parameters or moments that are not finite: saturated units can hide them from the loss.
+def check_state(ppo: "PPO", config: PPOConfig, where: str) -> None:
+    """Refuse to go on from parameters, moments or statistics that are not finite, before anybody saves them.
 
     Raises:
         DivergedError: They are not.
     """
-    if not all(math.isfinite(global_norm(flat)) for flat in (ppo.model.params, ppo.m, ppo.v)):
+    flats = (ppo.model.params, ppo.m, ppo.v, *(array for _, array in statistics_stages(ppo)))
+    if not all(map(_is_finite, flats)):
         ppo.resumable = False
-        error = NotFiniteError(state_stages(ppo.model, ppo.m, ppo.v))
-        raise diverged(ppo, "before the rollout", error, ROLLOUT, {})
+        error = NotFiniteError(chain(state_stages(ppo.model, ppo.m, ppo.v), statistics_stages(ppo)))
+        raise diverged(ppo, config, where, error, ROLLOUT, {}, "it was not saved")
 
 
-def diverged(ppo: "PPO", where: str, error: NotFiniteError, during: str, rows: Mapping[str, np.ndarray]):
+def statistics_stages(ppo: "PPO") -> Iterator[Stage]:
+    """The running statistics of observations and rewards."""
+    for name, n in (("observations", ppo.policy.obs_moments), ("rewards", ppo.reward_scaler)):
+        for what, array in n.arrays().items() if n else ():
+            yield Stage(f"{what} of the {name}", array)
+
+
+def check_minibatch(model: ActorCritic, batch: Batch, norm: float, config: PPOConfig) -> None:
+    """Refuse what Adam must not see.
+
+    Looked at are the loss terms, the gradient by its norm, and what can hide from both: numbers of the rollout behind
+    max() and clipping, parameters behind saturated units. An infinite ratio can hide from the loss, but not from
+    approx_kl.
+
+    Raises:
+        NotFiniteError: Something is not finite, or the square of the gradient is too large for float32.
+    """
+    finite = math.isfinite(norm) and first_outside(batch.terms, LARGEST) < 0
+    if not (finite and _is_finite(batch.loss_inputs) and _is_finite(model.params)):
+        raise NotFiniteError(learning_stages(model, batch))
+    if min(norm, config.max_grad_norm) > LARGEST_NORM:
+        raise NotFiniteError(iter([Stage("square of the gradient, whose norm is too large,", np.array(np.inf))]))
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """The norm is summed in float64, which squares of float32 cannot overflow."""
+    return math.isfinite(global_norm(array.reshape(-1)))
+
+
+def diverged(
+    ppo: "PPO", config: PPOConfig, where: str, error: NotFiniteError, during: str, rows: Mapping,
+    end: str = "Adam has changed nothing by it",
+) -> DivergedError:  # fmt: skip
     """The exception that ends a run, with everything in it that is needed to compute the number again."""
     found = f"{error.finding} where everything before it was finite" if error.finding else "a number is not finite"
-    diverged = DivergedError(f"In update {ppo.update + 1}, {where}, {found}; Adam has changed nothing by it.")
-    diverged.crash = crash_of(ppo, str(diverged), during, rows)
+    diverged = DivergedError(f"In update {ppo.update + 1}, {where}, {found}; {end}.")
+    diverged.crash = crash_of(ppo, config, str(diverged), during, rows)
     return diverged
 
 
-def crash_of(ppo: "PPO", what: str, during: str, rows: Mapping[str, np.ndarray]) -> Crash:
-    """What a crash file is to hold, in arrays of its own."""
+def crash_of(ppo: "PPO", config: PPOConfig, what: str, during: str, rows: Mapping[str, np.ndarray]) -> Crash:
+    """What a crash file is to hold, in arrays of its own; `config` are the settings in force."""
     named = ppo.model.named
     tensors = {"parameters": named(ppo.model.params), "adam_m": named(ppo.m), "adam_v": named(ppo.v), "rows": rows}
     return Crash(
-        what=what, during=during, config=ppo.config.at(ppo.global_step), head=ppo.model.head,
+        what=what, during=during, config=config, head=ppo.model.head,
         rng={name: getattr(ppo, name).bit_generator.state for name in RNGS},
         **{field: {name: np.array(array) for name, array in arrays.items()} for field, arrays in tensors.items()},
     )  # fmt: skip

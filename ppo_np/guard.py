@@ -104,7 +104,7 @@ class Guard(gymnasium.Wrapper):
             return None
         try:
             return self._follow(plan)
-        except (EnvironmentFault, TypeError, ValueError):  # the latter two: its generator is of another kind now
+        except (EnvironmentFault, TypeError, ValueError, OverflowError):  # its generator is of another kind now
             return None
 
     def _follow(self, plan: Plan) -> Rebuilt | None:
@@ -137,7 +137,8 @@ class Guard(gymnasium.Wrapper):
             self.episodes = plan.start.episode
             number_films_from(self.env, plan.start.episode + 1)
             if plan.start.rng_now is not None:
-                set_rng_words(self.env, plan.start.rng_now)
+                with suppress(TypeError, ValueError, OverflowError):
+                    set_rng_words(self.env, plan.start.rng_now)
         return self.reset()[0]
 
     def close(self) -> None:

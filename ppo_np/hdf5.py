@@ -40,12 +40,20 @@ def pack(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, str | int]) 
     Args:
         arrays: name, with / for groups -> numbers of any shape.
         attributes: of the whole file; in HDF5 they stand at its root, with `complete` = 1 beside them.
+
+    Raises:
+        ValueError: An array is of a type that `unpack` refuses, or the list of all is too long for it.
     """
+    odd = [name for name, array in arrays.items() if np.asarray(array).dtype.str not in TYPES]
+    if odd:
+        raise ValueError(f"{odd[0]} has the type {arrays[odd[0]].dtype}")
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     checksums = {name: _checksum(array) for name, array in arrays.items()}
     longest = _head(
         arrays, checksums, attributes, dict.fromkeys(arrays, sum(a.nbytes for a in arrays.values()) + 2**40)
     )
+    if len(longest) > LARGEST_BLOCK:
+        raise ValueError(f"the list of arrays has {len(longest)} bytes, but at most {LARGEST_BLOCK} are allowed")
     block = max(SMALLEST_BLOCK, 2 ** math.ceil(math.log2(START + len(longest))))
     image, offsets = _hdf5(arrays, checksums, attributes, block)
     body = _head(arrays, checksums, attributes, offsets).ljust(block - START, b"\0") + image
@@ -74,7 +82,7 @@ def _hdf5(arrays: dict, checksums: dict, attributes: Mapping, block: int) -> tup
 
 
 def _checksum(array: np.ndarray) -> str:
-    return hashlib.sha256(array.reshape(-1).view(np.uint8)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()
 
 
 def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
@@ -90,25 +98,35 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
     if hashlib.sha256(memoryview(data)[START:]).hexdigest().encode() + b"\n" != data[len(MAGIC) : START]:
         raise SealError("it is damaged: its bytes do not match its seal")
     try:
-        head = json.loads(data[START : data.index(b"\n", START, START + LARGEST_BLOCK)])
-        arrays, attributes = head["arrays"], head["attributes"]
+        head = json.loads(str(data[START : data.index(b"\n", START, START + LARGEST_BLOCK)], "utf-8"))
+        entries, attributes = head["arrays"], head["attributes"]
         if not all(isinstance(value, str | int) for value in attributes.values()):
             raise SealError("an attribute is neither text nor an integer")
-        return {name: _array(name, *entry, data) for name, entry in arrays.items()}, attributes
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        arrays = [_view(name, *entry, data) for name, entry in entries.items()]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise SealError("the list of its arrays cannot be read") from error
+    if sum(array.nbytes for array in arrays) > len(data):
+        raise SealError("its arrays need more bytes than the file has")
+    return {name: array.copy() for name, array in zip(entries, arrays, strict=True)}, attributes
 
 
-def _array(name: str, dtype: Any, shape: Any, offset: Any, checksum: Any, data: bytes) -> np.ndarray:
-    """A copy of one array, if it is one of plain numbers that lies in the file as a whole."""
+def _view(name: str, dtype: Any, shape: Any, offset: Any, checksum: Any, data: bytes) -> np.ndarray:
+    """One array in the file's own bytes, if it is one of plain numbers that lies there as a whole."""
+    name = _short(name)
     if dtype not in TYPES:
-        raise SealError(f"{name} has the type {dtype!r}")
+        raise SealError(f"{name} has the type {_short(dtype)}")
     if not isinstance(shape, list) or len(shape) > 32 or not all(type(n) is int and n >= 0 for n in (*shape, offset)):
-        raise SealError(f"{name} has the shape {shape!r} at {offset!r}")
+        raise SealError(f"{name} has the shape {_short(shape)} at {_short(offset)}")
     count = math.prod(shape)
     if offset + count * np.dtype(dtype).itemsize > len(data):
-        raise SealError(f"{name} has the shape {shape!r}, which goes beyond the end of the file")
-    array = np.frombuffer(data, dtype, count, offset).reshape(shape).copy()
+        raise SealError(f"{name} has the shape {_short(shape)}, which goes beyond the end of the file")
+    array = np.frombuffer(data, dtype, count, offset).reshape(shape)
     if _checksum(array) != checksum:
         raise SealError(f"{name} is damaged: its numbers do not match their checksum")
     return array
+
+
+def _short(value: Any) -> str:
+    """What a file says, for a message: on one line and not long."""
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."

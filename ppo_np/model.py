@@ -41,7 +41,8 @@ class Batch:
 
     Attributes:
         obs: (B, D), input.
-        actions: (B, ...), old_logprobs, old_values, advantages, returns: (B,), what the loss needs beside the network.
+        actions: (B, ...), old_logprobs, old_values, advantages, returns: (B,), what the loss needs beside the network;
+            the latter four are the rows of `loss_inputs`, (4, B).
         pi_out: (B, K) and values: (B,), outputs of the forward pass.
         distribution: over the actions; `ActorCritic.loss` sets it, or its own `sample` and `mode`.
     """
@@ -54,7 +55,8 @@ class Batch:
 
         self.rows = rows
         (self.obs,) = columns(model.obs_size)
-        self.old_logprobs, self.old_values, self.advantages, self.returns = np.zeros((4, rows), dtype)
+        self.loss_inputs = np.zeros((4, rows), dtype)
+        self.old_logprobs, self.old_values, self.advantages, self.returns = self.loss_inputs
         self.outputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
         self.doutputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
         self.features = self.outputs["shared"][-1] if model.sizes["shared"] else self.obs

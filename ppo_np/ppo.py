@@ -1,7 +1,5 @@
 """Proximal policy optimisation: the training loop."""
 
-import math
-import sys
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +9,6 @@ from time import perf_counter
 
 import numpy as np
 
-from kernels.finite import first_outside
 from kernels.loss import LOSS_TERMS
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np import flight
@@ -27,7 +24,7 @@ from ppo_np.normalizer import RewardScaler
 from ppo_np.policy import Policy
 from ppo_np.recorder import Mark
 from ppo_np.rollout import RolloutBuffer, RolloutReport, collect, flatten_obs
-from ppo_np.stages import NotFiniteError, learning_stages
+from ppo_np.stages import NotFiniteError
 from ppo_np.state import another_seed, capture, restore, restore_environments
 from ppo_np.stream import EnvStream
 from ppo_np.threads import blas_threads, limit_blas_threads
@@ -108,6 +105,7 @@ class PPO:
             DivergedError: A parameter, an output of the network, a loss or a gradient is not finite.
             EnvironmentFault: An environment failed, or gave numbers that are not finite.
         """
+        flight.check_state(self, self.config, "before the rollout")
         learn_start = perf_counter() - self.wall_time
         threads = blas_threads(self.config, self.policy.observations.size)
         try:
@@ -120,7 +118,7 @@ class PPO:
                         callback(self, metrics)
         except EnvironmentFault as fault:
             if fault.numbers:
-                fault.crash = flight.crash_of(self, str(fault), flight.ENVIRONMENT, fault.numbers)
+                fault.crash = flight.crash_of(self, self.config, str(fault), flight.ENVIRONMENT, fault.numbers)
             raise
         finally:
             self.wall_time = perf_counter() - learn_start
@@ -130,7 +128,6 @@ class PPO:
     def _run_update(self, learn_start: float) -> Metrics | None:
         """One rollout and the epochs over it; None if `stop` was called before the rollout was full."""
         config, buffer, rollout = self.config.at(self.global_step), self._buffer, self._rollout
-        flight.check_state(self)
         self.rollout_start()
         try:
             rollout = collect(
@@ -138,7 +135,8 @@ class PPO:
             )
         except NotFiniteError as error:
             where = f"row {rollout.rows + 1} of the rollout"
-            raise flight.diverged(self, where, error, flight.ROLLOUT, {"obs": self._step_batch.obs}) from None
+            rows = {"obs": self._step_batch.obs, "actions": self._step_batch.distribution.actions}
+            raise flight.diverged(self, config, where, error, flight.ROLLOUT, rows) from None
         if rollout.rows < config.num_steps:
             return None
 
@@ -153,6 +151,7 @@ class PPO:
             buffer.normalize_obs(self.policy)
         buffer.compute_advantages(config.gamma, config.gae_lambda)
         means = self._run_epochs(config)
+        flight.check_state(self, config, "after the epochs")
 
         end = perf_counter()
         self.update += 1
@@ -192,7 +191,9 @@ class PPO:
                     norms.append(self._optimize(config, minibatch))
                 except NotFiniteError as error:
                     where = f"epoch {epoch + 1}, minibatch {(len(terms) - 1) % len(parts) + 1}"
-                    raise flight.diverged(self, where, error, flight.MINIBATCH, self._minibatch_rows(part)) from None
+                    raise flight.diverged(
+                        self, config, where, error, flight.MINIBATCH, self._minibatch_rows(part)
+                    ) from None
             if config.target_kl is not None and parts:
                 epoch_kl = np.mean([term[APPROX_KL] for term in terms[-len(parts) :]])
                 if epoch_kl > config.target_kl:
@@ -212,13 +213,11 @@ class PPO:
         """Clip the gradient and take one Adam step; the gradient's norm before clipping is returned.
 
         Raises:
-            NotFiniteError: The loss or the gradient of the minibatch is not finite; nothing has been changed.
+            NotFiniteError: A number of the minibatch is not finite; nothing has been changed.
         """
         model = self.model
         norm = global_norm(model.grads)
-        # An infinite ratio can leave loss and gradient finite, but not approx_kl.
-        if not math.isfinite(norm) or first_outside(minibatch.terms, sys.float_info.max) >= 0:
-            raise NotFiniteError(learning_stages(model, minibatch))
+        flight.check_minibatch(model, minibatch, norm, config)
         clip_by_global_norm(model.grads, norm, config.max_grad_norm)
         self.adam_step += 1
         adam(
@@ -283,7 +282,10 @@ class PPO:
         saved = read_checkpoint(path)
         if not saved.config.env_id and env is None:
             raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: give that env to load.")
-        ppo = cls(saved.config, env, resume=saved)
+        try:
+            ppo = cls(saved.config, env, resume=saved)
+        except MemoryError as error:
+            raise UserError(f"checkpoint {str(path)!r} describes a run that does not fit into memory.") from error
         if ppo.lost_envs:
             warnings.warn(ppo.loss_of_envs(), RuntimeWarning, 2)
         return ppo

@@ -74,10 +74,15 @@ class EnvRecord:
         vectors = record.returns, record.lengths, record.episodes, record.seeds, record.known
         words = record.rng_then, record.rng_now
         good = all(v.shape == (envs,) for v in vectors) and all(w.shape == (envs, WORDS) for w in words)
+        counts = record.steps, record.lengths, record.episodes, record.seeds, record.known
+        if any(c.dtype.kind not in "iu" for c in counts) or any(w.dtype != np.uint64 for w in words):
+            raise ValueError("arrays of environments are of other types")
         if not good or record.steps.shape or record.obs.ndim != 2 or len(record.obs) != envs:
             raise ValueError("arrays of environments have different lengths")
         known = record.lengths[record.known == 1]
-        if not record.actions.ndim or (known < 0).any() or len(record.actions) != known.sum():
+        if (record.lengths < 0).any() or record.steps < 0:
+            raise ValueError("environments have done less than no step")
+        if not record.actions.ndim or len(record.actions) != known.sum():
             raise ValueError("the environments' actions are not as many as their steps")
         return record
 

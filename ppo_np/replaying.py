@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ppo_np.checkpoint import copy_tensors
+from ppo_np.checkpoint import check_widths, copy_tensors
 from ppo_np.errors import UserError
 from ppo_np.flight import MINIBATCH_ARRAYS, Crash
 from ppo_np.model import ActorCritic, Batch
-from ppo_np.stages import Stage, acting_stages, learning_stages, state_stages
+from ppo_np.stages import Stage, learning_stages, sampling_stages, state_stages
 
 
 def environment_stages(crash: Crash) -> Iterator[Stage]:
@@ -25,9 +25,10 @@ def rollout_stages(crash: Crash) -> Iterator[Stage]:
         copy_tensors(tensors, model.named(flat), "crash.h5")
     yield from state_stages(model, m, v)
     if crash.rows:
-        batch = _batch(model, crash, ("obs",))
+        batch = _batch(model, crash, ("obs", "actions"))
         model.forward(batch)
-        yield from acting_stages(model, batch)
+        batch.distribution.forward(batch.pi_out, batch.actions)
+        yield from sampling_stages(model, batch)
 
 
 def minibatch_stages(crash: Crash) -> Iterator[Stage]:
@@ -41,16 +42,36 @@ def minibatch_stages(crash: Crash) -> Iterator[Stage]:
 def _network(crash: Crash) -> ActorCritic:
     config = crash.config
     first = "shared/0" if config.shared_sizes else "policy/0" if config.policy_sizes else "policy/head"
-    if f"{first}/weight" not in crash.parameters:
+    try:
+        check_widths(config, crash.parameters)
+        obs_size, _ = crash.parameters[f"{first}/weight"].shape
+        fits = crash.parameters["policy/head/bias"].shape == (crash.head.outputs,)
+    except (KeyError, ValueError):
+        fits = False
+    if not fits:
         raise UserError("The crash file's parameters do not fit its settings.")
-    obs_size = len(crash.parameters[f"{first}/weight"])
     model = ActorCritic(obs_size, crash.head, config, None)
     copy_tensors(crash.parameters, model.named(model.params), "crash.h5")
     return model
 
 
 def _batch(model: ActorCritic, crash: Crash, names: tuple[str, ...]) -> Batch:
-    batch = model.batch(len(crash.rows["obs"]))
+    """The rows in a batch.
+
+    Raises:
+        UserError: Rows are missing, or of other shapes, or actions are none that the head has.
+    """
+    rows = crash.rows.get("obs")
+    if rows is None or not rows.ndim:
+        raise UserError("The crash file has no observations.")
+    batch = model.batch(len(rows))
     for name in names:
-        getattr(batch, name)[:] = crash.rows[name]
+        array, target = crash.rows.get(name), getattr(batch, name)
+        if array is None or array.shape != target.shape or not np.can_cast(array.dtype, target.dtype, "same_kind"):
+            raise UserError(f"The crash file's {name} do not fit its settings.")
+        target[:] = array
+    sizes = np.maximum(model.head.sizes, 2) if batch.actions.dtype == np.int8 else np.array(model.head.sizes)
+    choices = batch.actions.reshape(len(rows), -1)
+    if choices.dtype.kind == "i" and not ((choices >= 0) & (choices < sizes)).all():
+        raise UserError("The crash file's actions are none that its head has.")
     return batch

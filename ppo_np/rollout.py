@@ -11,7 +11,7 @@ from kernels.advantage import gae
 from kernels.finite import first_outside
 from ppo_np.model import Batch
 from ppo_np.policy import Policy
-from ppo_np.stages import NotFiniteError, sampling_stages
+from ppo_np.stages import NotFiniteError, acting_stages, sampling_stages
 from ppo_np.stream import EnvStream, Episode, Transition
 
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
@@ -128,7 +128,7 @@ def collect(
         start = perf_counter()
         _look(stream, policy, buffer.obs[t], batch)
         pi.sample(batch.pi_out, rng)
-        if first_outside(batch.values, LARGEST_FLOAT) >= 0 or first_outside(pi.logprobs, LARGEST_FLOAT) >= 0:
+        if first_outside(pi.logprobs, LARGEST_FLOAT) >= 0:
             raise NotFiniteError(sampling_stages(policy.model, batch))
         buffer.values[t], buffer.actions[t], buffer.logprobs[t] = batch.values, pi.actions, pi.logprobs
         acted = perf_counter()
@@ -155,8 +155,20 @@ def _look(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) -> 
     """Write the current observations, flat, into `rows`, and run the network on them."""
     flatten_obs(stream, policy, rows)
     stream.check_obs(rows)
+    _forward(policy, rows, batch)
+
+
+def _forward(policy: Policy, rows: np.ndarray, batch: Batch) -> None:
+    """Run the network on flat observations, (N, D).
+
+    Raises:
+        NotFiniteError: What comes out is not finite.
+    """
     policy.encode(rows, batch.obs)
     policy.model.forward(batch)
+    outputs = batch.pi_out.reshape(-1)
+    if first_outside(batch.values, LARGEST_FLOAT) >= 0 or first_outside(outputs, LARGEST_FLOAT) >= 0:
+        raise NotFiniteError(acting_stages(policy.model, batch))
 
 
 def flatten_obs(stream: EnvStream, policy: Policy, rows: np.ndarray) -> None:
@@ -181,8 +193,7 @@ def _bootstrap(stream: EnvStream, step: Transition, policy: Policy, batch: Batch
         for n in truncated:
             _flatten(stream, policy.observations.flatten_one, step.final_obs[n], rows[n])
     stream.check_obs(rows)
-    policy.encode(rows, batch.obs)
-    policy.model.forward(batch)
+    _forward(policy, rows, batch)
     final_values[truncated] = batch.values[truncated]
 
 

@@ -51,8 +51,8 @@ def first_bad(stages: Iterator[Stage]) -> Finding | None:
 
 
 def state_stages(model: ActorCritic, m: np.ndarray, v: np.ndarray) -> Iterator[Stage]:
-    """What the network and Adam remember."""
-    for what, flat in (("parameter", model.params), ("Adam's m of", m), ("Adam's v of", v)):
+    """What Adam and the network remember, in the order in which a step of Adam changes them."""
+    for what, flat in (("Adam's m of", m), ("Adam's v of", v), ("parameter", model.params)):
         for name, tensor in model.named(flat).items():
             yield Stage("log_std" if what == "parameter" and name == LOG_STD else f"{what} {name}", tensor)
 

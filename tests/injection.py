@@ -1,0 +1,150 @@
+"""NaN and infinities put into a computation on purpose: small runs of each kind, and ways into them."""
+
+import dataclasses
+import functools
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from ppo_np import PPO, PPOConfig, flight
+from ppo_np.errors import DivergedError
+
+BAD = (np.nan, np.inf, -np.inf)
+ACTIONS = {
+    "Discrete": spaces.Discrete(3),
+    "Box": spaces.Box(-1, 1, (2,), np.float32),
+    "MultiDiscrete": spaces.MultiDiscrete([2, 3]),
+    "MultiBinary": spaces.MultiBinary(3),
+}
+NETWORKS = {
+    "shared relu": {"shared_sizes": (6, 5), "policy_sizes": (4,), "value_sizes": (3,), "activation": "relu"},
+    "separate tanh": {"shared_sizes": (), "policy_sizes": (6, 5), "value_sizes": (4,), "activation": "tanh"},
+}
+SMALL = PPOConfig(
+    env_id="", total_timesteps=10**6, anneal_lr=False, num_envs=2, num_steps=8, num_minibatches=2, update_epochs=1,
+    norm_adv=False, ent_coef=0.1,
+)  # fmt: skip
+
+
+class Noise(gymnasium.Env):
+    """Random observations and rewards; episodes of 5 steps, cut off."""
+
+    metadata = {"render_modes": []}
+
+    def __init__(self, action_space):
+        self.observation_space, self.action_space = spaces.Box(-np.inf, np.inf, (3,), np.float32), action_space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self.np_random.standard_normal(3, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        reward = float(self.np_random.standard_normal())
+        return self.np_random.standard_normal(3, np.float32), reward, False, self.steps == 5, {}
+
+
+def ppo_of(actions, network, env=None, **settings):
+    """A new run, on `Noise` or on another environment that a function makes."""
+    config = {**SMALL.to_dict(), **NETWORKS[network], **settings}
+    return PPO(PPOConfig.from_dict(config), env or functools.partial(Noise, ACTIONS[actions]))
+
+
+@functools.cache
+def trained(actions, network):
+    """A run that has done an update; `state_of` and `put_back` make it usable many times."""
+    ppo = ppo_of(actions, network)
+    ppo.learn(lambda ppo, _: ppo.stop())
+    return ppo
+
+
+def state_of(ppo):
+    return [array.copy() for array in (ppo.model.params, ppo.m, ppo.v)] + [ppo.adam_step]
+
+
+def put_back(ppo, state):
+    ppo.model.params[:], ppo.m[:], ppo.v[:], ppo.adam_step = state
+
+
+def same(state, other):
+    return all(np.array_equal(one, two, equal_nan=True) for one, two in zip(state, other, strict=True))
+
+
+class Spoiler:
+    """Calls a function, and then spoils what it wrote: from its `first` call on.
+
+    Args:
+        function: that is called.
+        spoil: called with the function's arguments.
+    """
+
+    def __init__(self, function, spoil, first=1):
+        self.function, self.spoil, self.first, self.calls = function, spoil, first, 0
+
+    def __call__(self, *arguments):
+        result = self.function(*arguments)
+        self.calls += 1
+        if self.calls >= self.first:
+            self.spoil(*arguments)
+        return result
+
+
+def spoil_output(patch, module, name, argument, value, first=2):
+    """Spoil what a kernel has written into one of its arguments."""
+
+    def spoil(*arguments):
+        array = arguments[argument]
+        array[place(array)] = value
+
+    patch.setattr(module, name, Spoiler(getattr(module, name), spoil, first))
+
+
+def run_epochs(ppo, **settings):
+    """Run the epochs over the rollout that `ppo` has, and put everything back; gives the DivergedError or None.
+
+    Checks that the minibatch at which it ended has changed nothing.
+    """
+    before, original, states = state_of(ppo), ppo._optimize, []
+
+    def optimize(*arguments):
+        states.append(state_of(ppo))
+        return original(*arguments)
+
+    ppo._optimize = optimize
+    try:
+        ppo._run_epochs(dataclasses.replace(ppo.config, **settings))
+    except DivergedError as error:
+        assert same(state_of(ppo), states[-1])
+        return error
+    finally:
+        del ppo._optimize
+        put_back(ppo, before)
+    return None
+
+
+def place(array):
+    """An index in the midst of an array."""
+    return tuple(size // 2 for size in array.shape)
+
+
+def parameters_of(ppo):
+    return ppo.model.named(ppo.model.params)
+
+
+def of_every_kind(test):
+    """Run a test with each kind of actions and of networks."""
+    return pytest.mark.parametrize("actions", ACTIONS)(pytest.mark.parametrize("network", NETWORKS)(test))
+
+
+def through_a_file(crash, folder):
+    """The crash as it comes back from disk."""
+    flight.write_crash(folder / "crash.h5", crash)
+    again = flight.read_crash(folder / "crash.h5")
+    assert (again.what, again.during, again.config, again.head) == (crash.what, crash.during, crash.config, crash.head)
+    assert again.rng == crash.rng
+    for field in ("parameters", "adam_m", "adam_v", "rows"):
+        np.testing.assert_equal(getattr(again, field), getattr(crash, field))
+    return again
