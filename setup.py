@@ -18,6 +18,7 @@ TEST = [
     "pytest>=8.2",
     "pytest-benchmark>=5.1",
     "pytest-cov>=6.0",
+    "pytest-xdist>=3.6",
     "tensorboard>=2.18",
 ]
 PEERS = [*PLOT, *ENVPOOL, "rejax>=0.1.3", "sbx-rl>=0.28", "stable-baselines3>=2.9", "torch>=2.13"]
