@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels import first_outside
+from kernels import all_finite, first_outside
 
 
 def numpy_first_outside(x, limit):
@@ -16,3 +16,13 @@ def numpy_first_outside(x, limit):
 @pytest.mark.parametrize("shape", ["4", "4x8", "64x24", "128x1024"])
 def test_first_outside(kernel_or_numpy, normal, sizes):
     kernel_or_numpy(first_outside, numpy_first_outside, normal(*sizes).reshape(-1), 1e15)
+
+
+def numpy_all_finite(x):
+    """An array of truth values, and whether all are true."""
+    return bool(np.isfinite(x).all())
+
+
+@pytest.mark.parametrize("shape", ["4x64", "128x1024", "1024x1024"])
+def test_all_finite(kernel_or_numpy, normal, sizes):
+    kernel_or_numpy(all_finite, numpy_all_finite, normal(*sizes).reshape(-1))

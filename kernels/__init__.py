@@ -31,7 +31,7 @@ from kernels.categorical import (
     categorical_sample,
     log_softmax,
 )
-from kernels.finite import first_outside
+from kernels.finite import all_finite, first_outside
 from kernels.gaussian import gaussian_backward, gaussian_forward, gaussian_sample
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
@@ -48,6 +48,7 @@ __all__ = [
     "activation_forward",
     "activation_number",
     "adam",
+    "all_finite",
     "bernoulli_backward",
     "bernoulli_forward",
     "bernoulli_mode",

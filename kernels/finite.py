@@ -1,4 +1,4 @@
-"""A search for numbers that have no place in a computation."""
+"""Numbers that have no place in a computation: where the first one is, or whether there is one."""
 
 from kernels._jit import kernel
 
@@ -22,3 +22,26 @@ def first_outside(x, limit):
         if not abs(x[i]) <= limit:
             return i
     return -1
+
+
+@kernel
+def all_finite(x):
+    """Whether there is neither NaN nor an infinity among the numbers.
+
+    sum_i 0 x_i = 0
+
+    0 x is NaN if x is NaN or infinite, and a NaN in a sum stays. Without a comparison for each number the loop is SIMD.
+
+    Derivation: docs/gradients.md, "Numbers out of range".
+
+    Args:
+        x: numbers, (B,).
+
+    Returns:
+        True or False.
+    """
+    zero = x.dtype.type(0)
+    total = zero
+    for i in range(x.shape[0]):
+        total += x[i] * zero
+    return total == zero

@@ -2,6 +2,8 @@
 
 import importlib.util
 
+LONGEST = 300  # of what a message repeats
+
 
 class UserError(Exception):
     """A mistake of the user's: bad argument, missing file, unknown environment.
@@ -58,4 +60,7 @@ def require_extra(module: str, extra: str, flag: str) -> None:
 def check(condition: bool, argument: str, given: object, allowed: str) -> None:
     """Raise `UserError` with the house sentence unless `condition` holds."""
     if not condition:
-        raise UserError(f"{argument} is {given!r}, but it must be {allowed}.")
+        text = repr(given)
+        raise UserError(
+            f"{argument} is {text if len(text) <= LONGEST else text[:LONGEST] + '...'}, but it must be {allowed}."
+        )

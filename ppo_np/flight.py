@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.finite import first_outside
-from kernels.optimizer import global_norm
+from kernels.finite import all_finite, first_outside
 from ppo_np.checkpoint import RNGS, below, library_versions, read_sealed
 from ppo_np.config import PPOConfig
 from ppo_np.distributions import HEADS, ActionHead
@@ -106,7 +105,7 @@ def check_state(ppo: "PPO", config: PPOConfig, where: str) -> None:
         DivergedError: They are not.
     """
     flats = (ppo.model.params, ppo.m, ppo.v, *(array for _, array in statistics_stages(ppo)))
-    if not all(map(_is_finite, flats)):
+    if not all(map(all_finite, flats)):
         ppo.resumable = False
         error = NotFiniteError(chain(state_stages(ppo.model, ppo.m, ppo.v), statistics_stages(ppo)))
         raise diverged(ppo, config, where, error, ROLLOUT, {}, "it was not saved")
@@ -130,15 +129,10 @@ def check_minibatch(model: ActorCritic, batch: Batch, norm: float, config: PPOCo
         NotFiniteError: Something is not finite, or the square of the gradient is too large for float32.
     """
     finite = math.isfinite(norm) and first_outside(batch.terms, LARGEST) < 0
-    if not (finite and _is_finite(batch.loss_inputs) and _is_finite(model.params)):
+    if not (finite and all_finite(batch.loss_inputs.reshape(-1)) and all_finite(model.params)):
         raise NotFiniteError(learning_stages(model, batch))
     if min(norm, config.max_grad_norm) > LARGEST_NORM:
         raise NotFiniteError(iter([Stage("square of the gradient, whose norm is too large,", np.array(np.inf))]))
-
-
-def _is_finite(array: np.ndarray) -> bool:
-    """The norm is summed in float64, which squares of float32 cannot overflow."""
-    return math.isfinite(global_norm(array.reshape(-1)))
 
 
 def diverged(

@@ -43,7 +43,7 @@ class Batch:
         obs: (B, D), input.
         actions: (B, ...), old_logprobs, old_values, advantages, returns: (B,), what the loss needs beside the network;
             the latter four are the rows of `loss_inputs`, (4, B).
-        pi_out: (B, K) and values: (B,), outputs of the forward pass.
+        pi_out: (B, K) and values: (B,), outputs of the forward pass; flat_pi_out: (B K,), the same numbers.
         distribution: over the actions; `ActorCritic.loss` sets it, or its own `sample` and `mode`.
     """
 
@@ -61,6 +61,7 @@ class Batch:
         self.doutputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
         self.features = self.outputs["shared"][-1] if model.sizes["shared"] else self.obs
         self.pi_out, self.dpi_out = self.outputs["policy"][-1], self.doutputs["policy"][-1]
+        self.flat_pi_out = self.pi_out.reshape(-1)
         self.values, self.dvalues = self.outputs["value"][-1].reshape(rows), self.doutputs["value"][-1].reshape(rows)
         self.dlogprobs, self.dentropies = np.zeros((2, rows), dtype)
         (self.dfeatures,) = columns(self.features.shape[1])

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 
 from kernels.advantage import gae
-from kernels.finite import first_outside
+from kernels.finite import all_finite
 from ppo_np.model import Batch
 from ppo_np.policy import Policy
 from ppo_np.stages import NotFiniteError, acting_stages, sampling_stages
 from ppo_np.stream import EnvStream, Episode, Transition
-
-LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 class RolloutBuffer:
@@ -128,7 +126,7 @@ def collect(
         start = perf_counter()
         _look(stream, policy, buffer.obs[t], batch)
         pi.sample(batch.pi_out, rng)
-        if first_outside(pi.logprobs, LARGEST_FLOAT) >= 0:
+        if not all_finite(pi.logprobs):
             raise NotFiniteError(sampling_stages(policy.model, batch))
         buffer.values[t], buffer.actions[t], buffer.logprobs[t] = batch.values, pi.actions, pi.logprobs
         acted = perf_counter()
@@ -166,8 +164,7 @@ def _forward(policy: Policy, rows: np.ndarray, batch: Batch) -> None:
     """
     policy.encode(rows, batch.obs)
     policy.model.forward(batch)
-    outputs = batch.pi_out.reshape(-1)
-    if first_outside(batch.values, LARGEST_FLOAT) >= 0 or first_outside(outputs, LARGEST_FLOAT) >= 0:
+    if not (all_finite(batch.values) and all_finite(batch.flat_pi_out)):
         raise NotFiniteError(acting_stages(policy.model, batch))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kernels.finite import first_outside
+from kernels.finite import all_finite, first_outside
 
 
 @both_dtypes
@@ -34,3 +34,24 @@ def test_nothing_holds_nothing():
 def test_it_is_what_numpy_finds(x, limit):
     outside = np.flatnonzero(~(np.abs(x) <= limit))
     assert first_outside(x, limit) == (outside[0] if len(outside) else -1)
+
+
+@both_dtypes
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 1000])
+def test_one_that_is_not_finite_is_enough_wherever_it_stands(dtype, bad, size):
+    x = np.full(size, np.finfo(dtype).max)
+    assert all_finite(x)
+    for place in {0, size // 2, size - 1}:
+        y = x.copy()
+        y[place] = bad
+        assert not all_finite(y)
+
+
+def test_nothing_is_finite():
+    assert all_finite(np.zeros(0))
+
+
+@given(arrays(np.float64, st.integers(0, 40), elements=st.floats()))
+def test_it_is_numpys_isfinite(x):
+    assert all_finite(x) == np.isfinite(x).all()
