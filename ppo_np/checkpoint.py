@@ -182,7 +182,7 @@ def read_sealed(path: str | PathLike, what: str, form: str, version: int) -> tup
         raise UserError(f"{what} is {str(path)!r}, but that is no {form}.")
     if attributes.get("format_version") != version:
         found = attributes.get("format_version")
-        raise UserError(f"{what} {str(path)!r} has format {found}, but only {version} can be read.")
+        raise UserError(f"{what} {str(path)!r} has format {found!r:.50}, but only {version} can be read.")
     return arrays, attributes
 
 

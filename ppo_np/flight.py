@@ -86,8 +86,10 @@ def read_crash(path: str | PathLike) -> Crash:
     arrays, attributes = read_sealed(path, "crash file", FORMAT, FORMAT_VERSION)
     try:
         config, head, rng = (json.loads(attributes[name]) for name in ("config", "head", "rng"))
+        if not attributes["what"].isprintable():
+            raise ValueError("what it says is not fit for a terminal")
         return Crash(
-            what=str(attributes["what"]),
+            what=attributes["what"],
             during=str(attributes["during"]),
             config=PPOConfig.from_dict(config, f"crash file {str(path)!r}"),
             head=ActionHead(HEADS[head["kind"]], tuple(map(int, head["sizes"]))),
@@ -151,7 +153,7 @@ def crash_of(ppo: "PPO", config: PPOConfig, what: str, during: str, rows: Mappin
     named = ppo.model.named
     tensors = {"parameters": named(ppo.model.params), "adam_m": named(ppo.m), "adam_v": named(ppo.v), "rows": rows}
     return Crash(
-        what=what, during=during, config=config, head=ppo.model.head,
+        what="".join(c if c.isprintable() else "?" for c in what), during=during, config=config, head=ppo.model.head,
         rng={name: getattr(ppo, name).bit_generator.state for name in RNGS},
         **{field: {name: np.array(array) for name, array in arrays.items()} for field, arrays in tensors.items()},
     )  # fmt: skip

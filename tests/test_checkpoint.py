@@ -165,6 +165,7 @@ def of_config(**settings):
         (put("format", "other"), "that is no ppo_np checkpoint"),
         (leave_out("format"), "that is no ppo_np checkpoint"),
         (put("format_version", 99), "has format 99, but only 3 can be read"),
+        (put("format_version", "3\n"), r"has format '3\\n', but only 3 can be read"),
         (leave_out("config"), "cannot be read"),
         (put("config", "{"), "cannot be read"),
         (put("config", "[]"), "cannot be read"),
