@@ -133,7 +133,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"checkpoint is {str(path)!r}, but it cannot be read as a checkpoint: {reason}") from error
+        raise UserError(f"checkpoint is {str(path)!r}, but it cannot be read as a checkpoint: {reason:.300}") from error
 
 
 def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:

@@ -97,7 +97,7 @@ def read_crash(path: str | PathLike) -> Crash:
             rng=dict(rng),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise UserError(f"crash file {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
+        raise UserError(f"crash file {str(path)!r} cannot be read: {' '.join(str(error).split()):.300}") from error
 
 
 def check_state(ppo: "PPO", config: PPOConfig, where: str) -> None:
