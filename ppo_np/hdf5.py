@@ -7,9 +7,9 @@ HDF5 lets a file begin with a user block that it leaves alone. Ours is text:
     JSON: {"attributes": {...}, "arrays": {name: [dtype, shape, offset in the file, SHA-256], ...}}
     zeros up to a power of two
 
-HDF5's library stumbles over damaged files (h5py issue 2947 lists CVEs): a few changed bytes can crash it or send it into
-an endless loop. So it writes our files, and other people's tools read them with it, but `unpack` does not: it looks at
-nothing before the seal is right, and then takes plain numbers from where the list says they lie.
+HDF5's library stumbles over damaged files (h5py issue 2947 lists CVEs): a few changed bytes can crash it, or send it
+into an endless loop. So it writes our files, and other people's tools read them with it, but `unpack` does not: it
+looks at nothing before the seal is right, and then takes plain numbers from where the list says they lie.
 """
 
 import hashlib
