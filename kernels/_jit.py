@@ -5,6 +5,7 @@ Compile options
     * ``fastmath`` is the subset below. It lets sums be reordered (so that reductions use SIMD) and multiplications
       be fused with additions, but keeps NaN and infinity meaningful: ``nnan`` and ``ninf`` are left out on purpose,
       because with them ``isnan`` is compiled to False.
+    * ``nogil=True``: threads can run kernels side by side, on arrays of their own.
 
 Cache policy
     Numba's own cache looks at the file of the compiled function only, so that an edit in a *callee's* file goes
@@ -61,6 +62,6 @@ def kernel(function):
     users_cache_dir = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = CACHE_DIR
     try:
-        return numba.njit(function, cache=True, fastmath=set(FASTMATH), error_model="numpy")
+        return numba.njit(function, cache=True, nogil=True, fastmath=set(FASTMATH), error_model="numpy")
     finally:
         numba.config.CACHE_DIR = users_cache_dir

@@ -23,7 +23,7 @@ from ppo_np.distributions import HEADS, ActionHead
 from ppo_np.errors import DivergedError, UserError
 from ppo_np.files import write_whole
 from ppo_np.hdf5 import pack
-from ppo_np.model import ActorCritic, Batch
+from ppo_np.model import ActorCritic, Batch, Minibatch
 from ppo_np.stages import NotFiniteError, Stage, learning_stages, state_stages
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def statistics_stages(ppo: "PPO") -> Iterator[Stage]:
             yield Stage(f"{what} of the {name}", array)
 
 
-def check_minibatch(model: ActorCritic, batch: Batch, norm: float, config: PPOConfig) -> None:
+def check_minibatch(model: ActorCritic, minibatch: Minibatch, norm: float, config: PPOConfig) -> None:
     """Refuse what Adam must not see.
 
     Looked at are the loss terms, the gradient by its norm, and what can hide from both: numbers of the rollout behind
@@ -130,11 +130,21 @@ def check_minibatch(model: ActorCritic, batch: Batch, norm: float, config: PPOCo
     Raises:
         NotFiniteError: Something is not finite, or the square of the gradient is too large for float32.
     """
-    finite = math.isfinite(norm) and first_outside(batch.terms, LARGEST) < 0
-    if not (finite and all_finite(batch.loss_inputs.reshape(-1)) and all_finite(model.params)):
-        raise NotFiniteError(learning_stages(model, batch))
+    finite = math.isfinite(norm) and first_outside(minibatch.terms, LARGEST) < 0
+    if not (finite and all_finite(minibatch.loss_inputs.reshape(-1)) and all_finite(model.params)):
+        raise NotFiniteError(learning_stages(model, _in_one_piece(model, minibatch, config)))
     if min(norm, config.max_grad_norm) > LARGEST_NORM:
         raise NotFiniteError(iter([Stage("square of the gradient, whose norm is too large,", np.array(np.inf))]))
+
+
+def _in_one_piece(model: ActorCritic, minibatch: Minibatch, config: PPOConfig) -> Batch:
+    """A minibatch that was computed in blocks, computed again with all arrays on the way."""
+    if isinstance(minibatch, Batch):
+        return minibatch
+    batch = model.batch(minibatch.rows)
+    batch.copy_rows(minibatch, 0)
+    model.backpropagate(batch, config, 1.0)
+    return batch
 
 
 def diverged(

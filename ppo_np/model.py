@@ -36,27 +36,49 @@ class Tower:
     biases: tuple[np.ndarray, ...]
 
 
-class Batch:
-    """Preallocated arrays for B rows on their way through the network, and the loss gradients on their way back.
+class Minibatch:
+    """Preallocated arrays for the B rows that a loss is computed on.
 
     Attributes:
-        obs: (B, D), input.
+        obs: (B, D), input of the network.
         actions: (B, ...), old_logprobs, old_values, advantages, returns: (B,), what the loss needs beside the network;
             the latter four are the rows of `loss_inputs`, (4, B).
-        pi_out: (B, K) and values: (B,), outputs of the forward pass; flat_pi_out: (B K,), the same numbers.
-        distribution: over the actions; `ActorCritic.loss` sets it, or its own `sample` and `mode`.
+        terms: (6,), the numbers that `kernels.LOSS_TERMS` names.
     """
 
     def __init__(self, rows: int, model: "ActorCritic"):
+        self.rows = rows
+        self.obs = np.zeros((rows, model.obs_size), model.dtype)
+        self.actions = np.zeros_like(model.distribution(rows).actions)
+        self.loss_inputs = np.zeros((4, rows), model.dtype)
+        self.old_logprobs, self.old_values, self.advantages, self.returns = self.loss_inputs
+        self.terms = np.zeros(len(LOSS_TERMS), np.float64)
+
+    def copy_rows(self, other: "Minibatch", start: int) -> None:
+        """Copy as many rows as there are here from another minibatch, from its row `start` on."""
+        rows = slice(start, start + self.rows)
+        self.obs[:], self.actions[:] = other.obs[rows], other.actions[rows]
+        self.loss_inputs[:] = other.loss_inputs[:, rows]
+
+
+class Batch(Minibatch):
+    """A minibatch with arrays for its way through the network, and for the loss gradients on their way back.
+
+    Attributes:
+        pi_out: (B, K) and values: (B,), outputs of the forward pass; flat_pi_out: (B K,), the same numbers.
+        distribution: over the actions; `ActorCritic.loss` sets it, or its own `sample` and `mode`.
+        grads: (P,), where the gradient goes: the model's own, unless another vector is given.
+    """
+
+    def __init__(self, rows: int, model: "ActorCritic", grads: np.ndarray | None = None):
+        super().__init__(rows, model)
         dtype = model.dtype
 
         def columns(*widths):
             return tuple(np.zeros((rows, width), dtype) for width in widths)
 
-        self.rows = rows
-        (self.obs,) = columns(model.obs_size)
-        self.loss_inputs = np.zeros((4, rows), dtype)
-        self.old_logprobs, self.old_values, self.advantages, self.returns = self.loss_inputs
+        self.grads = model.grads if grads is None else grads
+        self.grad_towers = model.grad_towers if grads is None else model.towers(grads)
         self.outputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
         self.doutputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
         self.features = self.outputs["shared"][-1] if model.sizes["shared"] else self.obs
@@ -65,9 +87,7 @@ class Batch:
         self.values, self.dvalues = self.outputs["value"][-1].reshape(rows), self.doutputs["value"][-1].reshape(rows)
         self.dlogprobs, self.dentropies = np.zeros((2, rows), dtype)
         (self.dfeatures,) = columns(self.features.shape[1])
-        self.distribution = model.distribution(rows)
-        self.actions = np.zeros_like(self.distribution.actions)
-        self.terms = np.zeros(len(LOSS_TERMS), np.float64)
+        self.distribution = model.distribution(rows, self.grads)
 
 
 class ActorCritic:
@@ -98,7 +118,7 @@ class ActorCritic:
         self.shapes = self._tensor_shapes()
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads = np.zeros_like(self.params)
-        self._params, self._grads = self._towers(self.params), self._towers(self.grads)
+        self._params, self.grad_towers = self.towers(self.params), self.towers(self.grads)
         if rng is not None:
             self.initialize(rng, config.log_std_init)
 
@@ -128,7 +148,8 @@ class ActorCritic:
             for (name, shape), part in zip(self.shapes.items(), np.split(flat, ends[:-1]), strict=True)
         }
 
-    def _towers(self, flat: np.ndarray) -> dict[str, Tower]:
+    def towers(self, flat: np.ndarray) -> dict[str, Tower]:
+        """Views of a flat vector (P,) as the layers of each tower."""
         tensors = self.named(flat)
         return {
             tower: Tower(
@@ -154,9 +175,12 @@ class ActorCritic:
         """Preallocate the arrays for `rows` rows."""
         return Batch(rows, self)
 
-    def distribution(self, rows: int) -> Distribution:
-        """The distribution over the actions of `rows` rows; a Gaussian's log_std is a view into the parameters."""
-        flats = (self.params, self.grads) if self.head.has_log_std else ()
+    def distribution(self, rows: int, grads: np.ndarray | None = None) -> Distribution:
+        """The distribution over the actions of `rows` rows.
+
+        A Gaussian's log_std is a view into the parameters, its gradient one into `grads`, (P,), or the model's own.
+        """
+        flats = (self.params, self.grads if grads is None else grads) if self.head.has_log_std else ()
         return self.head.kind(self.head.sizes, rows, self.dtype, *(self.named(flat)[LOG_STD] for flat in flats))
 
     def forward(self, batch: Batch) -> None:
@@ -171,7 +195,7 @@ class ActorCritic:
         mlp_forward(x, layers.weights, layers.biases, self.activation, tower == "shared", batch.outputs[tower])
 
     def backward(self, batch: Batch) -> None:
-        """Compute the layers' `grads` from `batch.dpi_out` and `batch.dvalues`, after `forward` on the same batch."""
+        """Compute the layers' gradients, in `batch.grads`, from `batch.dpi_out` and `batch.dvalues`, after `forward`."""
         self._backward("policy", batch.features, batch)
         self._backward("value", batch.features, batch)
         if self.sizes["shared"]:
@@ -183,7 +207,7 @@ class ActorCritic:
             self._backward("shared", batch.obs, batch)
 
     def _backward(self, tower: str, x: np.ndarray, batch: Batch) -> None:
-        grads, layers = self._grads[tower], self._params[tower]
+        grads, layers = batch.grad_towers[tower], self._params[tower]
         mlp_backward(
             batch.doutputs[tower], x, batch.outputs[tower], layers.weights, self.activation, tower == "shared",
             grads.weights, grads.biases,
@@ -206,16 +230,20 @@ class ActorCritic:
         return batch.terms
 
     def loss_and_gradient(self, batch: Batch, config: PPOConfig) -> np.ndarray:
-        """The PPO loss of a minibatch and, in `grads`, its gradient: down the stairs and back up.
+        """The PPO loss of a minibatch and, in `batch.grads`, its gradient: down the stairs and back up.
 
         Normalises `batch.advantages` in place first if `config.norm_adv`.
         """
         if config.norm_adv:
             normalize(batch.advantages, batch.advantages)
+        return self.backpropagate(batch, config, 1.0)
+
+    def backpropagate(self, batch: Batch, config: PPOConfig, dloss: float) -> np.ndarray:
+        """As `loss_and_gradient`, with advantages as they are and the upstream gradient `dloss` of the loss."""
         self.loss(batch, config)
         pi = batch.distribution
         ppo_loss_backward(
-            1.0, pi.logprobs, batch.values,
+            dloss, pi.logprobs, batch.values,
             batch.old_logprobs, batch.old_values, batch.advantages, batch.returns,
             config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss,
             batch.dlogprobs, batch.dentropies, batch.dvalues,

@@ -12,6 +12,7 @@ import numpy as np
 from kernels.loss import LOSS_TERMS
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np import flight
+from ppo_np.blocks import BlockedGradient
 from ppo_np.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
 from ppo_np.envs import EnvSource, open_environments
@@ -19,7 +20,7 @@ from ppo_np.errors import EnvironmentFault, UserError
 from ppo_np.film import VideoOptions
 from ppo_np.guard import Guard
 from ppo_np.logger import Metrics
-from ppo_np.model import Batch
+from ppo_np.model import Minibatch
 from ppo_np.normalizer import RewardScaler
 from ppo_np.policy import Policy
 from ppo_np.recorder import Mark
@@ -27,7 +28,7 @@ from ppo_np.rollout import RolloutBuffer, RolloutReport, collect, flatten_obs
 from ppo_np.stages import NotFiniteError
 from ppo_np.state import another_seed, capture, restore, restore_environments
 from ppo_np.stream import EnvStream
-from ppo_np.threads import blas_threads, limit_blas_threads
+from ppo_np.threads import blas_threads, is_wide, limit_blas_threads, threads
 
 RECENT_EPISODES = 100
 APPROX_KL = LOSS_TERMS.index("approx_kl")
@@ -77,6 +78,8 @@ class PPO:
             self.m, self.v = np.zeros((2, self.model.params.size), self.model.params.dtype)
             self._buffer = RolloutBuffer(config.num_steps, config.num_envs, self.policy)
             self._step_batch = self.model.batch(config.num_envs)
+            wide = is_wide(config, self.policy.observations.size)
+            self._gradient = BlockedGradient(self.model, threads(config), wide)
             self.stream = EnvStream(envs, config.env_timeout)
             self.adam_step = self.update = self.global_step = self.environments_reset = 0
             self.wall_time = 0.0
@@ -107,9 +110,8 @@ class PPO:
         """
         flight.check_state(self, self.config, "before the rollout")
         learn_start = perf_counter() - self.wall_time
-        threads = blas_threads(self.config, self.policy.observations.size)
         try:
-            with limit_blas_threads(threads), self.stream.watched():
+            with limit_blas_threads(blas_threads(self.config, self.policy.observations.size)), self.stream.watched():
                 while self.global_step < self.config.total_timesteps:
                     metrics = self._run_update(learn_start)
                     if metrics is None:
@@ -186,7 +188,7 @@ class PPO:
             for part in parts:
                 minibatch = self._minibatch(len(part))
                 self._buffer.gather(part, self.policy, minibatch)
-                terms.append(self.model.loss_and_gradient(minibatch, config).copy())
+                terms.append(self._gradient.loss_and_gradient(minibatch, config).copy())
                 try:
                     norms.append(self._optimize(config, minibatch))
                 except NotFiniteError as error:
@@ -201,15 +203,15 @@ class PPO:
         means = np.mean(terms, axis=0) if terms else np.full(len(LOSS_TERMS), np.nan)
         return dict(zip(LOSS_TERMS, means, strict=True), grad_norm=np.mean(norms) if norms else np.nan)
 
-    def _minibatch(self, rows: int) -> Batch:
+    def _minibatch(self, rows: int) -> Minibatch:
         """Arrays for a minibatch; those of the last two sizes are kept."""
         if rows not in self._minibatches:
             if len(self._minibatches) == 2:
                 self._minibatches.pop(next(iter(self._minibatches)))
-            self._minibatches[rows] = self.model.batch(rows)
+            self._minibatches[rows] = self._gradient.minibatch(rows)
         return self._minibatches[rows]
 
-    def _optimize(self, config: PPOConfig, minibatch: Batch) -> float:
+    def _optimize(self, config: PPOConfig, minibatch: Minibatch) -> float:
         """Clip the gradient and take one Adam step; the gradient's norm before clipping is returned.
 
         Raises:
@@ -228,9 +230,9 @@ class PPO:
 
     def _minibatch_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """A minibatch as it was before its advantages were normalised."""
-        batch = self.model.batch(len(rows))
-        self._buffer.gather(rows, self.policy, batch)
-        return {name: getattr(batch, name) for name in flight.MINIBATCH_ARRAYS}
+        minibatch = self._gradient.minibatch(len(rows))
+        self._buffer.gather(rows, self.policy, minibatch)
+        return {name: getattr(minibatch, name) for name in flight.MINIBATCH_ARRAYS}
 
     def stop(self) -> None:
         """Ask `learn` to return after the current environment step; when the rollout is full, after the epochs over it.
@@ -301,5 +303,6 @@ class PPO:
         )
 
     def close(self) -> None:
-        """Close the environments; a video that is being filmed is finished."""
+        """Close the environments, and end the threads; a video that is being filmed is finished."""
+        self._gradient.close()
         self.envs.close()

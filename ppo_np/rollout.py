@@ -9,7 +9,7 @@ import numpy as np
 
 from kernels.advantage import gae
 from kernels.finite import all_finite
-from ppo_np.model import Batch
+from ppo_np.model import Batch, Minibatch
 from ppo_np.policy import Policy
 from ppo_np.stages import NotFiniteError, acting_stages, sampling_stages
 from ppo_np.stream import EnvStream, Episode, Transition
@@ -53,7 +53,7 @@ class RolloutBuffer:
             gamma, gae_lambda, self.advantages, self.returns,
         )  # fmt: skip
 
-    def gather(self, rows: np.ndarray, policy: Policy, batch: Batch) -> None:
+    def gather(self, rows: np.ndarray, policy: Policy, batch: Minibatch) -> None:
         """Copy the transitions with the flat indices `rows`, (B,), into a minibatch."""
         flat_obs = self.obs.reshape(-1, self.obs.shape[-1])
         if flat_obs.dtype == batch.obs.dtype:

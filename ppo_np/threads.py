@@ -1,4 +1,4 @@
-"""How many threads the matrix products get."""
+"""How many threads there are: for the matrix products of wide networks, or for blocks of rows of narrow ones."""
 
 import os
 
@@ -11,17 +11,20 @@ WIDE = 256 * 256
 
 
 def blas_threads(config: PPOConfig, obs_size: int) -> int:
-    """The number that `config.threads` stands for.
+    """Threads of BLAS: one if the network is narrow, where handing work to a second one costs more than it saves."""
+    return threads(config) if is_wide(config, obs_size) else 1
 
-    0 means one thread, or one a core if the network has a weight matrix of at least 256 x 256 numbers: below that,
-    handing work to a second thread costs more than it saves (`python bench/threads.py`).
-    """
-    if config.threads:
-        return config.threads
+
+def threads(config: PPOConfig) -> int:
+    """The number that `config.threads` stands for: 0 is one a core."""
+    return config.threads or _cores()
+
+
+def is_wide(config: PPOConfig, obs_size: int) -> bool:
+    """Whether the network has a weight matrix of at least 256 x 256 numbers (`python bench/threads.py`)."""
     widths = [obs_size, *config.shared_sizes]
     stacks = ([*widths, *config.policy_sizes], [*widths[-1:], *config.value_sizes])
-    largest = max(i * o for stack in stacks for i, o in zip(stack, [*stack[1:], 1], strict=True))
-    return _cores() if largest >= WIDE else 1
+    return max(i * o for stack in stacks for i, o in zip(stack, [*stack[1:], 1], strict=True)) >= WIDE
 
 
 def _cores() -> int:

@@ -238,7 +238,7 @@ def test_terms_of_the_loss(term, value, tmp_path, monkeypatch):
 @pytest.mark.parametrize("value", BAD, ids=str)
 def test_gradients_of_layers(actions, network, value, tmp_path, monkeypatch):
     ppo = trained(actions, network)
-    towers = ppo.model._grads
+    towers = ppo.model.grad_towers
     for tower, layer, name in layers_of(ppo):
         for part, argument in (("weight", -2), ("bias", -1)):
             with monkeypatch.context() as patch:

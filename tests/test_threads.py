@@ -21,7 +21,8 @@ CORES = len(os.sched_getaffinity(0))
         ({"shared_sizes": (1024,)}, 8, 1),
         ({"shared_sizes": (1024,)}, 400, CORES),
         ({"shared_sizes": ()}, 400, 1),
-        ({"shared_sizes": (8,), "threads": 3}, 8, 3),
+        ({"shared_sizes": (8,), "threads": 3}, 8, 1),
+        ({"shared_sizes": (512, 512), "threads": 3}, 8, 3),
     ],
 )
 def test_threads_follow_the_widest_layer(sizes, obs_size, expected):
