@@ -11,6 +11,7 @@ Shape letters, the same everywhere:
 Gradients are named `d` + variable: `dlogits` is the derivative of the loss by `logits`.
 """
 
+from kernels.acting import acting_forward, count_step
 from kernels.activation import (
     RELU,
     TANH,
@@ -44,6 +45,7 @@ __all__ = [
     "LOSS_TERMS",
     "RELU",
     "TANH",
+    "acting_forward",
     "activation_backward",
     "activation_forward",
     "activation_number",
@@ -58,6 +60,7 @@ __all__ = [
     "categorical_mode",
     "categorical_sample",
     "clip_by_global_norm",
+    "count_step",
     "discounted_sums",
     "first_outside",
     "gae",

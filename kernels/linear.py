@@ -8,6 +8,7 @@ from kernels._jit import COMPILED, kernel
 # one row, or for narrow layers, BLAS is quicker all the same (`pytest bench --benchmark-enable -k linear_forward`).
 FEW_ROWS = 16 if COMPILED else 0  # without the JIT, loops are slow
 NARROW = 8
+FEW_INPUTS = 8 if COMPILED else 0  # BLAS packs both matrices first, which takes longer than so thin a product
 
 
 @kernel
@@ -24,7 +25,7 @@ def linear_forward(x, weight, bias, y):
         bias: b, (O,).
         y: output, (B, O), overwritten.
     """
-    if 1 < x.shape[0] <= FEW_ROWS and bias.shape[0] >= NARROW:
+    if bias.shape[0] >= NARROW and (1 < x.shape[0] <= FEW_ROWS or x.shape[1] <= FEW_INPUTS):
         _few_rows_forward(x, weight, bias, y)
         return
     np.dot(x, weight, y)
@@ -66,11 +67,25 @@ def linear_backward_parameters(dy, x, dweight, dbias):
         dweight: output, (I, O), overwritten.
         dbias: output, (O,), overwritten.
     """
-    np.dot(x.T, dy, dweight)
+    if x.shape[1] <= FEW_INPUTS and dbias.shape[0] >= NARROW:
+        _few_inputs_backward(dy, x, dweight)
+    else:
+        np.dot(x.T, dy, dweight)
     dbias[:] = 0
     for b in range(dy.shape[0]):
         for o in range(dy.shape[1]):
             dbias[o] += dy[b, o]
+
+
+@kernel
+def _few_inputs_backward(dy, x, dweight):
+    """dW as in `linear_backward_parameters`, by dW_i <- dW_i + x_bi dy_b."""
+    dweight[:] = 0
+    for b in range(dy.shape[0]):
+        for i in range(x.shape[1]):
+            x_bi = x[b, i]
+            for o in range(dy.shape[1]):
+                dweight[i, o] += x_bi * dy[b, o]
 
 
 @kernel

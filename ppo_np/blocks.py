@@ -1,8 +1,8 @@
 """Minibatches of many rows, block by block on several threads: their gradient is the sum of the blocks' gradients.
 
-The loss is a mean over the rows, so that a block of B_k of the B rows, with the upstream gradient B_k / B, has its share
-of the gradient. Blocks are of the same rows whatever the number of threads, and are added up in their order: threads
-change no bit. A block's arrays also stay in the cache of its core, which those of a whole minibatch do not.
+The loss is a mean over the rows, so that a block of B_k of the B rows, with the upstream gradient B_k / B, has its
+share of the gradient. Blocks are of the same rows whatever the number of threads, and are added up in their order:
+threads change no bit. A block's arrays also stay in the cache of its core, which those of a whole minibatch do not.
 """
 
 from collections import deque

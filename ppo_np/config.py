@@ -90,7 +90,7 @@ class PPOConfig:
     norm_reward: bool = False
     """Divide rewards by the running standard deviation of the discounted rewards, and clip them to 10."""
     threads: int = 0
-    """Threads that learn, 0 = one a core: in large minibatches; in BLAS for wide networks, where last bits can differ."""
+    """Threads that learn, 0 = one a core: for large minibatches, or (last bits can differ) for wide networks."""
 
     def __post_init__(self):
         _check_types(self)

@@ -144,6 +144,7 @@ def _in_one_piece(model: ActorCritic, minibatch: Minibatch, config: PPOConfig) -
     batch = model.batch(minibatch.rows)
     batch.copy_rows(minibatch, 0)
     model.backpropagate(batch, config, 1.0)
+    batch.terms[:] = minibatch.terms
     return batch
 
 

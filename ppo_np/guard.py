@@ -43,6 +43,7 @@ class Guard(gymnasium.Wrapper):
         self.index = index
         self.busy, self.calls = False, 0
         self.episodes, self._seed, self._rng_then = 0, NO_SEED, None
+        self._plain = isinstance(env.action_space, spaces.Discrete) and _is_gymnasiums(env)
         space = env.observation_space
         self._shape, self._dtype = (space.shape, space.dtype) if isinstance(space, spaces.Box) else (None, None)
 
@@ -77,7 +78,7 @@ class Guard(gymnasium.Wrapper):
         self.busy = True
         self.calls += 1
         try:
-            obs, reward, terminated, truncated, info = self.env.step(action)
+            obs, reward, terminated, truncated, info = self.env.step(int(action) if self._plain else action)
             ended = bool(terminated) or bool(truncated)
         except EnvironmentFault:
             raise
@@ -161,6 +162,13 @@ class Guard(gymnasium.Wrapper):
                 float(scalar)
                 return
         raise EnvironmentFault(f"environment {self.index} gave the reward {short(reward)}, but it must be a number")
+
+
+def _is_gymnasiums(env: gymnasium.Env) -> bool:
+    """Whether it is one of Gymnasium's own, inside and out: those take Python's integers, and are quicker with them."""
+    while isinstance(env, gymnasium.Wrapper) and type(env).__module__.startswith("gymnasium.wrappers."):
+        env = env.env
+    return type(env).__module__.startswith("gymnasium.envs.")
 
 
 def misfit(obs, space: gymnasium.Space, part: str = "") -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kernels.acting import acting_forward
 from kernels.activation import activation_number
 from kernels.advantage import normalize
 from kernels.initializer import orthogonal
@@ -118,6 +119,7 @@ class ActorCritic:
         self.shapes = self._tensor_shapes()
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads = np.zeros_like(self.params)
+        self._layers, self._scratch = self._layer_table(), np.zeros(0, dtype)
         self._params, self.grad_towers = self.towers(self.params), self.towers(self.grads)
         if rng is not None:
             self.initialize(rng, config.log_std_init)
@@ -139,6 +141,18 @@ class ActorCritic:
             if tower == "policy" and self.head.has_log_std:
                 shapes[LOG_STD] = (self.head.outputs,)
         return shapes
+
+    def _layer_table(self) -> np.ndarray:
+        """The layers for `acting_forward`: (L, 4)."""
+        rows, trunk = [], len(self.sizes["shared"]) - 1
+        for tower, widths in self.sizes.items():
+            source = -1 if tower == "shared" else trunk
+            for layer, width in enumerate(widths):
+                head = tower != "shared" and layer == len(widths) - 1
+                gap = self.head.outputs if head and tower == "policy" and self.head.has_log_std else 0
+                rows.append((source, width, not head, gap))
+                source = len(rows) - 1
+        return np.array(rows, np.int64)
 
     def named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Views of a flat vector (P,) as the named tensors of the network: weights (I, O), biases (O,)."""
@@ -190,12 +204,25 @@ class ActorCritic:
         self._forward("policy", batch.features, batch)
         self._forward("value", batch.features, batch)
 
+    def act(self, obs: np.ndarray, limit: float, batch: Batch) -> int:
+        """As `forward`, on other observations, (B, D), than the batch's, and without keeping the layers' outputs.
+
+        Returns:
+            -1; -2 if an output is not finite; or the place in obs, flat, of the first number not within +-limit.
+        """
+        needed = batch.rows * int(self._layers[:, 1].sum())
+        if len(self._scratch) < needed:
+            self._scratch = np.zeros(needed, self.dtype)
+        return acting_forward(
+            self.params, self._layers, obs, limit, self.activation, self._scratch, batch.pi_out, batch.values
+        )
+
     def _forward(self, tower: str, x: np.ndarray, batch: Batch) -> None:
         layers = self._params[tower]
         mlp_forward(x, layers.weights, layers.biases, self.activation, tower == "shared", batch.outputs[tower])
 
     def backward(self, batch: Batch) -> None:
-        """Compute the layers' gradients, in `batch.grads`, from `batch.dpi_out` and `batch.dvalues`, after `forward`."""
+        """Compute the layers' gradients from `batch.dpi_out` and `batch.dvalues`, after `forward`."""
         self._backward("policy", batch.features, batch)
         self._backward("value", batch.features, batch)
         if self.sizes["shared"]:

@@ -20,6 +20,7 @@ class Policy:
 
     Attributes:
         obs_moments: running statistics of the observations; None if they are not normalised.
+        encodes: whether the network sees other numbers than those rows.
         obs_dtype: of rows that hold flat observations as the environment gave them.
 
     Raises:
@@ -39,6 +40,7 @@ class Policy:
         self.model = ActorCritic(self.observations.size, self.actions.head, config, rng)
         self.obs_moments = RunningMoments(self.observations.size) if config.norm_obs else None
         self.obs_dtype = np.float32 if config.norm_obs else self.observations.dtype
+        self.encodes = config.norm_obs or self.obs_dtype == np.uint8
         self._batch = self.model.batch(1)
 
     def encode(self, rows: np.ndarray, inputs: np.ndarray) -> None:

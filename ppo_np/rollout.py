@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from kernels.acting import FINE
 from kernels.advantage import gae
 from kernels.finite import all_finite
 from ppo_np.model import Batch, Minibatch
 from ppo_np.policy import Policy
 from ppo_np.stages import NotFiniteError, acting_stages, sampling_stages
-from ppo_np.stream import EnvStream, Episode, Transition
+from ppo_np.stream import LARGEST, EnvStream, Episode, Transition
 
 
 class RolloutBuffer:
@@ -127,6 +128,8 @@ def collect(
         _look(stream, policy, buffer.obs[t], batch)
         pi.sample(batch.pi_out, rng)
         if not all_finite(pi.logprobs):
+            policy.encode(buffer.obs[t], batch.obs)
+            policy.model.forward(batch)
             raise NotFiniteError(sampling_stages(policy.model, batch))
         buffer.values[t], buffer.actions[t], buffer.logprobs[t] = batch.values, pi.actions, pi.logprobs
         acted = perf_counter()
@@ -152,20 +155,30 @@ def collect(
 def _look(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) -> None:
     """Write the current observations, flat, into `rows`, and run the network on them."""
     flatten_obs(stream, policy, rows)
-    stream.check_obs(rows)
-    _forward(policy, rows, batch)
+    _forward(stream, policy, rows, batch)
 
 
-def _forward(policy: Policy, rows: np.ndarray, batch: Batch) -> None:
+def _forward(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) -> None:
     """Run the network on flat observations, (N, D).
 
     Raises:
+        EnvironmentFault: They are not finite numbers of a sensible size.
         NotFiniteError: What comes out is not finite.
     """
+    obs = rows
+    if policy.encodes:
+        stream.check_obs(rows)
+        obs = batch.obs
+        policy.encode(rows, obs)
+    found = policy.model.act(obs, LARGEST, batch)
+    if found == FINE:
+        return
+    stream.check_obs(rows)
+    found_outputs = batch.pi_out.copy(), batch.values.copy()
     policy.encode(rows, batch.obs)
-    policy.model.forward(batch)
-    if not (all_finite(batch.values) and all_finite(batch.flat_pi_out)):
-        raise NotFiniteError(acting_stages(policy.model, batch))
+    policy.model.forward(batch)  # for the layers' outputs, which `act` does not keep
+    batch.pi_out[:], batch.values[:] = found_outputs
+    raise NotFiniteError(acting_stages(policy.model, batch))
 
 
 def flatten_obs(stream: EnvStream, policy: Policy, rows: np.ndarray) -> None:
@@ -189,8 +202,7 @@ def _bootstrap(stream: EnvStream, step: Transition, policy: Policy, batch: Batch
     else:
         for n in truncated:
             _flatten(stream, policy.observations.flatten_one, step.final_obs[n], rows[n])
-    stream.check_obs(rows)
-    _forward(policy, rows, batch)
+    _forward(stream, policy, rows, batch)
     final_values[truncated] = batch.values[truncated]
 
 

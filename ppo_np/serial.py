@@ -23,27 +23,31 @@ class SerialEnvs(SyncVectorEnv):
 
     def __init__(self, factories: Sequence[Callable[[], gymnasium.Env]]):
         super().__init__(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
-        self._rows = self._observations if isinstance(self.single_observation_space, ARRAYS) else None
+        space = self.single_observation_space
+        arrays = isinstance(space, Box) and len(space.shape) > 0
+        # All observations one behind the other: a single call copies them.
+        self._rows = self._observations.reshape(-1, *space.shape[1:]) if arrays else None
         simple_actions = isinstance(self.single_action_space, ARRAYS)
         self._each = iter if simple_actions else lambda actions: iterate(self.action_space, actions)
         self._steps = [env.step for env in self.envs]
 
     def step(self, actions):
         """As SyncVectorEnv's, with fewer infos."""
-        rewards = np.empty(self.num_envs)
-        terminations, truncations = np.empty((2, self.num_envs), bool)
-        rows, observations, finals = self._rows, self._env_obs, None
+        observations, finals = self._env_obs, None
+        rewards, terminations, truncations = [], [], []
         for n, (step, action) in enumerate(zip(self._steps, self._each(actions), strict=True)):
-            obs, rewards[n], terminated, truncated, _ = step(action)
-            terminations[n], truncations[n] = terminated, truncated
+            obs, reward, terminated, truncated, _ = step(action)
             if terminated or truncated:
                 finals = np.full(self.num_envs, None, object) if finals is None else finals
                 finals[n] = obs
                 obs, _ = self.envs[n].reset()
-            if rows is None:
-                observations[n] = obs
-            else:
-                rows[n] = obs
-        if rows is None:
+            observations[n] = obs
+            rewards.append(reward)
+            terminations.append(terminated)
+            truncations.append(truncated)
+        if self._rows is None:
             self._observations = concatenate(self.single_observation_space, observations, self._observations)
-        return self._observations, rewards, terminations, truncations, {} if finals is None else {"final_obs": finals}
+        else:
+            np.concatenate(observations, out=self._rows)
+        columns = np.array(rewards, np.float64), np.array(terminations, bool), np.array(truncations, bool)
+        return self._observations, *columns, {} if finals is None else {"final_obs": finals}

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from kernels.acting import count_step
 from kernels.finite import first_outside
 from ppo_np.errors import EnvironmentFault, UserError
 from ppo_np.guard import Guard, describe
 from ppo_np.recorder import EnvRecord, EnvRecorder, Mark
+from ppo_np.serial import SerialEnvs
 from ppo_np.watchdog import Watchdog
 
 # Squares of observations and of returns, and sums of them, must fit float32.
@@ -82,6 +84,8 @@ class EnvStream:
         self._all_valid = np.ones(envs.num_envs, bool)
         self._returns = np.zeros(envs.num_envs)
         self._lengths = np.zeros(envs.num_envs, np.int64)
+        self._dones = np.zeros(envs.num_envs, bool)
+        self._own = isinstance(envs, SerialEnvs)  # whose types and shapes need no look
         self._recorder = EnvRecorder(envs)
 
     def reset(self, seed: int) -> "EnvStream":
@@ -194,18 +198,18 @@ class EnvStream:
         if self._ended is not None:
             valid = ~self._ended
             rewards, terminations, truncations = np.where(valid, rewards, 0), terminations & valid, truncations & valid
-        self._check_rewards(rewards)
-        self._returns += rewards
-        self._lengths += valid
-        dones = terminations | truncations
+        dones = self._dones
+        ended = count_step(rewards, valid, terminations, truncations, LARGEST, self._returns, self._lengths, dones)
+        if ended < 0:
+            self._check_rewards(rewards)
         episodes = []
-        if dones.any():
+        if ended:
             episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
             self._returns[dones] = 0
             self._lengths[dones] = 0
         final_obs = self._ended = None
         if self.next_step and episodes:
-            self._ended = dones
+            self._ended = dones.copy()
         elif episodes:
             final_obs = infos.get("final_obs")
             if final_obs is None:
@@ -215,6 +219,8 @@ class EnvStream:
     def _step(self, actions: np.ndarray) -> tuple:
         """As the environments' step, with arrays of the types and shapes that are relied on."""
         obs, rewards, terminations, truncations, infos = self.envs.step(actions)
+        if self._own:
+            return obs, rewards, terminations, truncations, infos
         rewards = np.asarray(rewards, np.float64)
         terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)
         for name, column in (("rewards", rewards), ("terminations", terminations), ("truncations", truncations)):

@@ -20,6 +20,7 @@ from injection import (
     trained,
 )
 
+from kernels.acting import NOT_FINITE
 from ppo_np import distributions, flight, model
 from ppo_np.errors import DivergedError, EnvironmentFault, UserError
 from ppo_np.model import LOG_STD
@@ -97,14 +98,17 @@ def test_what_an_environment_gives(name, value, tmp_path):
     assert str(finding.value) == str(value)
 
 
-def spoil_tower(ppo, tower, value):
-    """An `mlp_forward` that spoils what comes out of a tower."""
+def spoilt_outputs(tower, value):
+    """An `acting_forward` that spoils what comes out of a tower."""
+    forward = model.acting_forward
 
-    def spoil(_x, weights, _biases, _activation, _last, outputs):
-        if weights is ppo.model._params[tower].weights:
-            outputs[-1][place(outputs[-1])] = value
+    def spoilt(*arguments):
+        forward(*arguments)
+        output = arguments[-2 if tower == "policy" else -1]
+        output[place(output)] = value
+        return NOT_FINITE
 
-    return Spoiler(model.mlp_forward, spoil)
+    return spoilt
 
 
 @of_every_kind
@@ -115,7 +119,7 @@ def test_outputs_while_acting(actions, network, value, tmp_path, monkeypatch):
         ppo.learn(lambda ppo, _: ppo.stop())
         before = state_of(ppo)
         with monkeypatch.context() as patch:
-            patch.setattr(model, "mlp_forward", spoil_tower(ppo, tower, value))
+            patch.setattr(model, "acting_forward", spoilt_outputs(tower, value))
             with pytest.raises(DivergedError) as error:
                 ppo.learn()
         assert same(state_of(ppo), before)

@@ -40,7 +40,7 @@ def test_arrows_run_downwards_only():
         {"config", "film", "watchdog", "interval"}, {"rebuild"}, {"guard"},
         {"workers", "cli", "distributions", "normalizer", "threads", "planted_bugs"}, {"recorder", "model", "spaces"},
         {"stream", "envs", "policy", "stages"}, {"gradients", "rollout", "checkpoint", "episodes"},
-        {"state", "flight", "resume"}, {"logger", "replaying"}, {"tensorboard", "ppo"},
+        {"state", "flight", "resume"}, {"logger", "replaying", "blocks"}, {"tensorboard", "ppo"},
         {"train", "evaluate", "plot", "gradcheck", "replay", "periodic", "saver"}, {"run_folder", "playback"}, {"run"},
     ]  # fmt: skip
     level = {name: floor for floor, names in enumerate(floors) for name in names}

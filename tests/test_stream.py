@@ -109,7 +109,7 @@ def test_an_observation_out_of_range_is_a_fault(number):
 
 def test_after_a_fault_the_environments_are_not_stepped_again(monkeypatch):
     stream = EnvStream(counting(mode=AutoresetMode.NEXT_STEP, lengths=(1,))).reset(seed=0)
-    monkeypatch.setattr(stream, "_check_rewards", lambda rewards: (_ for _ in ()).throw(stream.fault("so it is")))
+    monkeypatch.setattr(stream, "_step", lambda actions: (_ for _ in ()).throw(EnvironmentFault("so it is")))
     with pytest.raises(EnvironmentFault, match=r"^In step 1, so it is\.$"):
         steps_of(stream, 1)
     monkeypatch.undo()
