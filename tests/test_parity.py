@@ -14,6 +14,7 @@ import pytest
 
 from kernels import LOSS_TERMS, adam, clip_by_global_norm, global_norm
 from ppo_np import PPO, PPOConfig
+from ppo_np.blocks import BlockedGradient
 from ppo_np.distributions import discrete
 from ppo_np.model import ActorCritic
 from ppo_np.rollout import RolloutBuffer, RolloutReport
@@ -191,6 +192,7 @@ def test_the_training_loop_takes_that_update(monkeypatch):
     expected, update, rows = RESULTS["ours"], start(), []
     ppo = PPO(replace(CONFIG, env_id="CartPole-v1"))
     ppo.model, ppo._buffer, ppo.m, ppo.v = update.model, update.buffer, update.m, update.v
+    ppo._gradient = BlockedGradient(update.model, threads=1, wide=False)
     ppo.minibatch_rng = Shuffler()
     monkeypatch.setattr(
         "ppo_np.ppo.collect", lambda *_, **__: RolloutReport(rows=CONFIG.num_steps, steps=CONFIG.batch_size)
