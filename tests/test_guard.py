@@ -190,3 +190,60 @@ def test_descriptions_are_one_short_line():
     assert describe(ValueError()) == "ValueError"
     assert short(np.eye(2)) == "array([[1., 0.], [0., 1.]])"
     assert short("x" * 500) == "'" + "x" * 199 + "..."
+
+
+class ActionsSeen(gymnasium.Env):
+    """Remembers the actions that it was given."""
+
+    observation_space, action_space = BOX, spaces.Discrete(3)
+
+    def __init__(self):
+        self.seen = []
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(BOX.shape, BOX.dtype), {}
+
+    def step(self, action):
+        self.seen.append(action)
+        return np.zeros(BOX.shape, BOX.dtype), 0.0, False, False, {}
+
+
+class GymnasiumsOwn(ActionsSeen):
+    """Looks as if it came with Gymnasium."""
+
+
+GymnasiumsOwn.__module__ = "gymnasium.envs.some.module"
+
+
+@pytest.mark.parametrize(
+    ("env", "kind"),
+    [
+        (ActionsSeen(), np.int64),
+        (GymnasiumsOwn(), int),
+        (gymnasium.wrappers.TimeLimit(GymnasiumsOwn(), 9), int),
+        (gymnasium.wrappers.TimeLimit(ActionsSeen(), 9), np.int64),
+        (type("Mine", (gymnasium.Wrapper,), {})(GymnasiumsOwn()), np.int64),
+    ],
+)
+def test_only_gymnasiums_own_environments_get_plain_integers(env, kind):
+    guard = Guard(env, 0)
+    guard.reset()
+    guard.step(np.int64(2))
+    (action,) = env.unwrapped.seen
+    assert action == 2
+    assert type(action) is kind
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "LunarLander-v3", "MountainCar-v0", "Acrobot-v1", "FrozenLake-v1"])
+def test_plain_integers_change_nothing(env_id):
+    ours, theirs = Guard(gymnasium.make(env_id), 0), gymnasium.make(env_id)
+    np.testing.assert_equal(ours.reset(seed=3), theirs.reset(seed=3))
+    theirs.action_space.seed(3)
+    for _ in range(200):
+        action = theirs.action_space.sample()
+        one, other = ours.step(action), theirs.step(action)
+        np.testing.assert_equal(one, other)
+        if one[2] or one[3]:
+            np.testing.assert_equal(ours.reset(), theirs.reset())
+    ours.close()
+    theirs.close()
