@@ -15,15 +15,12 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-import h5py
-import numba
 import numpy as np
-import scipy
 
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
@@ -58,8 +55,8 @@ class Checkpoint:
 
 def library_versions() -> dict[str, str]:
     """Versions of everything that shapes a run's numbers."""
-    modules = {"numpy": np, "numba": numba, "scipy": scipy, "gymnasium": gymnasium, "h5py": h5py}
-    return {"python": platform.python_version()} | {name: module.__version__ for name, module in modules.items()}
+    libraries = "numpy", "numba", "scipy", "gymnasium", "h5py"
+    return {"python": platform.python_version()} | {name: version(name) for name in libraries}
 
 
 def previous_of(path: str | PathLike) -> Path:

@@ -18,7 +18,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 
 MAGIC = b"ppo_np sealed HDF5\n"
@@ -68,6 +67,8 @@ def _head(arrays: dict, checksums: dict, attributes: Mapping, offsets: Mapping[s
 
 def _hdf5(arrays: dict, checksums: dict, attributes: Mapping, block: int) -> tuple[bytes, dict[str, int]]:
     """What follows a user block of `block` bytes, and where each array begins, counted from the file's first byte."""
+    import h5py  # 11 MB, which a run that saves nothing need not have
+
     room = sum(array.nbytes for array in arrays.values()) + 2**16  # in one piece: growing bit by bit takes longer
     with h5py.File("memory", "w", driver="core", backing_store=False, block_size=room, userblock_size=block) as file:
         file.attrs.update(attributes)
