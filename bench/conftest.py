@@ -9,11 +9,9 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+from agreement import assert_agree
 
 from ppo_np.threads import limit_blas_threads
-
-# Relative to the value and, where terms cancel, to the largest value of the array.
-TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,14 +53,3 @@ def kernel_or_numpy(request: pytest.FixtureRequest, benchmark) -> Callable[..., 
         benchmark(kernel if request.param == "kernel" else numpy_version, *deepcopy(timed or arguments))
 
     return run
-
-
-def assert_agree(actual, expected) -> None:
-    """Compare arrays, numbers, or tuples of them; None stands for nothing returned."""
-    if isinstance(expected, tuple):
-        for one, other in zip(actual, expected, strict=True):
-            assert_agree(one, other)
-    elif expected is not None:
-        np.testing.assert_allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE * np.abs(expected).max())
-    else:
-        assert actual is None
