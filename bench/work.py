@@ -13,7 +13,7 @@ import numpy as np
 
 SGEMM_SIZE = 1024
 STREAM_BYTES = 64 * 2**20
-REPEATS = 8
+REPEATS = 20
 
 
 def bytes_of(arguments) -> int:
