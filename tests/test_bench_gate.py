@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import needs_jit
@@ -18,8 +19,8 @@ from turns import Side, Turns, check_agreement
 TANH, RELU, ADAM = "tanh_forward 128x64", "relu_backward 128x64", "adam 9797"
 
 
-def baseline(cpu=None, median=0.5, highest=0.5):
-    return {"cpu": cpu or gate.machine()["cpu"], "ratios": {TANH: {"median": median, "highest": highest}}}
+def baseline(processor=None, median=0.5, highest=0.5):
+    return {"processor": processor or gate.processor(), "ratios": {TANH: {"median": median, "highest": highest}}}
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_it_passes_what_was_recorded_and_fails_on_a_planted_slow_down(tmp_path, 
     taken = Turns([case])
     taken.take(60)
     ratio = taken.ratios()[case]
-    recorded = {"cpu": gate.machine()["cpu"], "ratios": {case: {"median": ratio, "highest": ratio}}}
+    recorded = {"processor": gate.processor(), "ratios": {case: {"median": ratio, "highest": ratio}}}
     (tmp_path / "gate.json").write_text(json.dumps(recorded))
     assert gate.main(short) == 0
     assert "slow" not in capsys.readouterr().out.split("\n", 1)[1]
@@ -51,7 +52,7 @@ def test_recording_runs_a_process_of_its_own(tmp_path):
     path = tmp_path / "gate.json"
     assert gate.main(["--record", "1", "--turns", "4", "--baseline", str(path), "--only", TANH]) == 0
     recorded = json.loads(path.read_text())
-    assert recorded["runs"] == 1 and recorded["cpu"] == gate.machine()["cpu"]
+    assert recorded["runs"] == 1 and recorded["processor"] == gate.processor()
     assert 0 < recorded["ratios"][TANH]["median"] <= recorded["ratios"][TANH]["highest"] < 1
 
 
@@ -74,9 +75,39 @@ def test_what_is_more_than_allowed_fails():
 
 
 def test_another_processor_is_allowed_more():
-    (here,), (there,) = gate.judge({TANH: 1.0}, baseline()), gate.judge({TANH: 1.0}, baseline(cpu="another"))
+    (here,), (there,) = gate.judge({TANH: 1.0}, baseline()), gate.judge({TANH: 1.0}, baseline(processor="another"))
     assert here.allowed == pytest.approx(0.65) and there.allowed == pytest.approx(1.3)
     assert here.failed and not there.failed
+
+
+def test_another_processor_is_told(capsys):
+    old = baseline(processor="another")
+    gate.show(gate.judge({TANH: 0.5}, old), old)
+    assert "another kind of processor (another, and this is " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", [{}, {"NPY_DISABLE_CPU_FEATURES": ""}])
+@pytest.mark.parametrize(
+    ("found", "too_much"),
+    [(["X86_V3"], ""), (["X86_V3", "X86_V4", "AVX512_ICL"], "X86_V4 AVX512_ICL"), (["AVX2", "AVX512F"], "AVX512F")],
+)
+def test_numpy_does_without_avx512(monkeypatch, given, found, too_much):
+    started = []
+
+    def run(command, env, check):
+        started.append((command[1:], env["NPY_DISABLE_CPU_FEATURES"]))
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(gate.np, "show_config", lambda mode: {"SIMD Extensions": {"found": found}})
+    monkeypatch.setattr(gate.subprocess, "run", run)
+    monkeypatch.setattr(gate, "main", lambda: 5)
+    monkeypatch.setattr(sys, "argv", ["gate.py", "--ratios"])
+    again = too_much and not given
+    assert gate.start() == (3 if again else 5)
+    assert started == ([(["gate.py", "--ratios"], too_much)] if again else [])
 
 
 def test_only_what_failed_is_measured_again(monkeypatch):
