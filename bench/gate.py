@@ -35,7 +35,7 @@ from kernels._jit import COMPILED
 from ppo_np.threads import limit_blas_threads
 
 BASELINE = Path(__file__).with_name("gate.json")
-# Over 14 runs beside other work, on one core or on both, no ratio was more than 1.25 times the highest of 7 recorded.
+# Over 18 runs beside other work, on one core or on both, no ratio was more than 1.25 times the highest of 7 recorded.
 MARGIN, ELSEWHERE, AGAIN = 1.5, 2.0, 3
 TURNS, RUNS = 200, 7
 

@@ -3,7 +3,7 @@
 A turn is as many calls as fill about half a millisecond; all cases take a turn, ours and NumPy's at once after one
 another, before any takes its next. What disturbs the machine for a while thus disturbs both sides and all cases; and
 of many turns the quickest is one that nothing disturbed. The ratio is that of the quickest turns: over eight runs,
-half of them beside other work, it moved less than the medians of the turns and of their ratios.
+most of them beside other work, it moved less than the medians of the turns and of their ratios.
 
 How quick a kernel is depends on where its arrays happen to lie. So there are several copies of them, in turn.
 """
