@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from shapes import every_shape
 
 from kernels import (
     RELU,
@@ -15,7 +16,6 @@ from kernels import (
     tanh_forward,
 )
 
-every_shape = pytest.mark.parametrize("shape", ["4x64", "128x64", "128x1024"])
 every_activation = pytest.mark.parametrize("activation", ["relu", "tanh"])
 
 
@@ -51,34 +51,34 @@ def numpy_activation_backward(dh, h, activation):
     {RELU: numpy_relu_backward, TANH: numpy_tanh_backward}[activation](dh, h)
 
 
-@every_shape
+@every_shape()
 def test_relu_forward(kernel_or_numpy, normal, sizes):
     kernel_or_numpy(relu_forward, numpy_relu_forward, normal(*sizes))
 
 
-@every_shape
+@every_shape()
 def test_relu_backward(kernel_or_numpy, normal, sizes):
     kernel_or_numpy(relu_backward, numpy_relu_backward, normal(*sizes), normal(*sizes))
 
 
-@every_shape
+@every_shape()
 def test_tanh_forward(kernel_or_numpy, normal, sizes):
     kernel_or_numpy(tanh_forward, numpy_tanh_forward, normal(*sizes))
 
 
-@every_shape
+@every_shape()
 def test_tanh_backward(kernel_or_numpy, normal, sizes):
     dh, h = normal(*sizes), np.tanh(normal(*sizes))
     kernel_or_numpy(tanh_backward, numpy_tanh_backward, dh, h, timed=(dh, at_slope_one(h)))
 
 
-@every_shape
+@every_shape()
 @every_activation
 def test_activation_forward(kernel_or_numpy, normal, sizes, activation):
     kernel_or_numpy(activation_forward, numpy_activation_forward, normal(*sizes), activation_number(activation))
 
 
-@every_shape
+@every_shape()
 @every_activation
 def test_activation_backward(kernel_or_numpy, normal, sizes, activation):
     dh, h, number = normal(*sizes), np.tanh(normal(*sizes)), activation_number(activation)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from shapes import every_shape
 
 from kernels import gae, normalize
 
@@ -37,6 +38,6 @@ def test_gae(kernel_or_numpy, rng, normal, sizes):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", ["4", "128"])
+@every_shape(of=lambda rows, width: (rows,))
 def test_normalize(kernel_or_numpy, normal, sizes):
     kernel_or_numpy(normalize, numpy_normalize, normal(*sizes), normal(*sizes))

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from shapes import every_shape
 
 from kernels import bernoulli_backward, bernoulli_forward, bernoulli_mode, bernoulli_sample
 
-every_shape = pytest.mark.parametrize("shape", ["4x8", "128x8"])
+every_rows = every_shape(of=lambda rows, width: (rows, 8))
 
 
 def softplus(x):
@@ -48,23 +49,23 @@ def bits(rng, sizes):
     return rng.integers(2, size=sizes)
 
 
-@every_shape
+@every_rows
 def test_bernoulli_sample(kernel_or_numpy, rng, normal, sizes, bits):
     kernel_or_numpy(bernoulli_sample, numpy_bernoulli_sample, normal(*sizes), rng.random(sizes), bits, normal(sizes[0]))
 
 
-@every_shape
+@every_rows
 def test_bernoulli_mode(kernel_or_numpy, normal, sizes, bits):
     kernel_or_numpy(bernoulli_mode, numpy_bernoulli_mode, normal(*sizes), bits)
 
 
-@every_shape
+@every_rows
 def test_bernoulli_forward(kernel_or_numpy, normal, sizes, bits):
     outputs = normal(sizes[0]), normal(sizes[0])
     kernel_or_numpy(bernoulli_forward, numpy_bernoulli_forward, normal(*sizes), bits, *outputs)
 
 
-@every_shape
+@every_rows
 def test_bernoulli_backward(kernel_or_numpy, normal, sizes, bits):
     upstream = normal(sizes[0]), normal(sizes[0])
     kernel_or_numpy(bernoulli_backward, numpy_bernoulli_backward, *upstream, normal(*sizes), bits, normal(*sizes))

@@ -1,11 +1,11 @@
 """Categorical distribution over LunarLander's 4 actions against vectorised NumPy: an inference step, a minibatch."""
 
 import numpy as np
-import pytest
+from shapes import every_shape
 
 from kernels import categorical_backward, categorical_forward, categorical_mode, categorical_sample, log_softmax
 
-SHAPES = ["4x4", "128x4"]
+every_rows = every_shape(of=lambda rows, width: (rows, 4))
 
 
 def numpy_log_softmax(logits, log_probs):
@@ -41,12 +41,12 @@ def numpy_categorical_backward(dlogprobs, dentropies, actions, log_probs, entrop
     dlogits[np.arange(len(actions)), actions] += dlogprobs
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_rows
 def test_log_softmax(kernel_or_numpy, normal, sizes):
     kernel_or_numpy(log_softmax, numpy_log_softmax, normal(*sizes), normal(*sizes))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_rows
 def test_categorical_sample(kernel_or_numpy, rng, normal, sizes):
     logits, log_probs, logprobs = normal(*sizes), normal(*sizes), normal(sizes[0])
     uniforms, actions = rng.random(sizes[0]), np.zeros(sizes[0], np.int64)
@@ -55,12 +55,12 @@ def test_categorical_sample(kernel_or_numpy, rng, normal, sizes):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_rows
 def test_categorical_mode(kernel_or_numpy, normal, sizes):
     kernel_or_numpy(categorical_mode, numpy_categorical_mode, normal(*sizes), np.zeros(sizes[0], np.int64))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_rows
 def test_categorical_forward(kernel_or_numpy, rng, normal, sizes):
     rows, choices = sizes
     logits, actions, log_probs = normal(rows, choices), rng.integers(choices, size=rows), normal(rows, choices)
@@ -70,7 +70,7 @@ def test_categorical_forward(kernel_or_numpy, rng, normal, sizes):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_rows
 def test_categorical_backward(kernel_or_numpy, rng, normal, sizes):
     rows, choices = sizes
     actions, log_probs, logprobs, entropies = (

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from shapes import every_shape
 
 from kernels import all_finite, first_outside
 
@@ -23,6 +24,6 @@ def numpy_all_finite(x):
     return bool(np.isfinite(x).all())
 
 
-@pytest.mark.parametrize("shape", ["4x64", "128x1024", "1024x1024"])
+@every_shape("1024x1024")
 def test_all_finite(kernel_or_numpy, normal, sizes):
     kernel_or_numpy(all_finite, numpy_all_finite, normal(*sizes).reshape(-1))

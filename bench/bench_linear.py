@@ -1,11 +1,13 @@
 """Linear layer against `np.dot` and NumPy's sums."""
 
+import math
+
 import numpy as np
-import pytest
+from shapes import every_shape
 
 from kernels import linear_backward_input, linear_backward_parameters, linear_forward
 
-SHAPES = ["4x64x64", "16x64x64", "4x1024x1024", "128x64x64", "128x1024x1024"]
+every_layer = every_shape("16x64x64", "4x1024x1024", of=lambda rows, width: (rows, width, width))
 
 
 def numpy_linear_forward(x, weight, bias, y):
@@ -25,22 +27,26 @@ def numpy_linear_backward_input(dy, weight, dx):
     np.dot(dy, weight.T, out=dx)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_layer
 def test_linear_forward(kernel_or_numpy, normal, sizes):
     rows, inputs, outputs = sizes
     x, weight, bias, y = normal(rows, inputs), normal(inputs, outputs), normal(outputs), normal(rows, outputs)
-    kernel_or_numpy(linear_forward, numpy_linear_forward, x, weight, bias, y)
+    kernel_or_numpy(linear_forward, numpy_linear_forward, x, weight, bias, y, flop=2 * math.prod(sizes))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_layer
 def test_linear_backward_parameters(kernel_or_numpy, normal, sizes):
     rows, inputs, outputs = sizes
     dy, x, dweight, dbias = normal(rows, outputs), normal(rows, inputs), normal(inputs, outputs), normal(outputs)
-    kernel_or_numpy(linear_backward_parameters, numpy_linear_backward_parameters, dy, x, dweight, dbias)
+    kernel_or_numpy(
+        linear_backward_parameters, numpy_linear_backward_parameters,
+        dy, x, dweight, dbias, flop=2 * math.prod(sizes),
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_layer
 def test_linear_backward_input(kernel_or_numpy, normal, sizes):
     rows, inputs, outputs = sizes
     dy, weight, dx = normal(rows, outputs), normal(inputs, outputs), normal(rows, inputs)
-    kernel_or_numpy(linear_backward_input, numpy_linear_backward_input, dy, weight, dx)
+    flop = 2 * math.prod(sizes)
+    kernel_or_numpy(linear_backward_input, numpy_linear_backward_input, dy, weight, dx, flop=flop)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from shapes import every_shape
 
 from kernels import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 
-SHAPES = ["4", "128"]
+every_rows = every_shape(of=lambda rows, width: (rows,))
 CLIP_COEF, ENT_COEF, VF_COEF, CLIP_VLOSS = 0.2, 0.01, 0.5, True
 
 
@@ -58,7 +59,7 @@ def minibatch(normal, sizes):
     return logprobs, values, old_logprobs, old_values, advantages, returns
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_rows
 def test_ppo_loss_forward(kernel_or_numpy, normal, sizes, minibatch):
     logprobs, *others = minibatch
     kernel_or_numpy(
@@ -67,7 +68,7 @@ def test_ppo_loss_forward(kernel_or_numpy, normal, sizes, minibatch):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_rows
 def test_ppo_loss_backward(kernel_or_numpy, normal, sizes, minibatch):
     kernel_or_numpy(
         ppo_loss_backward, numpy_ppo_loss_backward, 1.0, *minibatch,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from bench_activation import numpy_activation_backward, numpy_activation_forward
 from bench_linear import numpy_linear_backward_input, numpy_linear_backward_parameters, numpy_linear_forward
+from shapes import every_shape
 
 from kernels import activation_number, mlp_backward, mlp_forward
 
-SHAPES = ["4x64", "128x64", "128x1024"]
 INPUTS, OUTPUTS = 8, 4
 
 
@@ -43,21 +43,24 @@ def tower(normal, sizes):
     return normal(rows, INPUTS), weights, biases, outputs
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_shape()
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_mlp_forward(kernel_or_numpy, tower, activation):
     x, weights, biases, outputs = tower
     number = activation_number(activation)
-    kernel_or_numpy(mlp_forward, numpy_mlp_forward, x, weights, biases, number, False, outputs)
+    flop = 2 * len(x) * sum(weight.size for weight in weights)
+    kernel_or_numpy(mlp_forward, numpy_mlp_forward, x, weights, biases, number, False, outputs, flop=flop)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_shape()
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_mlp_backward(kernel_or_numpy, normal, tower, activation):
     x, weights, biases, outputs = tower
     number = activation_number(activation)
     numpy_mlp_forward(x, weights, biases, number, False, outputs)
     doutputs, dweights, dbiases = (tuple(normal(*a.shape) for a in like) for like in (outputs, weights, biases))
+    # Two products a layer, but none by the input of the first.
+    flop = 2 * len(x) * (2 * sum(weight.size for weight in weights) - weights[0].size)
     kernel_or_numpy(
-        mlp_backward, numpy_mlp_backward, doutputs, x, outputs, weights, number, False, dweights, dbiases
+        mlp_backward, numpy_mlp_backward, doutputs, x, outputs, weights, number, False, dweights, dbiases, flop=flop
     )  # fmt: skip

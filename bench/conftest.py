@@ -1,7 +1,9 @@
 """Shared by the benchmarks: random arrays, one BLAS thread, and the rule that results agree before they are timed.
 
 `pytest bench --benchmark-enable` measures, `pytest bench` runs each function once. The tables group a kernel with
-plain NumPy by kernel and shape; `kernel_or_numpy` gives every benchmark its two rows.
+plain NumPy by kernel and shape; `kernel_or_numpy` gives every benchmark its rows, also of torch and JAX if they are
+installed (rivals.py). In `extra_info`, which `--benchmark-json=FILE` writes: the work of a call, GFLOP/s or GB/s at the
+median, its share of this machine's peak (work.py), and what compiling took, which no time includes (first.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -9,11 +11,12 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+from agreement import assert_agree
+from first import first_call
+from rivals import check, ready, rivals_of
+from work import bytes_of, rate
 
 from ppo_np.threads import limit_blas_threads
-
-# Relative to the value and, where terms cancel, to the largest value of the array.
-TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,28 +44,43 @@ def normal(rng: np.random.Generator) -> Callable[..., np.ndarray]:
     return lambda *shape: rng.standard_normal(shape, np.float32)
 
 
-@pytest.fixture(params=["kernel", "numpy"])
-def kernel_or_numpy(request: pytest.FixtureRequest, benchmark) -> Callable[..., None]:
-    """Check that a kernel and NumPy leave the same numbers, then time one of the two."""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each benchmark a row for the kernel, one for NumPy, and one for each installed rival that has a version."""
+    if "kernel_or_numpy" in metafunc.fixturenames:
+        names = ["kernel", "numpy", *rivals_of(metafunc.function.__name__.removeprefix("test_"))]
+        metafunc.parametrize("kernel_or_numpy", names, indirect=True)
 
-    def run(kernel: Callable, numpy_version: Callable, *arguments, timed: tuple | None = None) -> None:
-        """Call both on copies of the arguments, compare what they leave and return, time on `timed` or on a copy."""
+
+@pytest.fixture
+def kernel_or_numpy(request: pytest.FixtureRequest, benchmark) -> Callable[..., None]:
+    """Check that a kernel, NumPy and the rival leave the same numbers, then time one of them."""
+    who = request.param
+
+    def run(kernel: Callable, numpy_version: Callable, *arguments, timed: tuple | None = None, flop: float = 0) -> None:
+        """Call them on copies of the arguments, compare what they leave and return, time one on another copy.
+
+        Args:
+            kernel, numpy_version: the two.
+            arguments: of both.
+            timed: arguments to time on, if not those.
+            flop: floating point operations of a call, for kernels that those limit; the others are limited by bytes.
+        """
         ours, theirs = deepcopy(arguments), deepcopy(arguments)
-        assert_agree(kernel(*ours), numpy_version(*theirs))
+        returned, compiled = first_call(kernel, ours)
+        expected = numpy_version(*theirs)
+        assert_agree(returned, expected)
         assert_agree(ours, theirs)
-        case = [part for part in request.node.callspec.id.split("-") if part != request.param]
+        case = [part for part in request.node.callspec.id.split("-") if part != who]
         benchmark.group = " ".join([kernel.__name__, *case])
-        benchmark(kernel if request.param == "kernel" else numpy_version, *deepcopy(timed or arguments))
+        own = deepcopy(timed or arguments)
+        if who in ("kernel", "numpy"):
+            benchmark(kernel if who == "kernel" else numpy_version, *own)
+        else:
+            check(who, kernel.__name__, arguments, theirs, expected)
+            benchmark(ready(who, kernel.__name__, own))
+        if benchmark.stats:
+            unit, work = ("flop", flop) if flop else ("bytes", bytes_of(arguments))
+            benchmark.extra_info |= rate(unit, work, benchmark.stats.stats.median)
+            benchmark.extra_info |= compiled if who == "kernel" else {}
 
     return run
-
-
-def assert_agree(actual, expected) -> None:
-    """Compare arrays, numbers, or tuples of them; None stands for nothing returned."""
-    if isinstance(expected, tuple):
-        for one, other in zip(actual, expected, strict=True):
-            assert_agree(one, other)
-    elif expected is not None:
-        np.testing.assert_allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE * np.abs(expected).max())
-    else:
-        assert actual is None
