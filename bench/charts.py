@@ -23,7 +23,7 @@ def _figure(rows: int, height: float):
 
 
 def bars(rows: Mapping[str, Any], path: Path) -> None:
-    """Draw steps a second of each contestant of each row, medians with their ranges, ours first."""
+    """Draw steps a second of each contestant of each row, medians with their ranges, ours on top."""
     drawn = _figure(len(rows), 0.9 + 1.8 * len(rows))
     if drawn is None:
         return

@@ -70,14 +70,13 @@ def show(results: Sequence[Result]) -> None:
 
 def main() -> None:
     """Race, seed by seed, the contestants taking turns; write the curves after each run."""
-    options = parser(__doc__, "solve", repeats=1)
+    options = parser(__doc__, "solve", timeout=7200)
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options.add_argument("--threads", type=int, default=1, help="of matrix products; small networks want one")
     options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    options.set_defaults(timeout=7200)
     options = options.parse_args()
     document = {"benchmark": "solve", "quick": options.quick} | machine() | {"runs": [], "results": []}
-    for seed in options.seeds[:1] if options.quick else options.seeds * options.repeats:
+    for seed in options.seeds[:1] if options.quick else options.seeds:
         for name in options.only:
             contestant, budget = CONTESTANTS[name]
             race = Race(started=time.time(), seed=seed, threads=options.threads, total_timesteps=budget)
@@ -87,7 +86,7 @@ def main() -> None:
             print(f"{contestant.name}, seed {seed}: {found}, {run.get('solved_step')} steps", flush=True)
             document["runs"].append(run)
             document["results"] = summaries(document["runs"])
-            document["versions"] = versions_of([{"runs": document["runs"], "trials": []}])
+            document["versions"] = versions_of(document["runs"])
             write(options.out, document)
     show(document["results"])
     curves(document["runs"], Race.threshold, options.out.with_suffix(".png"))
