@@ -162,7 +162,7 @@ TARGETS = (
     faster("article", TORCH, 2, MINIBATCH),
     start("warm", "seconds from the start of `python -m ppo_np.train` to its first update, kernels cached", 2.5),
     start("cold", "the same with an empty cache", 25),
-    start("import", "seconds of `import ppo_np`, which imports no environment library", 0.8),
+    start("import", "seconds of `import ppo_np`, without any environment library", 0.8),
     solved(OURS, "sync", 40),
     solved(ENVPOOL, "envpool", 20),
 )
