@@ -18,10 +18,10 @@ from statistics import median
 import numpy as np
 from contest import Result, machine, parser, write
 from end_to_end import ROWS
-from environments import Alone
+from gym_envs import Alone
 from protocol import Job
 from scipy.linalg.blas import saxpy
-from slices import Training, per_call
+from slices import Training, alone_seconds, per_call
 from turns import spread
 
 from ppo_np.checkpoint import library_versions
@@ -71,7 +71,7 @@ def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[]
         return minibatches * ADAM_AND_NORM * size / bandwidth / job.batch_size
 
     return {
-        "environment": lambda: per_call(alone.rollout, seconds / 2) / job.batch_size,
+        "environment": lambda: alone_seconds(alone, seconds / 2),
         "products, inference": lambda: per_call(act, seconds / 4) * job.num_steps / job.batch_size,
         "products, update": lambda: per_call(learn, seconds / 2) * minibatches / job.batch_size,
         "memory of Adam and norm": moved,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from contest import PEERS  # noqa: F401  its import makes the contestants' modules known
+from gym_envs import Alone
 from protocol import Job
 
 from ppo_np import PPO, PPOConfig
@@ -25,6 +26,15 @@ def per_call(function: Callable[[], object], seconds: float) -> float:
         calls += 1
         if perf_counter() - begin >= seconds:
             return (perf_counter() - begin) / calls
+
+
+def alone_seconds(alone: Alone, seconds: float) -> float:
+    """Seconds of one step of the environments alone, over as many rollouts as fill so many seconds."""
+    steps, begin = 0, perf_counter()
+    while True:
+        steps += alone.rollout()
+        if perf_counter() - begin >= seconds:
+            return (perf_counter() - begin) / steps
 
 
 class Training:

@@ -24,21 +24,28 @@ from ppo_np.checkpoint import library_versions
 from ppo_np.config import PPOConfig
 
 ONE_UPDATE = PPOConfig().batch_size
+FLAGS: list[str] = []  # of the run; none are the article's
 TOO_EARLY = ("Box2D", "envpool", "pygame", "torch")
 PROBE = "import sys; {}; print([name for name in {} if name in sys.modules])"
 IMPORTS = {"import": "import ppo_np", "PPO": "from ppo_np import PPO"}
 
 
-def first_update(cache: Path, scratch: Path, timeout: float) -> float:
+def first_update(cache: Path | None, scratch: Path, timeout: float) -> float:
     """Seconds from the start of a training process to the line of its first update.
+
+    Args:
+        cache: folder for compiled kernels; None is the user's.
+        scratch: folder for what the run leaves.
+        timeout: seconds from there to its end.
 
     Raises:
         RuntimeError: It ended without one.
     """
     folder = tempfile.mkdtemp(dir=scratch)
-    command = [sys.executable, "-m", "ppo_np.train", "--total-timesteps", str(ONE_UPDATE), "--run-dir", folder]
+    command = [sys.executable, "-m", "ppo_np.train", *FLAGS, "--total-timesteps", str(ONE_UPDATE)]
+    command += ["--run-dir", folder]
     begin = perf_counter()
-    env = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    env = os.environ | ({"XDG_CACHE_HOME": str(cache)} if cache else {})
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         for line in process.stdout:
             if line.startswith(f"step={ONE_UPDATE} "):

@@ -1,8 +1,8 @@
-"""The environments alone; see `environments.Alone`."""
+"""The environments alone; see `gym_envs.Alone`."""
 
 from typing import NoReturn
 
-from environments import Alone
+from gym_envs import Alone
 from protocol import Clock, Job, take_turns
 
 

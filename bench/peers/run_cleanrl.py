@@ -8,7 +8,7 @@ from protocol import Clock, Job, take_turns
 def measure(job: Job, clock: Clock) -> NoReturn:
     """Train. Reset rows count as steps here, which is in this contestant's favour."""
     import torch
-    from environments import make
+    from gym_envs import make
     from torch_loop import train
 
     torch.set_num_threads(job.threads)
