@@ -23,7 +23,7 @@ def _figure(rows: int, height: float):
 
 
 def bars(rows: Mapping[str, Any], path: Path) -> None:
-    """Draw steps a second of each contestant of each row, medians with their ranges, ours first."""
+    """Draw steps a second of each contestant of each row, medians with their ranges, ours on top."""
     drawn = _figure(len(rows), 0.9 + 1.8 * len(rows))
     if drawn is None:
         return
@@ -69,3 +69,27 @@ def curves(runs: Sequence[Mapping[str, Any]], threshold: float, path: Path) -> N
     ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
     print(f"Plot: {path.name}")
+
+
+def scaling(curves: Mapping[str, Any], path: Path) -> None:
+    """Draw steps a second against what grows, a picture a curve, with the limit."""
+    drawn = _figure(len(curves), 2.6 * len(curves))
+    if drawn is None:
+        return
+    figure, axes = drawn
+    for ax, (name, found) in zip(axes[:, 0], curves.items(), strict=True):
+        for threads, marker in zip(found["ours"], "osd", strict=False):
+            label = f"ppo_np, {threads} thread{'s'[: int(threads) > 1]}"
+            ax.plot(found["points"], found["ours"][threads], marker=marker, markersize=4, label=label)
+        label = {"environment": "environment alone", "products": "matrix products alone"}[found["limited_by"]]
+        ax.plot(found["points"], found["limit"], color="black", linewidth=0.8, linestyle="--", label=f"limit: {label}")
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("log")
+        ax.set_xticks(found["points"], [str(point) for point in found["points"]])
+        ax.yaxis.set_major_formatter("{x:,g}")
+        ax.set_ylabel("steps a second")
+        ax.set_title(name, fontsize=9, loc="left")
+        ax.legend(frameon=False, fontsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+    print(f"Picture: {path.name}")

@@ -1,26 +1,25 @@
 """Steps a second in training, ours and the peers', side by side: five rows, each with the same work for all.
 
-Each contestant runs in a process of its own, with the better of 1 and 2 threads (chosen by a trial each), and all take
-turns. A step is one transition of one environment; reset rows are none. The first update, in which some compile, is
-left out; the JSON file has the figure with it as well. Needs an idle machine, and the peers:
+Each contestant runs in a process of its own, with the better of 1 and 2 threads (chosen by trials). All are alive
+together and take turns in slices of less than a second; see turns.py. A step is one transition of one environment;
+reset rows are none. The first update, in which some compile, is left out. Needs an idle machine, and the peers:
 
     pip install ".[peers]"
     python bench/end_to_end.py
-    python bench/end_to_end.py --only a d --repeats 3 --out rows.json
+    python bench/end_to_end.py --only a d --rounds 30 --out rows.json
     python bench/end_to_end.py --quick
 
 It writes the raw numbers to runs/bench/end_to_end.json and a bar chart beside it.
 """
 
 import dataclasses
+from argparse import Namespace
 from dataclasses import dataclass
 
 from charts import bars
-from contest import Contestant, compete, machine, parser, show, versions_of, write
+from contest import Contestant, machine, parser, show, versions_of, write
 from protocol import Job
-
-FIGURE = "sps_without_first_update"
-QUICK_UPDATES = 3
+from turns import Pace, compete
 
 OURS = Contestant("ppo_np", "run_ours.py")
 CLEANRL = Contestant("CleanRL-style loop", "run_cleanrl.py")
@@ -43,45 +42,51 @@ ARTICLE = {"shared_sizes": (1024, 1024), "policy_sizes": (), "value_sizes": (), 
 ROWS = {
     "a": Row(
         "LunarLander-v3, 2 x [64, 64] tanh, 4 environments x 128",
-        Job(updates=100),
+        Job(),
         (OURS, CLEANRL, SB3, SBX, ALONE),
     ),
     "b": Row(
         "LunarLander-v3, 2 x [64, 64] tanh, 16 environments x 128",
-        Job(updates=40, num_envs=16),
+        Job(num_envs=16),
         (OURS, CLEANRL, SB3, SBX, ALONE),
     ),
     "c": Row(
         "LunarLander-v3, the article's [1024, 1024] ReLU, 4 environments x 128",
-        Job(updates=30, **ARTICLE),
+        Job(**ARTICLE),
         (OURS, CLEANRL, ALONE),
     ),
     "d": Row(
         "CartPole-v1, native vector environment, 2 x [64, 64] tanh, 256 environments x 128",
-        Job(env_id="CartPole-v1", vectorization="vector", num_envs=256, updates=30),
+        Job(env_id="CartPole-v1", vectorization="vector", num_envs=256),
         (OURS, REJAX, CLEANRL, ALONE),
     ),
     "e": Row(
         "LunarLander-v3, EnvPool on 2 threads, 2 x [64, 64] tanh, 64 environments x 128",
-        Job(vectorization="envpool", num_envs=64, num_env_threads=2, updates=40),
+        Job(vectorization="envpool", num_envs=64, num_env_threads=2),
         (OURS, CLEANRL, ALONE),
     ),
 }
 
 
+def pace(options: Namespace) -> Pace:
+    """The pace that the options ask for."""
+    if options.quick:
+        return Pace(rounds=2, seconds=0.2, timeout=options.timeout)
+    return Pace(rounds=options.rounds, timeout=options.timeout)
+
+
 def main() -> None:
     """Run the rows, print a table of each, write the JSON file and draw the chart."""
-    options = parser(__doc__, "end_to_end", repeats=5)
+    options = parser(__doc__, "end_to_end")
+    options.add_argument("--rounds", type=int, default=20, help="slices of each contestant (default 20)")
     options.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="of a b c d e")
     options = options.parse_args()
-    document = {"benchmark": "end_to_end", "figure": FIGURE, "quick": options.quick} | machine() | {"rows": {}}
+    document = {"benchmark": "end_to_end", "quick": options.quick} | machine() | {"rows": {}}
     for name in options.only:
         row = ROWS[name]
-        job = dataclasses.replace(row.job, updates=QUICK_UPDATES) if options.quick else row.job
-        repeats = 1 if options.quick else options.repeats
-        results = compete(row.contestants, job, FIGURE, repeats=repeats, timeout=options.timeout)
+        results = compete(row.contestants, row.job, pace(options))
         show(f"({name}) {row.title}", results, "steps/s")
-        document["rows"][name] = {"title": row.title, "job": dataclasses.asdict(job), "results": results}
+        document["rows"][name] = {"title": row.title, "job": dataclasses.asdict(row.job), "results": results}
         document["versions"] = document.get("versions", {}) | versions_of(results)
         write(options.out, document)  # after each row: what was measured stays, should a later one be cut short
     bars(document["rows"], options.out.with_suffix(".png"))

@@ -1,6 +1,6 @@
 """The gate against slow-downs: has a kernel become slower, compared with plain NumPy in the same process?
 
-Absolute times mean nothing on a machine that is shared, or another one; ratios do (how they are taken: turns.py). The
+Absolute times mean nothing on a machine that is shared, or another one; ratios do (how they are taken: alternation.py). The
 gate measures ours / NumPy's for kernels, a whole minibatch and an acting step, and fails if a ratio is more than
 allowed: {margin:g} times the highest of the recorded runs, and {elsewhere:g} times that on another kind of processor
 than the recorded one. What seems too slow is measured again, up to {again} times, before it counts. NumPy does without
@@ -24,12 +24,12 @@ from statistics import median
 
 import llvmlite.binding
 import numpy as np
+from alternation import Turns, check_agreement
 from gate_cases import CASES
 from plants import PLANTS, plant
 from rich.console import Console
 from rich.table import Table
 from speed import machine
-from turns import Turns, check_agreement
 
 from kernels._jit import COMPILED
 from ppo_np.threads import limit_blas_threads

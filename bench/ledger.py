@@ -1,176 +1,192 @@
-"""The ledger of speed: each target with its figure and its verdict, as Markdown, from the comparisons' JSON files.
+"""The ledger of speed, docs/performance.md, from the JSON files that the benchmarks write.
 
-    python bench/ledger.py
-    python bench/ledger.py runs/bench/end_to_end.json runs/bench/minibatch.json --out ledger.md
+    python bench/ledger.py                                 # print the page, from runs/bench/*.json
+    python bench/ledger.py --out docs/performance.md       # write it, and copy the files to docs/performance/
 
-Where two files hold the same row, the later one counts. A ratio is that of the medians; its range is that of the turns,
-the first of ours against the first of theirs and so on, since neighbours in time had the same machine.
+Where two files are of the same benchmark, the later one counts. Why a target was missed is written by hand, in
+reasons.toml, by the target's key.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-from contest import OUT
+from contest import HERE, OUT
+from targets import ALONE, OURS, TARGETS, Documents, Result, Target, UnknownError, judge, result_of
 
-Result = dict[str, Any]
-OURS = "ppo_np"
-FIGURES = ("figure", "min", "max")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """Something to reach.
-
-    Attributes:
-        row: of end_to_end ("a" to "e") or of minibatch ("small", "article").
-        peer: whom ours is compared with; "" compares ours with `limit` itself.
-        kind: "faster" (ours / peer, in steps a second, at least `limit`), "shorter" (peer / ours, in time, at least
-            `limit`), "smaller" (ours / peer, in peak memory, at most `limit`) or "absolute" (ours, at least `limit`).
-    """
-
-    row: str
-    peer: str = ""
-    kind: str = "faster"
-    limit: float
-
-
-CLEANRL, ALONE = "CleanRL-style loop", "environment alone"
-TORCH, JAX = "torch, eager", "jax.jit, one thread"
-TARGETS = (
-    Target(row="a", peer=CLEANRL, limit=5),
-    Target(row="a", peer="Stable-Baselines3", limit=6),
-    Target(row="a", peer="sbx", limit=6),
-    Target(row="a", peer=ALONE, limit=0.90),
-    Target(row="b", peer=ALONE, limit=0.93),
-    Target(row="c", peer=CLEANRL, limit=2),
-    Target(row="c", peer=CLEANRL, kind="smaller", limit=0.60),
-    Target(row="d", peer="rejax", limit=1.5),
-    Target(row="e", kind="absolute", limit=55_000),
-    Target(row="e", peer=ALONE, limit=0.6),
-    Target(row="small", peer=TORCH, kind="shorter", limit=12),
-    Target(row="small", peer=JAX, kind="shorter", limit=2),
-    Target(row="article", peer=TORCH, kind="shorter", limit=2),
-)
-SENTENCES = {
-    "faster": "steps/s, ours / {peer}'s: at least {limit:g}",
-    "shorter": "time of one minibatch, {peer}'s / ours: at least {limit:g}",
-    "smaller": "peak memory, ours / {peer}'s: at most {limit:g}",
-    "absolute": "steps/s: at least {limit:,.0f}",
+REASONS = HERE / "reasons.toml"
+COMMANDS = {
+    name: f"python bench/{name}.py" for name in ("end_to_end", "minibatch", "limit", "where", "scaling", "start")
 }
+COMMANDS |= {"solve": "python bench/solve.py"}
+PICTURES = ("end_to_end", "scaling")
+PREAMBLE = """\
+# Performance
+
+What training costs, beside peers and beside what the machine allows. `python bench/ledger.py --out docs/performance.md`
+writes this page from the JSON files in [performance](performance), which the commands of the last section write.
+
+Contestants of a row are processes that take turns in slices of less than a second, each with its best number of
+threads. Of rates, the figure is the median slice, and the range is from the least to the most; of ratios, the figure is
+the median over the peer's slices, each with ours just before and after it, and the range is that of the quartiles.
+"""
 
 
-def values(result: Result, kind: str) -> list[float]:
-    """What the kind of target compares, one number a turn that came to an end."""
-    figure = {"smaller": "peak_memory_mb", "shorter": "microseconds"}.get(kind, "sps_without_first_update")
-    return [run[figure] for run in result["runs"] if "skipped" not in run]
+def number(value: float) -> str:
+    """Three digits, or a whole number."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def judge(target: Target, rows: dict[str, Any]) -> Result:
-    """The figure with its least and most, and whether the target is met; "why" if that is not known."""
-    results = {result["contestant"]: result for result in rows.get(target.row, {}).get("results", ())}
-    names = [OURS, target.peer] if target.peer else [OURS]
-    for name in names:
-        if name not in results:
-            return {"why": "not measured"}
-        if "skipped" in results[name]:
-            return {"why": results[name]["skipped"]}
-    ours, *theirs = (values(results[name], target.kind) for name in names)
-    theirs = theirs[0] if theirs else [1.0] * len(ours)
-    if target.kind == "shorter":
-        ours, theirs = theirs, ours
-    pairs = [one / other for one, other in zip(ours, theirs, strict=False)]
-    figure = median(ours) / median(theirs)
-    met = figure <= target.limit if target.kind == "smaller" else figure >= target.limit
-    return {"figure": figure, "min": min(pairs), "max": max(pairs), "met": met}
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Lines of a Markdown table; all columns but the first `left` ones are numbers."""
+    rule = ["---"] * left + ["---:"] * (len(heading) - left)
+    return ["| " + " | ".join(row) + " |" for row in (heading, rule, *rows)] + [""]
 
 
-def target_table(rows: dict[str, Any]) -> list[str]:
+def share_of_limit(row: str, documents: Documents) -> str:
+    """How near ours came to what the machine allows in that row: to the bare environment, in "c" to limit.py's."""
+    try:
+        found = documents["limit"]["share"] if row == "c" else result_of(documents, row, ALONE)["ratio"]
+    except (KeyError, UnknownError):
+        return ""
+    return f"{found['median']:.2f}"
+
+
+def target_table(documents: Documents) -> list[str]:
     """A line for each target."""
-    lines = ["| | target | figure | range | verdict |", "|---|---|---|---|---|"]
+    rows = []
     for target in TARGETS:
-        found = judge(target, rows)
-        sentence = SENTENCES[target.kind].format(peer=target.peer, limit=target.limit)
+        found = judge(target, documents)
+        wanted = f"{'at most' if target.at_most else 'at least'} {target.limit:,g}"
         if "why" in found:
-            lines.append(f"| {target.row} | {sentence} | | | unknown: {found['why']} |")
+            rows.append([target.row, target.text, wanted, "", "", "", f"unknown: {found['why']}"])
             continue
-        figure, low, high = (f"{found[k]:,.0f}" if found[k] >= 1000 else f"{found[k]:.2f}" for k in FIGURES)
-        lines.append(
-            f"| {target.row} | {sentence} | {figure} | {low} to {high} | {'met' if found['met'] else 'missed'} |"
-        )
-    return lines
+        spread = f"{number(found['low'])} to {number(found['high'])}"
+        verdict = "met" if found["met"] else "**missed**"
+        share = share_of_limit(target.row, documents)
+        rows.append([target.row, target.text, wanted, number(found["figure"]), spread, share, verdict])
+    return table(("row", "what", "target", "figure", "range", "share of the limit", "verdict"), rows, left=2)
 
 
-def row_table(name: str, row: Result, unit: str) -> list[str]:
+def reasons_of(documents: Documents, reasons: Mapping[str, str]) -> list[str]:
+    """Why each missed target was missed, as far as somebody has written it down."""
+
+    def missed(target: Target) -> bool:
+        return judge(target, documents).get("met") is False
+
+    lines = [
+        f"- **{one.row}**, {one.text}: {reasons[one.key]}" for one in TARGETS if missed(one) and one.key in reasons
+    ]
+    return ["Why targets were missed:", "", *lines, ""] if lines else []
+
+
+def where_table(document: Result) -> list[str]:
+    """Microseconds an environment step by part, a column a row of end_to_end."""
+    columns = document["rows_by_part"]
+    parts = list(next(iter(columns.values()))["parts"])
+
+    def cell(column: Result, part: str) -> str:
+        value = column["parts"][part]
+        return f"{value:.2f} ({value / column['total']:.0%})"
+
+    rows = [[part, *(cell(column, part) for column in columns.values())] for part in parts]
+    rows.append(["**total**", *(f"{column['total']:.2f}" for column in columns.values())])
+    return ["## Where the time goes", "", "Microseconds an environment step.", "", *table(["part", *columns], rows)]
+
+
+def row_table(name: str, row: Result) -> list[str]:
     """A line for each contestant of one row."""
-    lines = [f"**{name}** {row['title']}", "", f"| contestant | threads | {unit} | range | peak memory |"]
-    lines.append("|---|---|---|---|---|")
+    unit = "minibatches/s" if name in ("small", "article") else "steps/s"
+    rows = []
     for result in row["results"]:
         if "skipped" in result:
-            lines.append(f"| {result['contestant']} | | left out: {result['skipped']} | | |")
+            rows.append([result["contestant"], "", f"left out: {result['skipped']}", "", "", ""])
             continue
-        middle, low, high = (f"{result[key]:,.0f}" for key in ("median", "min", "max"))
-        memory = median(run["peak_memory_mb"] for run in result["runs"] if "skipped" not in run)
-        lines.append(
-            f"| {result['contestant']} | {result['threads']} | {middle} | {low} to {high} | {memory:,.0f} MB |"
-        )
-    return [*lines, ""]
+        middle, low, high = (number(result[key]) for key in ("median", "min", "max"))
+        ratio = result.get("ratio")
+        times = f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" if ratio else ""
+        memory = f"{result['peak_memory_mb']:,.0f} MB"
+        rows.append([result["contestant"], str(result["threads"]), middle, f"{low} to {high}", memory, times])
+    heading = ("contestant", "threads", unit, "range", "peak memory", f"{OURS} is x times as fast")
+    return [f"**{name}** {row['title']}", "", *table(heading, rows)]
 
 
 def solve_table(document: Result) -> list[str]:
     """A line for each contestant of the race."""
-    lines = ["**Time to solve**, seconds from the start of the process", ""]
-    lines += ["| contestant | solved | median | range |", "|---|---|---|---|"]
+    rows = []
     for result in document["results"]:
         if "skipped" in result:
-            lines.append(f"| {result['contestant']} | | left out: {result['skipped']} | |")
+            rows.append([result["contestant"], "", f"left out: {result['skipped']}", ""])
             continue
         middle, low, high = ("unsolved" if result[k] is None else f"{result[k]:,.0f}" for k in ("median", "min", "max"))
-        lines.append(
-            f"| {result['contestant']} | {result['solved']} of {result['seeds']} | {middle} | {low} to {high} |"
-        )
-    return [*lines, ""]
+        rows.append([result["contestant"], f"{result['solved']} of {result['seeds']}", middle, f"{low} to {high}"])
+    heading = ("contestant", "solved", "seconds, median", "range")
+    return ["**Time to solve LunarLander-v3**, from the start of the process", "", *table(heading, rows)]
 
 
-def provenance(document: Result) -> str:
-    """Where and when the numbers were measured, in one line."""
-    told = ", ".join(f"{package} {number}" for package, number in document.get("versions", {}).items())
-    told = f" {told}." if told else ""
-    at = f", commit {document['commit'][:9]}" if document.get("commit") else ""
-    at += " with changes" if document.get("dirty") else ""
-    quick = " A quick run: the numbers mean nothing." if document["quick"] else ""
-    when = f"{document['benchmark']}: {document['date']}"
-    return f"{when}, {document['cpu']}, {document['cores']} cores{at}.{told}{quick}"
+def provenance(document: Result) -> list[str]:
+    """Where and when the numbers of a document were measured, as cells."""
+    versions = ", ".join(f"{package} {number}" for package, number in document.get("versions", {}).items())
+    at = (document.get("commit") or "")[:9] + (" with changes" if document.get("dirty") else "")
+    machine = f"{document['cpu']}, {document['cores']} cores"
+    name = document["benchmark"]
+    quick = " --quick (shows only that it works)" if document["quick"] else ""
+    return [f"`{COMMANDS[name]}`{quick}", document["date"], machine, at, versions]
 
 
-def page(documents: Sequence[Result]) -> str:
-    """The whole ledger."""
-    rows, tables, races = {}, {}, []
-    for document in documents:
-        if document["benchmark"] == "solve":
-            races = solve_table(document)
-        for name, row in document.get("rows", {}).items():
-            rows[name] = row
-            tables[name] = row_table(name, row, "steps/s" if document["benchmark"] == "end_to_end" else "microseconds")
-    lines = [*target_table(rows), "", *(line for table in tables.values() for line in table), *races]
-    return "\n".join([*lines, *(f"- {provenance(document)}" for document in documents)]) + "\n"
+def page(documents: Documents, reasons: Mapping[str, str]) -> str:
+    """The whole page, from documents by the names of their benchmarks."""
+    lines = [PREAMBLE, "## Targets", "", *target_table(documents), *reasons_of(documents, reasons)]
+    if "where" in documents:
+        lines += where_table(documents["where"])
+    if "scaling" in documents:
+        picture = "![Steps a second against environments, width and minibatch size](images/scaling.png)"
+        lines += ["## Scaling", "", documents["scaling"]["caption"], "", picture, ""]
+    lines += ["## Contestants", ""]
+    for name in ("end_to_end", "minibatch"):
+        for key, row in documents.get(name, {}).get("rows", {}).items():
+            lines += row_table(key, row)
+    if "solve" in documents:
+        lines += solve_table(documents["solve"])
+    heading = ("command", "date", "machine", "commit", "versions")
+    lines += ["## How it was measured", "", *table(heading, [provenance(one) for one in documents.values()], left=5)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def read(files: Sequence[Path]) -> Documents:
+    """Documents by the names of their benchmarks, in the order of `COMMANDS`."""
+    found = {document["benchmark"]: document for document in (json.loads(path.read_text()) for path in files)}
+    return {name: found[name] for name in COMMANDS if name in found}
+
+
+def publish(documents: Documents, text: str, out: Path) -> None:
+    """Write the page, the documents without the runs' curves beside it, and the pictures."""
+    folder, images = out.parent / out.stem, out.parent / "images"
+    folder.mkdir(exist_ok=True)
+    images.mkdir(exist_ok=True)
+    out.write_text(text)
+    for name, document in documents.items():
+        small = {key: value for key, value in document.items() if key != "runs"}
+        (folder / f"{name}.json").write_text(json.dumps(small, indent=1) + "\n")
+    for name in PICTURES:
+        if (OUT / f"{name}.png").exists():
+            shutil.copy(OUT / f"{name}.png", images / f"{name}.png")
 
 
 def main() -> None:
     """Read the files and print the page, or write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("end_to_end", "minibatch", "solve")
     parser.add_argument("files", nargs="*", type=Path, help="JSON files; without any, those in runs/bench")
     parser.add_argument("--out", type=Path, help="write the page to this file instead of printing it")
     options = parser.parse_args()
-    files = options.files or [path for path in (OUT / f"{name}.json" for name in names) if path.exists()]
-    text = page([json.loads(path.read_text()) for path in files])
+    files = options.files or [path for path in (OUT / f"{name}.json" for name in COMMANDS) if path.exists()]
+    documents = read(files)
+    text = page(documents, tomllib.loads(REASONS.read_text()))
     if options.out:
-        options.out.write_text(text)
+        publish(documents, text, options.out)
     else:
         print(text, end="")
 

@@ -1,9 +1,10 @@
 """Time to solve LunarLander-v3, ours and the peers': seconds from the start of the process to a good greedy policy.
 
 Solved is a mean return of at least 200 in 100 greedy episodes with unseen seeds, played every 16,384 steps; their time
-is not counted, that of imports and compilation is. Ours has its preset, Stable-Baselines3 the settings of RL Zoo,
-the CleanRL-style loop CleanRL's defaults but for its length. Whoever has not solved it at the end of its budget of
-steps is counted as unsolved. Needs an idle machine, and hours:
+is not counted, that of imports and compilation is. Ours has its preset, once with Gymnasium's environments and once
+with EnvPool's; Stable-Baselines3 has the settings of RL Zoo, the CleanRL-style loop CleanRL's defaults but for its
+length. Whoever has not solved it at the end of its budget of steps is counted as unsolved. Needs an idle machine, and
+hours:
 
     pip install ".[peers]"
     python bench/solve.py
@@ -26,9 +27,13 @@ from rich.console import Console
 from rich.table import Table
 
 CONTESTANTS = {
-    "ppo_np": (Contestant("ppo_np", "solve_ours.py"), 500_000),
-    "sb3": (Contestant("Stable-Baselines3", "solve_sb3.py"), 1_000_000),
-    "cleanrl": (Contestant("CleanRL-style loop", "solve_cleanrl.py"), 1_000_000),
+    "ppo_np": (Contestant("ppo_np", "solve_ours.py"), {"total_timesteps": 500_000}),
+    "envpool": (
+        Contestant("ppo_np, EnvPool", "solve_ours.py"),
+        {"total_timesteps": 500_000, "vectorization": "envpool"},
+    ),
+    "sb3": (Contestant("Stable-Baselines3", "solve_sb3.py"), {"total_timesteps": 1_000_000}),
+    "cleanrl": (Contestant("CleanRL-style loop", "solve_cleanrl.py"), {"total_timesteps": 1_000_000}),
 }
 QUICK = {"total_timesteps": 10_000, "check_every": 4_096, "episodes": 5}
 
@@ -70,24 +75,23 @@ def show(results: Sequence[Result]) -> None:
 
 def main() -> None:
     """Race, seed by seed, the contestants taking turns; write the curves after each run."""
-    options = parser(__doc__, "solve", repeats=1)
+    options = parser(__doc__, "solve", timeout=7200)
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options.add_argument("--threads", type=int, default=1, help="of matrix products; small networks want one")
     options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    options.set_defaults(timeout=7200)
     options = options.parse_args()
     document = {"benchmark": "solve", "quick": options.quick} | machine() | {"runs": [], "results": []}
-    for seed in options.seeds[:1] if options.quick else options.seeds * options.repeats:
+    for seed in options.seeds[:1] if options.quick else options.seeds:
         for name in options.only:
-            contestant, budget = CONTESTANTS[name]
-            race = Race(started=time.time(), seed=seed, threads=options.threads, total_timesteps=budget)
+            contestant, settings = CONTESTANTS[name]
+            race = Race(started=time.time(), seed=seed, threads=options.threads, **settings)
             race = dataclasses.replace(race, **QUICK) if options.quick else race
-            run = {"name": contestant.name} | contestant.run(race, options.timeout)
+            run = contestant.run(race, options.timeout) | {"name": contestant.name}
             found = run.get("skipped") or f"{run['solved_seconds'] or math.inf:.0f} s"
             print(f"{contestant.name}, seed {seed}: {found}, {run.get('solved_step')} steps", flush=True)
             document["runs"].append(run)
             document["results"] = summaries(document["runs"])
-            document["versions"] = versions_of([{"runs": document["runs"], "trials": []}])
+            document["versions"] = versions_of(document["runs"])
             write(options.out, document)
     show(document["results"])
     curves(document["runs"], Race.threshold, options.out.with_suffix(".png"))

@@ -1,11 +1,13 @@
 """One minibatch by JAX, compiled; see jax_step.py."""
 
-from protocol import Job, answer
-from rows import NUM_ACTIONS, OBS_SIZE, random_rows, timed
+from typing import NoReturn
+
+from protocol import Clock, Job, take_turns
+from rows import NUM_ACTIONS, OBS_SIZE, random_rows, repeat
 
 
-def measure(job: Job) -> dict:
-    """Time it, with the state updated in place (donated) and the rows already where JAX wants them."""
+def measure(job: Job, clock: Clock) -> NoReturn:
+    """Do it, with the state updated in place (donated) and the rows already where JAX wants them."""
     import jax
     import jax.numpy as jnp
     from jax_step import initial_parameters, make_step
@@ -21,8 +23,8 @@ def measure(job: Job) -> dict:
         state, terms = compiled(state, rows)
         jax.block_until_ready((state, terms))
 
-    return timed(step, job)
+    repeat(step, clock)
 
 
 if __name__ == "__main__":
-    answer("jax.jit", ("jax", "numpy"), measure)
+    take_turns("jax.jit", ("jax", "numpy"), measure)

@@ -1,13 +1,14 @@
 """One minibatch by ppo_np: forward pass, loss, backward pass, clipping, Adam."""
 
 import dataclasses
+from typing import NoReturn
 
-from protocol import FRAMEWORKS, Job, answer, hide
-from rows import NUM_ACTIONS, OBS_SIZE, random_rows, timed
+from protocol import FRAMEWORKS, Clock, Job, hide, take_turns
+from rows import NUM_ACTIONS, OBS_SIZE, random_rows, repeat
 
 
-def measure(job: Job) -> dict:
-    """Time it with the model, the kernels and the threads that training uses."""
+def measure(job: Job, clock: Clock) -> NoReturn:
+    """Do it with the model, the kernels and the threads that training uses."""
     hide(*FRAMEWORKS)
     import numpy as np
 
@@ -24,14 +25,18 @@ def measure(job: Job) -> dict:
     for name, column in random_rows(job).items():
         getattr(batch, name)[:] = column
 
+    done = 0
+
     def step():
+        nonlocal done
+        done += 1
         model.loss_and_gradient(batch, config)
         clip_by_global_norm(model.grads, global_norm(model.grads), config.max_grad_norm)
-        adam(model.params, model.grads, m, v, 1, config.learning_rate, config.adam_beta1, config.adam_beta2, 1e-5)
+        adam(model.params, model.grads, m, v, done, config.learning_rate, config.adam_beta1, config.adam_beta2, 1e-5)
 
     with limit_blas_threads(job.threads):
-        return timed(step, job)
+        repeat(step, clock)
 
 
 if __name__ == "__main__":
-    answer("ppo_np", ("numpy", "numba", "scipy"), measure)
+    take_turns("ppo_np", ("numpy", "numba", "scipy"), measure)

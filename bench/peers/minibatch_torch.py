@@ -1,11 +1,13 @@
 """One minibatch by torch, eagerly: forward pass, loss, backward pass, clipping, Adam."""
 
-from protocol import Job, answer
-from rows import NUM_ACTIONS, OBS_SIZE, random_rows, timed
+from typing import NoReturn
+
+from protocol import Clock, Job, take_turns
+from rows import NUM_ACTIONS, OBS_SIZE, random_rows, repeat
 
 
-def measure(job: Job) -> dict:
-    """Time it with the network and the optimiser of the CleanRL-style loop."""
+def measure(job: Job, clock: Clock) -> NoReturn:
+    """Do it with the network and the optimiser of the CleanRL-style loop."""
     import torch
     from torch_network import ActorCritic, Minibatch, adam, optimize
 
@@ -14,8 +16,8 @@ def measure(job: Job) -> dict:
     network = ActorCritic(OBS_SIZE, NUM_ACTIONS, job)
     optimizer = adam(network, job)
     rows = Minibatch(**{name: torch.as_tensor(column) for name, column in random_rows(job).items()})
-    return timed(lambda: optimize(network, optimizer, rows, job), job)
+    repeat(lambda: optimize(network, optimizer, rows, job), clock)
 
 
 if __name__ == "__main__":
-    answer("torch, eager", ("torch", "numpy"), measure)
+    take_turns("torch, eager", ("torch", "numpy"), measure)

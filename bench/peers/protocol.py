@@ -1,7 +1,8 @@
-"""What a contestant's process is asked (a job) and what it answers: one JSON line each.
+"""What a contestant's process is asked and what it answers, a line at a time.
 
 A contestant is a script of this folder, run as a process of its own: nothing that it imports, no thread that it starts
-can slow the others, and the peak of its memory is its own. It is started with the job as its only argument.
+can slow the others, and the peak of its memory is its own. It is started with the job, as JSON, as its only argument.
+Either it does the whole job and answers once (`answer`), or it works in slices, when it is told to (`take_turns`).
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 FRAMEWORKS = ("torch", "jax", "tensorflow")
 
@@ -24,7 +25,7 @@ class Job:
     """Environment, network and settings that all contestants of a comparison share; names as in `PPOConfig`.
 
     Attributes:
-        updates: rollouts to train for; in `bench/minibatch.py`, minibatches to time.
+        total_timesteps: that schedules are made for; the contest ends long before.
         vectorization: "sync", "vector" (the environment's own) or "envpool".
         num_env_threads: of EnvPool. threads: of matrix products.
     """
@@ -34,7 +35,7 @@ class Job:
     num_env_threads: int = 1
     num_envs: int = 4
     num_steps: int = 128
-    updates: int = 100
+    total_timesteps: int = 1_000_000_000
     num_minibatches: int = 4
     update_epochs: int = 4
     learning_rate: float = 2.5e-4
@@ -61,38 +62,48 @@ class Job:
         """Transitions in one minibatch."""
         return self.batch_size // self.num_minibatches
 
-    @property
-    def total_timesteps(self) -> int:
-        """Transitions in all rollouts."""
-        return self.updates * self.batch_size
-
 
 class Clock:
-    """When each update ended; a reading gives steps a second with and without the first update, which may compile.
+    """Lets a contestant work in slices. Between them it waits, blocked, to be told how many updates come next.
 
-    Attributes:
-        marks: (steps done, seconds, seconds of processor time) at the start and after each update.
+    Args:
+        asked: gives a number of updates a line; its end ends the process.
+        told: takes a JSON line after each slice.
     """
 
-    def __init__(self):
-        self.marks = []
-        self.mark(0)
+    def __init__(self, asked: TextIO, told: TextIO):
+        self._asked, self._told = asked, told
+        self._left, self._idle = 0, (0.0, 0.0)
+        self._begin = (0, 0.0, 0.0)
+
+    def say(self, line: Mapping[str, Any]) -> None:
+        """Tell the contest something."""
+        print(json.dumps(line), file=self._told, flush=True)
+
+    def start(self) -> None:
+        """All is ready for the first update; wait for the first slice."""
+        self._wait(0)
 
     def mark(self, steps: int) -> None:
-        """An update has ended; `steps` transitions are done, reset rows not counted."""
-        self.marks.append((steps, perf_counter(), process_time()))
+        """An update has ended; `steps` transitions are done since the start, reset rows not counted."""
+        self._left -= 1
+        if self._left:
+            return
+        now = steps, perf_counter(), process_time()
+        names = ("steps", "seconds", "cpu_seconds")
+        slice_ = {name: end - begin for name, end, begin in zip(names, now, self._begin, strict=True)}
+        waited, spun = self._idle
+        self.say(slice_ | {"waited": waited, "waited_cpu": spun, "peak_memory_mb": peak_memory_mb()})
+        self._wait(steps)
 
-    def reading(self) -> dict[str, float]:
-        """The figures of a run of at least two updates. `cores_used` shows whether a limit of threads was kept."""
-        first, second, last = self.marks[0], self.marks[1], self.marks[-1]
-        steps, seconds, cpu = (after - before for before, after in zip(second, last, strict=True))
-        return {
-            "steps": last[0],
-            "seconds": last[1] - first[1],
-            "sps": (last[0] - first[0]) / (last[1] - first[1]),
-            "sps_without_first_update": steps / seconds,
-            "cores_used": cpu / seconds,
-        }
+    def _wait(self, steps: int) -> None:
+        since, cpu = perf_counter(), process_time()
+        word = self._asked.readline()
+        if not word:
+            raise SystemExit
+        self._left = int(word)
+        self._begin = steps, perf_counter(), process_time()
+        self._idle = self._begin[1] - since, self._begin[2] - cpu
 
 
 def peak_memory_mb() -> float:
@@ -131,21 +142,38 @@ def from_json(kind: type, text: str) -> Any:
     return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(text).items()})
 
 
-def answer(name: str, packages: tuple[str, ...], measure: Callable[[Any], Mapping], kind: type = Job) -> None:
-    """Read the job from the command line, measure, and print the result as one line.
+def introduction(name: str, packages: tuple[str, ...], job: Any) -> dict[str, Any]:
+    """Who this is, with which versions, for which job; "skipped", a sentence, if a package is not installed.
 
     Args:
         name: of the contestant.
-        packages: that it needs, by their names on PyPI; if one is not installed, a sentence says so in the result.
-        measure: takes the job; what it returns goes into the result.
-        kind: of the job.
+        packages: that it needs, by their names on PyPI.
+        job: what it was asked.
     """
-    job = from_json(kind, sys.argv[1])
     found = versions(packages)
+    line = {"name": name, "versions": found, "cores": os.cpu_count(), **dataclasses.asdict(job)}
     missing = [package for package in packages if package not in found]
-    if missing:
-        result = {"skipped": f"{missing[0]} is not installed: pip install '.[peers]'"}
-    else:
-        result = {**measure(job), "peak_memory_mb": peak_memory_mb()}
-    line = {"name": name, "versions": found, "cores": os.cpu_count(), **dataclasses.asdict(job), **result}
+    return line | ({"skipped": f"{missing[0]} is not installed: pip install '.[peers]'"} if missing else {})
+
+
+def answer(name: str, packages: tuple[str, ...], measure: Callable[[Any], Mapping], kind: type) -> None:
+    """Do the whole job, a `kind` of the command line, and print what `measure` returns as one line."""
+    job = from_json(kind, sys.argv[1])
+    line = introduction(name, packages, job)
+    if "skipped" not in line:
+        line |= {**measure(job), "peak_memory_mb": peak_memory_mb()}
     print(json.dumps(line), flush=True)
+
+
+def take_turns(name: str, packages: tuple[str, ...], measure: Callable[[Job, Clock], NoReturn]) -> None:
+    """Introduce this contestant, then work for ever in slices, until the contest ends it.
+
+    Standard output is for the contest; what libraries print there goes to standard error.
+    """
+    clock = Clock(sys.stdin, os.fdopen(os.dup(sys.stdout.fileno()), "w"))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    job = from_json(Job, sys.argv[1])
+    line = introduction(name, packages, job)
+    clock.say(line)
+    if "skipped" not in line:
+        measure(job, clock)

@@ -14,6 +14,7 @@ class Race:
 
     Attributes:
         started: time.time() when the process was started.
+        vectorization: how ours steps the environments that it learns in; evaluations are always Gymnasium's.
         check_every: steps between evaluations.
         total_timesteps: the steps that the contestant's schedules are made for; it ends there, solved or not.
         threshold, episodes, first_seed: solved is a mean return of at least `threshold` in greedy episodes with the
@@ -22,6 +23,7 @@ class Race:
 
     started: float
     env_id: str = "LunarLander-v3"
+    vectorization: str = "sync"
     seed: int = 1
     threads: int = 1
     total_timesteps: int = 1_000_000

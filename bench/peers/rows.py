@@ -1,13 +1,13 @@
-"""One minibatch of random rows, the same for all: what the three `minibatch_*.py` time."""
+"""One minibatch of random rows, the same for all: what the three `minibatch_*.py` work on."""
 
-from collections.abc import Callable, Mapping
-from time import perf_counter, process_time
+from collections.abc import Callable
+from itertools import count
+from typing import NoReturn
 
 import numpy as np
-from protocol import Job
+from protocol import Clock, Job
 
 OBS_SIZE, NUM_ACTIONS = 8, 4
-WARM_UP = 20
 
 
 def random_rows(job: Job) -> dict[str, np.ndarray]:
@@ -23,14 +23,9 @@ def random_rows(job: Job) -> dict[str, np.ndarray]:
     }
 
 
-def timed(step: Callable[[], object], job: Job) -> Mapping[str, float]:
-    """Median and least microseconds of `job.updates` calls, the first ones left out."""
-    for _ in range(WARM_UP):
+def repeat(step: Callable[[], object], clock: Clock) -> NoReturn:
+    """Do it again and again; the clock takes minibatches for steps."""
+    clock.start()
+    for done in count(1):
         step()
-    times, cpu, start = [], process_time(), perf_counter()
-    for _ in range(job.updates):
-        before = perf_counter()
-        step()
-        times.append(perf_counter() - before)
-    cores = (process_time() - cpu) / (perf_counter() - start)
-    return {"microseconds": float(np.median(times)) * 1e6, "least": min(times) * 1e6, "cores_used": cores}
+        clock.mark(done)

@@ -1,10 +1,12 @@
 """Stable-Baselines3's PPO, and sbx's, which has the same interface."""
 
-from protocol import Clock, Job, answer
+from typing import NoReturn
+
+from protocol import Clock, Job, take_turns
 
 
-def measure(job: Job) -> dict:
-    """Train for the job's updates."""
+def measure(job: Job, clock: Clock) -> NoReturn:
+    """Train."""
     import torch
     from stable_baselines3 import PPO
     from torch import nn
@@ -13,10 +15,10 @@ def measure(job: Job) -> dict:
     activation = {"tanh": nn.Tanh, "relu": nn.ReLU}[job.activation]
     layers = {"pi": [*job.shared_sizes, *job.policy_sizes], "vf": [*job.shared_sizes, *job.value_sizes]}
     network = {"net_arch": layers, "activation_fn": activation, "optimizer_kwargs": {"eps": 1e-5}}
-    return train(PPO, job, policy_kwargs=network, clip_range_vf=job.clip_coef, device="cpu")
+    train(PPO, job, clock, policy_kwargs=network, clip_range_vf=job.clip_coef, device="cpu")
 
 
-def train(algorithm: type, job: Job, **arguments) -> dict:
+def train(algorithm: type, job: Job, clock: Clock, **arguments) -> NoReturn:
     """Train with an algorithm of that interface on SB3's own vector environment, timed at the ends of the updates."""
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
@@ -38,11 +40,9 @@ def train(algorithm: type, job: Job, **arguments) -> dict:
         clip_range=job.clip_coef, ent_coef=job.ent_coef, vf_coef=job.vf_coef, max_grad_norm=job.max_grad_norm,
         **arguments,
     )  # fmt: skip
-    clock = Clock()
+    clock.start()
     ppo.learn(job.total_timesteps, callback=Marks())
-    clock.mark(ppo.num_timesteps)
-    return clock.reading()
 
 
 if __name__ == "__main__":
-    answer("Stable-Baselines3", ("stable-baselines3", "torch", "gymnasium", "numpy"), measure)
+    take_turns("Stable-Baselines3", ("stable-baselines3", "torch", "gymnasium", "numpy"), measure)

@@ -7,7 +7,7 @@ from referee import Race, Referee
 def measure(race: Race) -> dict:
     """Train; evaluate with the most probable actions."""
     import torch
-    from environments import make
+    from gym_envs import make
     from torch_loop import train
 
     torch.set_num_threads(race.threads)

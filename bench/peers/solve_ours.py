@@ -1,4 +1,4 @@
-"""ppo_np with the preset that is named for the environment, until it is solved."""
+"""ppo_np with the preset that is named for the environment, stepped by Gymnasium or by EnvPool, until it is solved."""
 
 import dataclasses
 
@@ -12,7 +12,8 @@ def measure(race: Race) -> dict:
     from ppo_np import PPO, PPOConfig
     from ppo_np.config import preset_for
 
-    known = {"seed": race.seed, "threads": race.threads, "total_timesteps": race.total_timesteps}
+    names = ("seed", "threads", "total_timesteps", "vectorization")
+    known = {name: getattr(race, name) for name in names}
     ppo = PPO(dataclasses.replace(PPOConfig.preset(preset_for(race.env_id)), **known))
     referee = Referee(race)
 

@@ -1,0 +1,201 @@
+"""Where the time goes: microseconds of an environment step, part by part, for rows a, c and d of end_to_end.py.
+
+A training run tells its time in the environments, in choosing actions and in the update; the same functions on the same
+shapes are timed alone, in turn with it, and divide these three further. What they leave over is "Python and the rest":
+advantages, shuffling, checks for finite numbers, marks for checkpoints, calls. All numbers are medians over the rounds,
+but for the rest, which makes the sum right. Needs an idle machine:
+
+    python bench/where.py
+    python bench/where.py --quick
+
+It writes the table to runs/bench/where.json.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+
+import gymnasium
+import numpy as np
+from contest import Result, machine, parser, write
+from end_to_end import ROWS
+from protocol import Job
+from slices import Training, config_of, per_call
+
+from kernels import adam, clip_by_global_norm, global_norm
+from kernels.activation import activation_backward, activation_forward
+from kernels.advantage import normalize
+from kernels.loss import ppo_loss_backward, ppo_loss_forward
+from ppo_np.checkpoint import library_versions
+from ppo_np.envs import make_env, make_vector_env
+from ppo_np.policy import Policy
+from ppo_np.rollout import RolloutBuffer, flatten_obs
+from ppo_np.stream import EnvStream
+from ppo_np.threads import limit_blas_threads
+
+THREADS = (1, 2)
+REST = "Python and the rest"
+
+
+class Stepping:
+    """Rollouts with random actions, of our stream of environments and of the environments as Gymnasium makes them."""
+
+    def __init__(self, job: Job):
+        config = config_of(job)
+        self._stream = EnvStream(make_vector_env(config), config.env_timeout).reset(job.seed)
+        space = self._stream.envs.single_action_space
+        self.policy = Policy(self._stream.envs.single_observation_space, space, config, np.random.default_rng(0))
+        self._obs = np.zeros((job.num_envs, self.policy.observations.size), self.policy.obs_dtype)
+        self._actions = np.random.default_rng(0).integers(space.n, size=(job.num_steps, job.num_envs))
+        if job.vectorization == "vector":
+            self._raw = [gymnasium.make_vec(job.env_id, job.num_envs, vectorization_mode="vector_entry_point")]
+        else:
+            self._raw = [make_env(job.env_id) for _ in range(job.num_envs)]
+        for env in self._raw:
+            env.reset(seed=job.seed)
+
+    def stream(self) -> float:
+        """Seconds of one rollout of the stream."""
+        flatten_obs(self._stream, self.policy, self._obs)
+        self._stream.mark(self._obs)
+        begin = perf_counter()
+        for actions in self._actions:
+            self._stream.step(actions)
+        return perf_counter() - begin
+
+    def raw(self) -> float:
+        """Seconds of one rollout of the environments alone; of a native vector environment, itself."""
+        begin = perf_counter()
+        for actions in self._actions:
+            if len(self._raw) < len(actions):
+                self._raw[0].step(actions)
+                continue
+            for env, action in zip(self._raw, actions, strict=True):
+                _, _, terminated, truncated, _ = env.step(action)
+                if terminated or truncated:
+                    env.reset()
+        return perf_counter() - begin
+
+
+def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
+    """What an update and an inference consist of, on arrays of the run's shapes; by name."""
+    config, model, rng = config_of(job), policy.model, np.random.default_rng(0)
+    few, many = model.batch(job.num_envs), model.batch(job.minibatch_size)
+    buffer, rows = RolloutBuffer(job.num_steps, job.num_envs, policy), rng.permutation(job.batch_size)
+    buffer.obs[:] = rng.standard_normal(buffer.obs.shape)
+    buffer.advantages[:] = rng.standard_normal(buffer.advantages.shape)
+    few.obs[:] = buffer.obs[0]
+    buffer.gather(rows[: job.minibatch_size], policy, many)
+    m, v = np.zeros((2, model.params.size), model.params.dtype)
+    hidden = [
+        (output, gradient)
+        for tower in many.outputs
+        for output, gradient in zip(many.outputs[tower], many.doutputs[tower], strict=True)
+        if output.shape[1] > 1 and output is not many.pi_out
+    ]
+
+    def passes() -> None:
+        model.forward(many)
+        model.backward(many)
+
+    def loss() -> None:
+        pi = many.distribution
+        normalize(many.advantages, many.advantages)
+        pi.forward(many.pi_out, many.actions)
+        columns = pi.logprobs, pi.entropies, many.values, *many.loss_inputs
+        weights = config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss
+        ppo_loss_forward(*columns, *weights, many.terms)
+        gradients = many.dlogprobs, many.dentropies, many.dvalues
+        ppo_loss_backward(1.0, *columns[:1], *columns[2:], *weights, *gradients)
+        pi.backward(many.dlogprobs, many.dentropies, many.pi_out, many.actions, many.dpi_out)
+
+    def activations() -> None:
+        for output, gradient in hidden:
+            activation_forward(output, model.activation)
+            activation_backward(gradient, output, model.activation)
+
+    def optimizer() -> None:
+        clip_by_global_norm(model.grads, global_norm(model.grads), config.max_grad_norm)
+        adam(model.params, model.grads, m, v, 1, 0.0, config.adam_beta1, config.adam_beta2, config.adam_eps)
+
+    return {
+        "forward": lambda: model.forward(few),
+        "sample": lambda: few.distribution.sample(few.pi_out, rng),
+        "gather": lambda: buffer.gather(rows[: job.minibatch_size], policy, many),
+        "loss": loss,
+        "passes": passes,
+        "activations": activations,
+        "optimizer": optimizer,
+    }
+
+
+def one_round(
+    job: Job, training: Training, alone: dict[str, Callable[[], None]], stepping: Stepping, seconds: float
+) -> Result:
+    """Microseconds of an environment step, of the run and of each function alone."""
+    before = training.ppo.global_step
+    found = {"total": training.seconds_a_step(seconds)}
+    steps = (training.ppo.global_step - before) / len(training.metrics)
+    for name in ("time_env", "time_inference", "time_update"):
+        found[name] = sum(getattr(one, name) for one in training.metrics) / len(training.metrics) / steps
+    minibatches = job.num_minibatches * job.update_epochs
+    with limit_blas_threads(job.threads):
+        for name, function in alone.items():
+            times = job.num_steps if name in ("forward", "sample") else minibatches
+            found[name] = per_call(function, seconds / 10) * times / steps
+    for name, rollout in (("stream", stepping.stream), ("raw", stepping.raw)):
+        found[name] = rollout() / steps
+    return {name: value * 1e6 for name, value in found.items()}
+
+
+def parts(found: Result) -> Result:
+    """The parts of a step, which sum up to the total."""
+    overhead = found["stream"] - found["raw"]
+    names = {
+        "environment": found["time_env"] - overhead,
+        "vectorisation, guard": overhead,
+        "inference": found["forward"],
+        "sampling": found["sample"],
+        "bookkeeping of the rollout": found["time_inference"] - found["forward"] - found["sample"],
+        "gather": found["gather"],
+        "matrix products, biases": found["passes"] - found["activations"],
+        "activations": found["activations"],
+        "loss": found["loss"],
+        "norm, clipping, Adam": found["optimizer"],
+    }
+    return names | {REST: found["total"] - sum(names.values())}
+
+
+def measure(job: Job, rounds: int, seconds: float) -> Result:
+    """The parts of a row's step, with the better number of threads."""
+    runs = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in THREADS}
+    trials = {threads: median(run.seconds_a_step(seconds) for _ in range(3)) for threads, run in runs.items()}
+    threads = min(trials, key=trials.get)
+    job, stepping = dataclasses.replace(job, threads=threads), Stepping(job)
+    alone = functions(job, stepping.policy)
+    for function in (*alone.values(), stepping.stream, stepping.raw):
+        function()  # the first call may compile
+    told = [one_round(job, runs[threads], alone, stepping, seconds) for _ in range(rounds)]
+    found = {name: median(one[name] for one in told) for name in told[0]}
+    return {"threads": threads, "total": found["total"], "parts": parts(found), "measured": found}
+
+
+def main() -> None:
+    """Measure the rows, print each, write the JSON file."""
+    options = parser(__doc__, "where")
+    options.add_argument("--rounds", type=int, default=15, help="turns of everything (default 15)")
+    options = options.parse_args()
+    rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
+    document = {"benchmark": "where", "quick": options.quick} | machine() | {"versions": library_versions()}
+    document["rows_by_part"] = {}
+    for row in "acd":
+        document["rows_by_part"][row] = found = measure(ROWS[row].job, rounds, seconds)
+        print(f"({row}) {found['total']:.2f} us a step, threads {found['threads']}")
+        for name, value in found["parts"].items():
+            print(f"    {name}: {value:.2f}")
+        write(options.out, document)
+
+
+if __name__ == "__main__":
+    main()
