@@ -1,7 +1,7 @@
 """The gate against slow-downs: has a kernel become slower, compared with plain NumPy in the same process?
 
-Absolute times mean nothing on a machine that is shared, or another one; ratios do (how they are taken: alternation.py). The
-gate measures ours / NumPy's for kernels, a whole minibatch and an acting step, and fails if a ratio is more than
+Absolute times mean nothing on a machine that is shared, or another one; ratios do (alternation.py takes them). The gate
+measures ours / NumPy's for kernels, a whole minibatch and an acting step, and fails if a ratio is more than
 allowed: {margin:g} times the highest of the recorded runs, and {elsewhere:g} times that on another kind of processor
 than the recorded one. What seems too slow is measured again, up to {again} times, before it counts. NumPy does without
 AVX-512: where it has that, its tanh is another function, several times as fast, and old ratios would mean nothing.
