@@ -9,6 +9,7 @@ reasons.toml, by the target's key.
 
 import argparse
 import json
+import math
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -35,14 +36,21 @@ the median over the peer's slices, each with ours just before and after it, and 
 """
 
 
+QUICK = (
+    "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
+)
+
+
 def number(value: float) -> str:
-    """Three digits, or a whole number."""
+    """Three digits, or a whole number; of what never came, "never"."""
+    if math.isinf(value):
+        return "never"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def table(heading: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of a Markdown table; all columns but the first `left` ones are numbers."""
-    rule = ["---"] * left + ["---:"] * (len(heading) - left)
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[int] = (0,)) -> list[str]:
+    """Lines of a Markdown table; all columns but those of words are numbers."""
+    rule = ["---" if column in words else "---:" for column in range(len(heading))]
     return ["| " + " | ".join(row) + " |" for row in (heading, rule, *rows)] + [""]
 
 
@@ -66,9 +74,9 @@ def target_table(documents: Documents) -> list[str]:
             continue
         spread = f"{number(found['low'])} to {number(found['high'])}"
         verdict = "met" if found["met"] else "**missed**"
-        share = share_of_limit(target.row, documents)
+        share = "" if target.at_most else share_of_limit(target.row, documents)
         rows.append([target.row, target.text, wanted, number(found["figure"]), spread, share, verdict])
-    return table(("row", "what", "target", "figure", "range", "share of the limit", "verdict"), rows, left=2)
+    return table(("row", "what", "target", "figure", "range", "share of the limit", "verdict"), rows, words=(0, 1, 6))
 
 
 def reasons_of(documents: Documents, reasons: Mapping[str, str]) -> list[str]:
@@ -133,26 +141,35 @@ def provenance(document: Result) -> list[str]:
     at = (document.get("commit") or "")[:9] + (" with changes" if document.get("dirty") else "")
     machine = f"{document['cpu']}, {document['cores']} cores"
     name = document["benchmark"]
-    quick = " --quick (shows only that it works)" if document["quick"] else ""
-    return [f"`{COMMANDS[name]}`{quick}", document["date"], machine, at, versions]
+    quick = " --quick" if document["quick"] else ""
+    return [f"`{COMMANDS[name]}{quick}`", document["date"], machine, at, versions]
 
 
 def page(documents: Documents, reasons: Mapping[str, str]) -> str:
     """The whole page, from documents by the names of their benchmarks."""
-    lines = [PREAMBLE, "## Targets", "", *target_table(documents), *reasons_of(documents, reasons)]
+    lines = [PREAMBLE]
+    if any(document["quick"] for document in documents.values()):
+        lines += [QUICK, ""]
+    lines += ["## Targets", "", *target_table(documents), *reasons_of(documents, reasons)]
     if "where" in documents:
         lines += where_table(documents["where"])
     if "scaling" in documents:
         picture = "![Steps a second against environments, width and minibatch size](images/scaling.png)"
         lines += ["## Scaling", "", documents["scaling"]["caption"], "", picture, ""]
     lines += ["## Contestants", ""]
+    if "end_to_end" in documents:
+        lines += ["![Steps a second of all contestants, row by row](images/end_to_end.png)", ""]
     for name in ("end_to_end", "minibatch"):
         for key, row in documents.get(name, {}).get("rows", {}).items():
             lines += row_table(key, row)
     if "solve" in documents:
         lines += solve_table(documents["solve"])
     heading = ("command", "date", "machine", "commit", "versions")
-    lines += ["## How it was measured", "", *table(heading, [provenance(one) for one in documents.values()], left=5)]
+    lines += [
+        "## How it was measured",
+        "",
+        *table(heading, [provenance(one) for one in documents.values()], words=range(5)),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 

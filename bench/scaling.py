@@ -31,8 +31,7 @@ PEAK_SHAPES = (512, 1024, 2048)
 CARTPOLE = Job(env_id="CartPole-v1", vectorization="vector")
 CAPTION = (
     "Steps a second (ours, medians) with one and two threads, and the limit: for environments, them alone; for width "
-    "and minibatch, the matrix products of the update at the best rate of BLAS here. Where a limit is not reached: "
-    "Python's calls in small shapes, the environment in narrow networks."
+    "and minibatch, the matrix products of acting and learning at the best rate of BLAS here."
 )
 
 

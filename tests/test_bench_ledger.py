@@ -95,7 +95,7 @@ def test_the_page_holds_targets_reasons_tables_and_provenance():
     assert f"| {OURS} | 1 of 2 | 60 | 60 to unsolved |" in text
     assert "| loss | 1.00 (25%) |" in text
     assert "| `python bench/end_to_end.py` | 2026-01-02 | CPU, 2 cores | 012345678 with changes | numpy 2.0 |" in text
-    assert "`python bench/solve.py` --quick" in text
+    assert "`python bench/solve.py --quick`" in text and ledger.QUICK in text
 
 
 def test_reasons_are_those_of_targets():
@@ -112,3 +112,11 @@ def test_publishing_leaves_out_the_curves_and_what_it_writes_makes_the_page(tmp_
     again = ledger.read(sorted((tmp_path / "page").glob("*.json")))
     assert ledger.page(again, {}) == (tmp_path / "page.md").read_text()
     assert "runs" not in json.loads((tmp_path / "page" / "solve.json").read_text())
+
+
+def test_the_committed_page_is_what_its_files_make():
+    documents = ledger.read(sorted((DOCS / "performance").glob("*.json")))
+    assert set(documents) == set(ledger.COMMANDS)
+    assert ledger.page(documents, tomllib.loads(ledger.REASONS.read_text())) == (DOCS / "performance.md").read_text()
+    for name in ledger.PICTURES:
+        assert (DOCS / "images" / f"{name}.png").stat().st_size > 1000
