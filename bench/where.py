@@ -28,7 +28,9 @@ from kernels.activation import activation_backward, activation_forward
 from kernels.advantage import normalize
 from kernels.loss import ppo_loss_backward, ppo_loss_forward
 from ppo_np.checkpoint import library_versions
+from ppo_np.config import PPOConfig
 from ppo_np.envs import make_env, make_vector_env
+from ppo_np.model import Batch
 from ppo_np.policy import Policy
 from ppo_np.rollout import RolloutBuffer, flatten_obs
 from ppo_np.stream import EnvStream
@@ -78,6 +80,17 @@ class Stepping:
         return perf_counter() - begin
 
 
+def loss(batch: Batch, config: PPOConfig) -> None:
+    """From the network's outputs to their gradients, as in `ActorCritic.loss_and_gradient`."""
+    pi = batch.distribution
+    normalize(batch.advantages, batch.advantages)
+    pi.forward(batch.pi_out, batch.actions)
+    given = batch.values, *batch.loss_inputs, config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss
+    ppo_loss_forward(pi.logprobs, pi.entropies, *given, batch.terms)
+    ppo_loss_backward(1.0, pi.logprobs, *given, batch.dlogprobs, batch.dentropies, batch.dvalues)
+    pi.backward(batch.dlogprobs, batch.dentropies, batch.pi_out, batch.actions, batch.dpi_out)
+
+
 def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
     """What an update and an inference consist of, on arrays of the run's shapes; by name."""
     config, model, rng = config_of(job), policy.model, np.random.default_rng(0)
@@ -99,17 +112,6 @@ def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
         model.forward(many)
         model.backward(many)
 
-    def loss() -> None:
-        pi = many.distribution
-        normalize(many.advantages, many.advantages)
-        pi.forward(many.pi_out, many.actions)
-        columns = pi.logprobs, pi.entropies, many.values, *many.loss_inputs
-        weights = config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss
-        ppo_loss_forward(*columns, *weights, many.terms)
-        gradients = many.dlogprobs, many.dentropies, many.dvalues
-        ppo_loss_backward(1.0, *columns[:1], *columns[2:], *weights, *gradients)
-        pi.backward(many.dlogprobs, many.dentropies, many.pi_out, many.actions, many.dpi_out)
-
     def activations() -> None:
         for output, gradient in hidden:
             activation_forward(output, model.activation)
@@ -123,7 +125,7 @@ def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
         "forward": lambda: model.forward(few),
         "sample": lambda: few.distribution.sample(few.pi_out, rng),
         "gather": lambda: buffer.gather(rows[: job.minibatch_size], policy, many),
-        "loss": loss,
+        "loss": lambda: loss(many, config),
         "passes": passes,
         "activations": activations,
         "optimizer": optimizer,
