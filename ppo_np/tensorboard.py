@@ -6,17 +6,25 @@ A file is a sequence of records: length (8 bytes), its checksum (4), an Event in
 import math
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.proto.summary_pb2 import Summary
-from tensorboardX.record_writer import masked_crc32c
 
 from ppo_np.files import AppendFile
 from ppo_np.logger import LOSS_NAMES, Metrics
+
+# tensorboardX imports torch wherever it is installed, which takes longer than all the rest of a start.
+sys.modules["torch"] = _torch = sys.modules.get("torch")
+try:
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.record_writer import masked_crc32c
+finally:
+    if _torch is None:
+        del sys.modules["torch"]
 
 EVENTS = "the TensorBoard events"
 PREFIX = "events.out.tfevents."

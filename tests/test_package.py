@@ -33,6 +33,12 @@ def test_no_framework_is_imported_by_training():
     assert not {"torch", "jax", "tensorflow"} & loaded
 
 
+def test_torch_is_not_imported_where_it_is_installed(tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import ppo_np.tensorboard; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
 def test_arrows_run_downwards_only():
     """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
     floors = [
