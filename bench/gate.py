@@ -26,9 +26,9 @@ import llvmlite.binding
 import numpy as np
 from alternation import Turns, check_agreement
 from gate_cases import CASES
-from plants import PLANTS, plant
 from rich.console import Console
 from rich.table import Table
+from slow_downs import PLANTS, plant
 from speed import machine
 
 from kernels._jit import COMPILED

@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parent.parent / "bench"))
 import gate
 from alternation import Side, Turns, check_agreement
 from gate_cases import CASES
-from plants import PLANTS
+from slow_downs import PLANTS
 
 TANH, RELU, ADAM = "tanh_forward 128x64", "relu_backward 128x64", "adam 9797"
 
