@@ -28,7 +28,7 @@ def test_training_goes_on_slice_by_slice_and_tells_seconds_a_step():
     assert training.ppo.update == 1
     before = training.ppo.global_step
     seconds = training.seconds_a_step(0.05)
-    assert training.ppo.update == 1 + len(training.metrics) > 2
+    assert training.ppo.update == 1 + len(training.metrics) > 1
     parts = sum(one.time_env + one.time_inference + one.time_update for one in training.metrics)
     assert 0 < parts / (training.ppo.global_step - before) < seconds
 
