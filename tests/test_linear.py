@@ -6,7 +6,13 @@ from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kernels.linear import _few_rows_forward, linear_backward_input, linear_backward_parameters, linear_forward
+from kernels.linear import (
+    _few_inputs_backward,
+    _few_rows_forward,
+    linear_backward_input,
+    linear_backward_parameters,
+    linear_forward,
+)
 
 # (B, I, O): what BLAS multiplies, and what the loop for few rows does.
 shapes = st.tuples(sizes, sizes, sizes) | st.tuples(st.integers(2, 18), st.integers(1, 9), st.integers(8, 10))
@@ -59,6 +65,18 @@ def test_the_loop_for_few_rows_agrees_with_numpy(seed, shape):
         inputs = tuple(array.astype(dtype) for array in (x, weight, bias))
         y = run(_few_rows_forward, inputs, garbage((len(x), len(bias)), dtype))
         assert_close(y, np.einsum("bi,io->bo", x, weight) + bias, tolerance)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8), (5, 3, 9), (40, 8, 64)])
+def test_the_loop_for_few_inputs_agrees_with_numpy(shape):
+    rng, (rows, inputs, outputs) = np.random.default_rng(5), shape
+    x, dy, dweight = (
+        rng.standard_normal((rows, inputs)),
+        rng.standard_normal((rows, outputs)),
+        np.full(shape[1:], np.nan),
+    )
+    _few_inputs_backward(dy, x, dweight)
+    np.testing.assert_allclose(dweight, x.T @ dy, rtol=1e-12, atol=1e-12)
 
 
 def test_two_rows_by_hand():
