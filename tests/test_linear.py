@@ -1,6 +1,7 @@
 """The linear layer: y = x W + b, and its derivative by x, W and b."""
 
 import numpy as np
+import pytest
 from conftest import assert_close, garbage, garbage_like, run, seeds, single, sizes
 from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import example, given
