@@ -6,7 +6,10 @@ from bench_activation import numpy_activation_forward
 from bench_finite import numpy_all_finite, numpy_first_outside
 
 from kernels import TANH, acting_forward, count_step
-from kernels.acting import FINE, NOT_FINITE
+from kernels.acting import FINE, FROM_OBS, NOT_FINITE, TO_PI_OUT, TO_VALUES
+from ppo_np import PPOConfig
+from ppo_np.distributions import discrete
+from ppo_np.model import ActorCritic
 
 OBS_SIZE, NUM_ACTIONS = 8, 4
 
@@ -16,31 +19,25 @@ def numpy_acting_forward(params, layers, obs, limit, activation, scratch, pi_out
     place = numpy_first_outside(obs.reshape(-1), limit)
     if place >= 0:
         return place
-    outputs, heads, at, used = [], [pi_out, values.reshape(-1, 1)], 0, 0
-    for source, width, activate, gap in layers:
-        h = obs if source < 0 else outputs[source]
-        end = at + h.shape[1] * width
-        y = scratch[used : used + len(h) * width].reshape(-1, width) if activate else heads.pop(0)
-        np.dot(h, params[at:end].reshape(-1, width), out=y)
+    rows, heads = len(obs), {TO_PI_OUT: pi_out, TO_VALUES: values.reshape(-1, 1)}
+    for at, inputs, width, source, target in layers:
+        h = obs if source == FROM_OBS else scratch[rows * source : rows * (source + inputs)].reshape(rows, inputs)
+        y = heads[target] if target < 0 else scratch[rows * target : rows * (target + width)].reshape(rows, width)
+        end = at + inputs * width
+        np.dot(h, params[at:end].reshape(inputs, width), out=y)
         y += params[end : end + width]
-        at = end + width + gap
-        outputs.append(y)
-        if activate:
+        if target >= 0:
             numpy_activation_forward(y, activation)
-            used += y.size
     return FINE if numpy_all_finite(pi_out) and numpy_all_finite(values) else NOT_FINITE
 
 
 @pytest.mark.parametrize("shape", ["4x64", "64x64", "128x64", "128x1024"])
-def test_acting_forward(kernel_or_numpy, normal, sizes):
+def test_acting_forward(kernel_or_numpy, normal, rng, sizes):
     rows, hidden = sizes
-    layers = np.array([(-1, hidden, 1, 0), (0, hidden, 1, 0), (1, NUM_ACTIONS, 0, 0)] * 2)
-    layers[4:, 0] = 3, 4
-    layers[-1, 1] = 1
-    numbers = 2 * (OBS_SIZE * hidden + hidden * hidden + 2 * hidden) + (hidden + 1) * (NUM_ACTIONS + 1)
-    params = normal(numbers) / np.float32(hidden**0.5)
+    config = PPOConfig(shared_sizes=(), policy_sizes=(hidden, hidden), value_sizes=(hidden, hidden))
+    model = ActorCritic(OBS_SIZE, discrete(NUM_ACTIONS), config, rng)
     scratch, pi_out, values = np.zeros(4 * rows * hidden, np.float32), normal(rows, NUM_ACTIONS), normal(rows)
-    arguments = params, layers, normal(rows, OBS_SIZE), 1e15, TANH, scratch, pi_out, values
+    arguments = model.params, model.layers, normal(rows, OBS_SIZE), 1e15, TANH, scratch, pi_out, values
     kernel_or_numpy(acting_forward, numpy_acting_forward, *arguments)
 
 

@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ppo_np import blocks
+from ppo_np.batch import Minibatch
 from ppo_np.blocks import BlockedGradient
 from ppo_np.config import PPOConfig
 from ppo_np.distributions import discrete
-from ppo_np.model import ActorCritic, Minibatch
+from ppo_np.model import ActorCritic
 from ppo_np.threads import limit_blas_threads
 
 OBS_SIZE, NUM_ACTIONS = 8, 4

@@ -16,6 +16,7 @@ from typing import Any
 from results import commit
 from rich.console import Console
 from rich.table import Table
+from speed import processor
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
@@ -61,17 +62,15 @@ def limits(threads: int) -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, as far as the system tells it, what else it does, the day, and the commit that is measured."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    """The processor, what else it does, the day, the commit that is measured, and the command line's arguments."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "date": f"{date.today()}",
-        "cpu": models[0] if models else platform.processor(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "load_at_start": load,
+        "arguments": sys.argv[1:],
         **commit(),
     }
 

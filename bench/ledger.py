@@ -19,10 +19,7 @@ from contest import HERE, OUT
 from targets import ALONE, OURS, TARGETS, Documents, Result, Target, UnknownError, judge, result_of
 
 REASONS = HERE / "reasons.toml"
-COMMANDS = {
-    name: f"python bench/{name}.py" for name in ("end_to_end", "minibatch", "limit", "where", "scaling", "start")
-}
-COMMANDS |= {"solve": "python bench/solve.py"}
+BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "scaling", "start", "solve")
 PICTURES = ("end_to_end", "scaling")
 PREAMBLE = """\
 # Performance
@@ -34,8 +31,6 @@ Contestants of a row are processes that take turns in slices of less than a seco
 threads. Of rates, the figure is the median slice, and the range is from the least to the most; of ratios, the figure is
 the median over the peer's slices, each with ours just before and after it, and the range is that of the quartiles.
 """
-
-
 QUICK = (
     "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
 )
@@ -100,9 +95,10 @@ def where_table(document: Result) -> list[str]:
         value = column["parts"][part]
         return f"{value:.2f} ({value / column['total']:.0%})"
 
+    heads = [f"{row}, {column['threads']} thread{'s'[: column['threads'] > 1]}" for row, column in columns.items()]
     rows = [[part, *(cell(column, part) for column in columns.values())] for part in parts]
     rows.append(["**total**", *(f"{column['total']:.2f}" for column in columns.values())])
-    return ["## Where the time goes", "", "Microseconds an environment step.", "", *table(["part", *columns], rows)]
+    return ["## Where the time goes", "", "Microseconds an environment step.", "", *table(["part", *heads], rows)]
 
 
 def row_table(name: str, row: Result) -> list[str]:
@@ -141,8 +137,8 @@ def provenance(document: Result) -> list[str]:
     at = (document.get("commit") or "")[:9] + (" with changes" if document.get("dirty") else "")
     machine = f"{document['cpu']}, {document['cores']} cores"
     name = document["benchmark"]
-    quick = " --quick" if document["quick"] else ""
-    return [f"`{COMMANDS[name]}{quick}`", document["date"], machine, at, versions]
+    command = " ".join([f"python bench/{name}.py", *document["arguments"]])
+    return [f"`{command}`", document["date"], machine, at, versions]
 
 
 def page(documents: Documents, reasons: Mapping[str, str]) -> str:
@@ -174,9 +170,9 @@ def page(documents: Documents, reasons: Mapping[str, str]) -> str:
 
 
 def read(files: Sequence[Path]) -> Documents:
-    """Documents by the names of their benchmarks, in the order of `COMMANDS`."""
+    """Documents by the names of their benchmarks, in the order of `BENCHMARKS`."""
     found = {document["benchmark"]: document for document in (json.loads(path.read_text()) for path in files)}
-    return {name: found[name] for name in COMMANDS if name in found}
+    return {name: found[name] for name in BENCHMARKS if name in found}
 
 
 def publish(documents: Documents, text: str, out: Path) -> None:
@@ -199,7 +195,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help="JSON files; without any, those in runs/bench")
     parser.add_argument("--out", type=Path, help="write the page to this file instead of printing it")
     options = parser.parse_args()
-    files = options.files or [path for path in (OUT / f"{name}.json" for name in COMMANDS) if path.exists()]
+    files = options.files or [path for path in (OUT / f"{name}.json" for name in BENCHMARKS) if path.exists()]
     documents = read(files)
     text = page(documents, tomllib.loads(REASONS.read_text()))
     if options.out:

@@ -10,7 +10,8 @@ from bench_mlp import numpy_mlp_backward, numpy_mlp_forward
 from bench_optimizer import numpy_adam, numpy_clip_by_global_norm, numpy_global_norm
 
 from ppo_np import PPOConfig
-from ppo_np.model import ActorCritic, Batch
+from ppo_np.batch import Batch
+from ppo_np.model import ActorCritic
 
 
 class NumpyActorCritic:

@@ -1,21 +1,15 @@
 """Slices of work in this process, for benchmarks that compare parts of ours with each other: seconds of each."""
 
-import dataclasses
 from collections.abc import Callable
 from time import perf_counter
 
 from contest import PEERS  # noqa: F401  its import makes the contestants' modules known
 from gym_envs import Alone
+from our_config import config_of
 from protocol import Job
 
-from ppo_np import PPO, PPOConfig
+from ppo_np import PPO
 from ppo_np.logger import Metrics
-
-
-def config_of(job: Job) -> PPOConfig:
-    """Our settings for a job."""
-    known = {field.name for field in dataclasses.fields(PPOConfig)}
-    return PPOConfig(**{name: value for name, value in dataclasses.asdict(job).items() if name in known})
 
 
 def per_call(function: Callable[[], object], seconds: float) -> float:

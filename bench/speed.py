@@ -60,20 +60,25 @@ def summary(rows: list[Metrics], steps: int) -> dict[str, float]:
     }
 
 
-def machine() -> dict[str, str]:
-    """Model name of the processor, as far as the system tells it, and the versions that shape the speed."""
+def processor() -> str:
+    """Model name of the processor, as far as the system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
+
+
+def machine() -> dict[str, str]:
+    """The processor, and the versions that shape the speed."""
     versions = {name: version for name, version in library_versions().items() if name in ("python", "numpy", "numba")}
-    return {"cpu": models[0] if models else platform.processor()} | versions
+    return {"cpu": processor()} | versions
 
 
 def parse() -> argparse.Namespace:
     """Options from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=200, help=f"updates a network, the first {WARM_UP} not counted")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of BLAS threads to try")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads to try")
     parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
     options = parser.parse_args()
     if options.updates <= WARM_UP:

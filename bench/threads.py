@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from kernels import adam, clip_by_global_norm, global_norm
+from ppo_np.batch import Batch
 from ppo_np.config import PPOConfig
 from ppo_np.distributions import discrete
-from ppo_np.model import ActorCritic, Batch
+from ppo_np.model import ActorCritic
 from ppo_np.threads import limit_blas_threads
 
 OBS_SIZE, NUM_ACTIONS = 8, 4

@@ -1,7 +1,8 @@
 """Where the time goes: microseconds of an environment step, part by part, for rows a, c and d of end_to_end.py.
 
 A training run tells its time in the environments, in choosing actions and in the update; the same functions on the same
-shapes are timed alone, in turn with it, and divide these three further. What they leave over is "Python and the rest":
+shapes (of an update in blocks, those of a block) are timed alone, in turn with it, and divide these three further. Rows
+a and d learn on one thread here: of blocks on two, parts do not add up. What they leave over is "Python and the rest":
 advantages, shuffling, checks for finite numbers, marks for checkpoints, calls. All numbers are medians over the rounds,
 but for the rest, which makes the sum right. Needs an idle machine:
 
@@ -20,21 +21,23 @@ import gymnasium
 import numpy as np
 from contest import Result, machine, parser, write
 from end_to_end import ROWS
+from our_config import config_of
 from protocol import Job
-from slices import Training, config_of, per_call
+from slices import Training, per_call
 
 from kernels import adam, clip_by_global_norm, global_norm
 from kernels.activation import activation_backward, activation_forward
 from kernels.advantage import normalize
 from kernels.loss import ppo_loss_backward, ppo_loss_forward
+from ppo_np.batch import Batch
+from ppo_np.blocks import BLOCK_ROWS
 from ppo_np.checkpoint import library_versions
 from ppo_np.config import PPOConfig
 from ppo_np.envs import make_env, make_vector_env
-from ppo_np.model import Batch
 from ppo_np.policy import Policy
 from ppo_np.rollout import RolloutBuffer, flatten_obs
 from ppo_np.stream import EnvStream
-from ppo_np.threads import limit_blas_threads
+from ppo_np.threads import is_wide, limit_blas_threads
 
 THREADS = (1, 2)
 REST = "Python and the rest"
@@ -91,15 +94,26 @@ def loss(batch: Batch, config: PPOConfig) -> None:
     pi.backward(batch.dlogprobs, batch.dentropies, batch.pi_out, batch.actions, batch.dpi_out)
 
 
+def threads_of(job: Job, policy: Policy) -> tuple[int, ...]:
+    """The numbers of threads to choose from: one, if they are of blocks and not of BLAS."""
+    return THREADS if is_wide(config_of(job), policy.observations.size) else THREADS[:1]
+
+
+def rows_at_once(job: Job, policy: Policy) -> int:
+    """Rows of a minibatch that are computed in one piece."""
+    wide = is_wide(config_of(job), policy.observations.size)
+    return job.minibatch_size if wide else min(job.minibatch_size, BLOCK_ROWS)
+
+
 def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
     """What an update and an inference consist of, on arrays of the run's shapes; by name."""
     config, model, rng = config_of(job), policy.model, np.random.default_rng(0)
-    few, many = model.batch(job.num_envs), model.batch(job.minibatch_size)
+    few, many, gathered = (model.batch(n) for n in (job.num_envs, rows_at_once(job, policy), job.minibatch_size))
     buffer, rows = RolloutBuffer(job.num_steps, job.num_envs, policy), rng.permutation(job.batch_size)
     buffer.obs[:] = rng.standard_normal(buffer.obs.shape)
     buffer.advantages[:] = rng.standard_normal(buffer.advantages.shape)
     few.obs[:] = buffer.obs[0]
-    buffer.gather(rows[: job.minibatch_size], policy, many)
+    buffer.gather(rows[: many.rows], policy, many)
     m, v = np.zeros((2, model.params.size), model.params.dtype)
     hidden = [
         (output, gradient)
@@ -124,7 +138,7 @@ def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
     return {
         "forward": lambda: model.forward(few),
         "sample": lambda: few.distribution.sample(few.pi_out, rng),
-        "gather": lambda: buffer.gather(rows[: job.minibatch_size], policy, many),
+        "gather": lambda: buffer.gather(rows[: gathered.rows], policy, gathered),
         "loss": lambda: loss(many, config),
         "passes": passes,
         "activations": activations,
@@ -142,10 +156,11 @@ def one_round(
     for name in ("time_env", "time_inference", "time_update"):
         found[name] = sum(getattr(one, name) for one in training.metrics) / len(training.metrics) / steps
     minibatches = job.num_minibatches * job.update_epochs
+    pieces = minibatches * job.minibatch_size / rows_at_once(job, stepping.policy)
+    calls = {"forward": job.num_steps, "sample": job.num_steps, "gather": minibatches, "optimizer": minibatches}
     with limit_blas_threads(job.threads):
         for name, function in alone.items():
-            times = job.num_steps if name in ("forward", "sample") else minibatches
-            found[name] = per_call(function, seconds / 10) * times / steps
+            found[name] = per_call(function, seconds / 10) * calls.get(name, pieces) / steps
     for name, rollout in (("stream", stepping.stream), ("raw", stepping.raw)):
         found[name] = rollout() / steps
     return {name: value * 1e6 for name, value in found.items()}
@@ -171,10 +186,12 @@ def parts(found: Result) -> Result:
 
 def measure(job: Job, rounds: int, seconds: float) -> Result:
     """The parts of a row's step, with the better number of threads."""
-    runs = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in THREADS}
+    stepping = Stepping(job)
+    numbers = threads_of(job, stepping.policy)
+    runs = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in numbers}
     trials = {threads: median(run.seconds_a_step(seconds) for _ in range(3)) for threads, run in runs.items()}
     threads = min(trials, key=trials.get)
-    job, stepping = dataclasses.replace(job, threads=threads), Stepping(job)
+    job = dataclasses.replace(job, threads=threads)
     alone = functions(job, stepping.policy)
     for function in (*alone.values(), stepping.stream, stepping.raw):
         function()  # the first call may compile

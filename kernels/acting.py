@@ -4,14 +4,13 @@ Both are made of other kernels' formulas. A call costs more than the arithmetic 
 environments have driven Python's code out of the cache; here there is one call where there were six.
 """
 
-import numpy as np
-
 from kernels._jit import kernel
 from kernels.activation import activation_forward
 from kernels.finite import all_finite, first_outside
 from kernels.linear import linear_forward
 
 FINE, NOT_FINITE = -1, -2
+FROM_OBS, TO_PI_OUT, TO_VALUES = -1, -1, -2  # in `layers`
 
 
 @kernel
@@ -25,13 +24,14 @@ def acting_forward(params, layers, obs, limit, activation, scratch, pi_out, valu
     Derivation: docs/gradients.md, "One call a step".
 
     Args:
-        params: flat vector, (P,): W_l, (I_l, O_l), and b_l, (O_l,), of one layer after the other.
-        layers: (L, 4) integers, a row a layer: s, O_l, whether the activation follows, and how many numbers behind b_l
-            belong to no layer. The two layers without activation are the heads: of the policy, then of the value.
+        params: flat vector, (P,): somewhere in it each W_l, (I_l, O_l), with b_l, (O_l,), behind it.
+        layers: (L, 5) integers, a row a layer, in the order of computation: where W_l begins in params, I_l, O_l, where
+            its input begins in a row of scratch (-1: it is obs), and where its output does (-1: it is pi_out; -2: it is
+            values; both without the activation).
         obs: (B, D).
         limit: >= 0, for the magnitudes of obs.
         activation: RELU or TANH.
-        scratch: (B * (sum of O_l),) at least, overwritten.
+        scratch: (B S,) at least, overwritten: S numbers a row, the outputs of the hidden layers.
         pi_out: output, (B, K), overwritten.
         values: output, (B,), overwritten.
 
@@ -43,29 +43,19 @@ def acting_forward(params, layers, obs, limit, activation, scratch, pi_out, valu
     if place >= 0:
         return place
     rows = obs.shape[0]
-    starts = np.zeros(layers.shape[0], np.int64)
-    at = end = 0
-    head = pi_out
     for l in range(layers.shape[0]):
-        source, width, activate, gap = layers[l, 0], layers[l, 1], layers[l, 2], layers[l, 3]
-        h = obs
-        if source >= 0:
-            inputs = layers[source, 1]
-            h = scratch[starts[source] : starts[source] + rows * inputs].reshape(rows, inputs)
-        inputs = h.shape[1]
+        at, inputs, width, source, target = layers[l, 0], layers[l, 1], layers[l, 2], layers[l, 3], layers[l, 4]
         weight = params[at : at + inputs * width].reshape(inputs, width)
-        at += inputs * width
-        bias = params[at : at + width]
-        at += width + gap
-        if activate:
-            y = scratch[end : end + rows * width].reshape(rows, width)
+        bias = params[at + inputs * width : at + inputs * width + width]
+        h = obs if source == FROM_OBS else scratch[rows * source : rows * (source + inputs)].reshape(rows, inputs)
+        if target == TO_PI_OUT:
+            linear_forward(h, weight, bias, pi_out)
+        elif target == TO_VALUES:
+            linear_forward(h, weight, bias, values.reshape(rows, 1))
+        else:
+            y = scratch[rows * target : rows * (target + width)].reshape(rows, width)
             linear_forward(h, weight, bias, y)
             activation_forward(y, activation)
-            starts[l] = end
-            end += rows * width
-        else:
-            linear_forward(h, weight, bias, head)
-            head = values.reshape(rows, 1)
     return FINE if all_finite(pi_out.reshape(-1)) and all_finite(values) else NOT_FINITE
 
 

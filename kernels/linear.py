@@ -1,4 +1,4 @@
-"""Linear layer y = x W + b, and its derivative. The matrix products run in BLAS, but for the few rows of a step."""
+"""Linear layer y = x W + b, and its derivative. Matrix products run in BLAS, but for few rows or few inputs."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def linear_forward(x, weight, bias, y):
         y: output, (B, O), overwritten.
     """
     if bias.shape[0] >= NARROW and (1 < x.shape[0] <= FEW_ROWS or x.shape[1] <= FEW_INPUTS):
-        _few_rows_forward(x, weight, bias, y)
+        _thin_forward(x, weight, bias, y)
         return
     np.dot(x, weight, y)
     for b in range(y.shape[0]):
@@ -35,7 +35,7 @@ def linear_forward(x, weight, bias, y):
 
 
 @kernel
-def _few_rows_forward(x, weight, bias, y):
+def _thin_forward(x, weight, bias, y):
     """As `linear_forward`, by y_b <- b and then y_b += x_bi W_i for four rows i of W at a time."""
     inputs = x.shape[1]
     quads = inputs - inputs % 4
@@ -68,7 +68,7 @@ def linear_backward_parameters(dy, x, dweight, dbias):
         dbias: output, (O,), overwritten.
     """
     if x.shape[1] <= FEW_INPUTS and dbias.shape[0] >= NARROW:
-        _few_inputs_backward(dy, x, dweight)
+        _thin_backward(dy, x, dweight)
     else:
         np.dot(x.T, dy, dweight)
     dbias[:] = 0
@@ -78,7 +78,7 @@ def linear_backward_parameters(dy, x, dweight, dbias):
 
 
 @kernel
-def _few_inputs_backward(dy, x, dweight):
+def _thin_backward(dy, x, dweight):
     """dW as in `linear_backward_parameters`, by dW_i <- dW_i + x_bi dy_b."""
     dweight[:] = 0
     for b in range(dy.shape[0]):

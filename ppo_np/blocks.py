@@ -12,8 +12,9 @@ import numpy as np
 
 from kernels.advantage import normalize
 from kernels.loss import LOSS_TERMS
+from ppo_np.batch import Batch, Minibatch
 from ppo_np.config import PPOConfig
-from ppo_np.model import ActorCritic, Batch, Minibatch
+from ppo_np.model import ActorCritic
 
 BLOCK_ROWS = 256
 FEWEST_BLOCKS = 4  # below, a second thread takes longer to wake than to work (`python bench/blocks.py`)

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernels.finite import all_finite, first_outside
+from ppo_np.batch import Batch, Minibatch
 from ppo_np.checkpoint import RNGS, below, library_versions, read_sealed
 from ppo_np.config import PPOConfig
 from ppo_np.distributions import HEADS, ActionHead
 from ppo_np.errors import DivergedError, UserError
 from ppo_np.files import write_whole
 from ppo_np.hdf5 import pack
-from ppo_np.model import ActorCritic, Batch, Minibatch
+from ppo_np.model import ActorCritic
 from ppo_np.stages import NotFiniteError, Stage, learning_stages, state_stages
 
 if TYPE_CHECKING:

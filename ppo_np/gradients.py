@@ -12,11 +12,12 @@ from contextlib import contextmanager
 import numpy as np
 
 from kernels.activation import RELU
+from ppo_np.batch import Batch
 from ppo_np.config import PPOConfig
 from ppo_np.envs import spaces_of
 from ppo_np.errors import UserError
 from ppo_np.gradient_report import Check, Report, judge
-from ppo_np.model import LOG_STD, ActorCritic, Batch
+from ppo_np.model import LOG_STD, ActorCritic
 from ppo_np.spaces import ActionAdapter, ObservationAdapter
 from ppo_np.threads import blas_threads, limit_blas_threads
 

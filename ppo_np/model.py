@@ -15,18 +15,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.acting import acting_forward
+from kernels.acting import FROM_OBS, TO_PI_OUT, TO_VALUES, acting_forward
 from kernels.activation import activation_number
 from kernels.advantage import normalize
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input
-from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
+from kernels.loss import ppo_loss_backward, ppo_loss_forward
 from kernels.mlp import mlp_backward, mlp_forward
+from ppo_np.batch import Batch
 from ppo_np.config import PPOConfig
 from ppo_np.distributions import ActionHead, Distribution
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2), 0.01, 1.0
 LOG_STD = "policy/log_std"
+HEADS = {"policy/head/weight": TO_PI_OUT, "value/head/weight": TO_VALUES}
 
 
 @dataclass(frozen=True)
@@ -35,60 +37,6 @@ class Tower:
 
     weights: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
-
-
-class Minibatch:
-    """Preallocated arrays for the B rows that a loss is computed on.
-
-    Attributes:
-        obs: (B, D), input of the network.
-        actions: (B, ...), old_logprobs, old_values, advantages, returns: (B,), what the loss needs beside the network;
-            the latter four are the rows of `loss_inputs`, (4, B).
-        terms: (6,), the numbers that `kernels.LOSS_TERMS` names.
-    """
-
-    def __init__(self, rows: int, model: "ActorCritic"):
-        self.rows = rows
-        self.obs = np.zeros((rows, model.obs_size), model.dtype)
-        self.actions = np.zeros_like(model.distribution(rows).actions)
-        self.loss_inputs = np.zeros((4, rows), model.dtype)
-        self.old_logprobs, self.old_values, self.advantages, self.returns = self.loss_inputs
-        self.terms = np.zeros(len(LOSS_TERMS), np.float64)
-
-    def copy_rows(self, other: "Minibatch", start: int) -> None:
-        """Copy as many rows as there are here from another minibatch, from its row `start` on."""
-        rows = slice(start, start + self.rows)
-        self.obs[:], self.actions[:] = other.obs[rows], other.actions[rows]
-        self.loss_inputs[:] = other.loss_inputs[:, rows]
-
-
-class Batch(Minibatch):
-    """A minibatch with arrays for its way through the network, and for the loss gradients on their way back.
-
-    Attributes:
-        pi_out: (B, K) and values: (B,), outputs of the forward pass; flat_pi_out: (B K,), the same numbers.
-        distribution: over the actions; `ActorCritic.loss` sets it, or its own `sample` and `mode`.
-        grads: (P,), where the gradient goes: the model's own, unless another vector is given.
-    """
-
-    def __init__(self, rows: int, model: "ActorCritic", grads: np.ndarray | None = None):
-        super().__init__(rows, model)
-        dtype = model.dtype
-
-        def columns(*widths):
-            return tuple(np.zeros((rows, width), dtype) for width in widths)
-
-        self.grads = model.grads if grads is None else grads
-        self.grad_towers = model.grad_towers if grads is None else model.towers(grads)
-        self.outputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
-        self.doutputs = {tower: columns(*widths) for tower, widths in model.sizes.items()}
-        self.features = self.outputs["shared"][-1] if model.sizes["shared"] else self.obs
-        self.pi_out, self.dpi_out = self.outputs["policy"][-1], self.doutputs["policy"][-1]
-        self.flat_pi_out = self.pi_out.reshape(-1)
-        self.values, self.dvalues = self.outputs["value"][-1].reshape(rows), self.doutputs["value"][-1].reshape(rows)
-        self.dlogprobs, self.dentropies = np.zeros((2, rows), dtype)
-        (self.dfeatures,) = columns(self.features.shape[1])
-        self.distribution = model.distribution(rows, self.grads)
 
 
 class ActorCritic:
@@ -103,6 +51,7 @@ class ActorCritic:
 
     Attributes:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
+        layers: (L, 5), where `acting_forward` finds each layer.
     """
 
     def __init__(
@@ -119,7 +68,8 @@ class ActorCritic:
         self.shapes = self._tensor_shapes()
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads = np.zeros_like(self.params)
-        self._layers, self._scratch = self._layer_table(), np.zeros(0, dtype)
+        self.layers, self._scratch = self._layer_table(), np.zeros(0, dtype)
+        self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
         self._params, self.grad_towers = self.towers(self.params), self.towers(self.grads)
         if rng is not None:
             self.initialize(rng, config.log_std_init)
@@ -143,16 +93,20 @@ class ActorCritic:
         return shapes
 
     def _layer_table(self) -> np.ndarray:
-        """The layers for `acting_forward`: (L, 4)."""
-        rows, trunk = [], len(self.sizes["shared"]) - 1
-        for tower, widths in self.sizes.items():
-            source = -1 if tower == "shared" else trunk
-            for layer, width in enumerate(widths):
-                head = tower != "shared" and layer == len(widths) - 1
-                gap = self.head.outputs if head and tower == "policy" and self.head.has_log_std else 0
-                rows.append((source, width, not head, gap))
-                source = len(rows) - 1
-        return np.array(rows, np.int64)
+        """The layers for `acting_forward`: (L, 5)."""
+        table, at, used = [], 0, 0
+        ends = dict.fromkeys(self.sizes, FROM_OBS)  # where in a row of scratch each tower's last output begins
+        for name, shape in self.shapes.items():
+            tower = name.partition("/")[0]
+            if name.endswith("weight"):
+                target = HEADS.get(name, used)
+                table.append((at, *shape, ends[tower], target))
+                if target == used:
+                    ends[tower], used = used, used + shape[1]
+                    if tower == "shared":
+                        ends = dict.fromkeys(ends, ends["shared"])
+            at += math.prod(shape)
+        return np.array(table, np.int64)
 
     def named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Views of a flat vector (P,) as the named tensors of the network: weights (I, O), biases (O,)."""
@@ -185,6 +139,11 @@ class ActorCritic:
                 normals = rng.standard_normal((max(tensor.shape), min(tensor.shape)))
                 orthogonal(normals, gains.get(name, HIDDEN_GAIN), tensor)
 
+    def actions(self, *shape: int) -> np.ndarray:
+        """Preallocate actions, (*shape, ...)."""
+        one = self.distribution(1).actions
+        return np.zeros((*shape, *one.shape[1:]), one.dtype)
+
     def batch(self, rows: int) -> Batch:
         """Preallocate the arrays for `rows` rows."""
         return Batch(rows, self)
@@ -210,11 +169,10 @@ class ActorCritic:
         Returns:
             -1; -2 if an output is not finite; or the place in obs, flat, of the first number not within +-limit.
         """
-        needed = batch.rows * int(self._layers[:, 1].sum())
-        if len(self._scratch) < needed:
-            self._scratch = np.zeros(needed, self.dtype)
+        if len(self._scratch) < batch.rows * self._hidden:
+            self._scratch = np.zeros(batch.rows * self._hidden, self.dtype)
         return acting_forward(
-            self.params, self._layers, obs, limit, self.activation, self._scratch, batch.pi_out, batch.values
+            self.params, self.layers, obs, limit, self.activation, self._scratch, batch.pi_out, batch.values
         )
 
     def _forward(self, tower: str, x: np.ndarray, batch: Batch) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from kernels.loss import LOSS_TERMS
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np import flight
+from ppo_np.batch import Minibatch
 from ppo_np.blocks import BlockedGradient
 from ppo_np.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
@@ -20,7 +21,6 @@ from ppo_np.errors import EnvironmentFault, UserError
 from ppo_np.film import VideoOptions
 from ppo_np.guard import Guard
 from ppo_np.logger import Metrics
-from ppo_np.model import Minibatch
 from ppo_np.normalizer import RewardScaler
 from ppo_np.policy import Policy
 from ppo_np.recorder import Mark

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ppo_np.batch import Batch
 from ppo_np.checkpoint import check_widths, copy_tensors
 from ppo_np.errors import UserError
 from ppo_np.flight import MINIBATCH_ARRAYS, Crash
-from ppo_np.model import ActorCritic, Batch
+from ppo_np.model import ActorCritic
 from ppo_np.stages import Stage, learning_stages, sampling_stages, state_stages
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kernels.acting import FINE
 from kernels.advantage import gae
 from kernels.finite import all_finite
-from ppo_np.model import Batch, Minibatch
+from ppo_np.batch import Batch, Minibatch
 from ppo_np.policy import Policy
 from ppo_np.stages import NotFiniteError, acting_stages, sampling_stages
 from ppo_np.stream import LARGEST, EnvStream, Episode, Transition
@@ -31,8 +31,7 @@ class RolloutBuffer:
     def __init__(self, num_steps: int, num_envs: int, policy: Policy):
         shape, dtype = (num_steps, num_envs), policy.model.dtype
         self.obs = np.zeros((*shape, policy.observations.size), policy.obs_dtype)
-        action = policy.model.distribution(1).actions
-        self.actions = np.zeros((*shape, *action.shape[1:]), action.dtype)
+        self.actions = policy.model.actions(*shape)
         self.logprobs, self.rewards, self.final_values, self.advantages, self.returns = np.zeros((5, *shape), dtype)
         self.terminations, self.truncations, self.valid = np.zeros((3, *shape), bool)
         self.values = np.zeros((num_steps + 1, num_envs), dtype)
@@ -128,8 +127,7 @@ def collect(
         _look(stream, policy, buffer.obs[t], batch)
         pi.sample(batch.pi_out, rng)
         if not all_finite(pi.logprobs):
-            policy.encode(buffer.obs[t], batch.obs)
-            policy.model.forward(batch)
+            _fill_layers(policy, buffer.obs[t], batch)
             raise NotFiniteError(sampling_stages(policy.model, batch))
         buffer.values[t], buffer.actions[t], buffer.logprobs[t] = batch.values, pi.actions, pi.logprobs
         acted = perf_counter()
@@ -174,11 +172,16 @@ def _forward(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) 
     if found == FINE:
         return
     stream.check_obs(rows)
-    found_outputs = batch.pi_out.copy(), batch.values.copy()
-    policy.encode(rows, batch.obs)
-    policy.model.forward(batch)  # for the layers' outputs, which `act` does not keep
-    batch.pi_out[:], batch.values[:] = found_outputs
+    _fill_layers(policy, rows, batch)
     raise NotFiniteError(acting_stages(policy.model, batch))
+
+
+def _fill_layers(policy: Policy, rows: np.ndarray, batch: Batch) -> None:
+    """Compute the layers' outputs again, which acting does not keep; the network's own outputs stay."""
+    outputs = batch.pi_out.copy(), batch.values.copy()
+    policy.encode(rows, batch.obs)
+    policy.model.forward(batch)
+    batch.pi_out[:], batch.values[:] = outputs
 
 
 def flatten_obs(stream: EnvStream, policy: Policy, rows: np.ndarray) -> None:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.loss import LOSS_TERMS
-from ppo_np.model import LOG_STD, ActorCritic, Batch
+from ppo_np.batch import Batch
+from ppo_np.model import LOG_STD, ActorCritic
 
 
 class Stage(NamedTuple):

@@ -82,18 +82,29 @@ def test_every_target_has_a_name_of_its_own_and_a_row_that_measures_it():
 
 def test_the_page_holds_targets_reasons_tables_and_provenance():
     documents = rows(OUR_ROW, contestant(CLEANRL, 200, 4.9), contestant(ALONE, 1100, 0.91))
-    common = {"quick": False, "date": "2026-01-02", "cpu": "CPU", "cores": 2, "commit": "0123456789abc", "dirty": True}
+    common = {
+        "quick": False,
+        "date": "2026-01-02",
+        "cpu": "CPU",
+        "cores": 2,
+        "commit": "0123456789abc",
+        "dirty": True,
+        "arguments": [],
+    }
     documents["end_to_end"] |= common | {"versions": {"numpy": "2.0"}}
     race = {"contestant": OURS, "solved": 1, "seeds": 2, "median": 60, "min": 60, "max": None}
-    documents["solve"] = {"benchmark": "solve", "results": [race]} | common | {"quick": True}
-    documents["where"] = {"benchmark": "where", "rows_by_part": {"a": {"total": 4.0, "parts": {"loss": 1.0}}}} | common
+    documents["solve"] = {"benchmark": "solve", "results": [race]} | common | {"quick": True, "arguments": ["--quick"]}
+    documents["where"] = {
+        "benchmark": "where",
+        "rows_by_part": {"a": {"threads": 2, "total": 4.0, "parts": {"loss": 1.0}}},
+    } | common
     text = ledger.page(documents, {"a-CleanRL-style": "because.", "a-environment": "met, so not told."})
     what = "steps/s, ours / CleanRL-style loop's"
     assert f"| a | {what} | at least 5 | 4.9 | 4.8 to 5 | 0.91 | **missed** |" in text
     assert f"- **a**, {what}: because." in text and "not told" not in text
     assert f"| {CLEANRL} | 1 | 200 | 199 to 201 | 100 MB | 4.90 (4.80 to 5.00) |" in text
     assert f"| {OURS} | 1 of 2 | 60 | 60 to unsolved |" in text
-    assert "| loss | 1.00 (25%) |" in text
+    assert "| part | a, 2 threads |" in text and "| loss | 1.00 (25%) |" in text
     assert "| `python bench/end_to_end.py` | 2026-01-02 | CPU, 2 cores | 012345678 with changes | numpy 2.0 |" in text
     assert "`python bench/solve.py --quick`" in text and ledger.QUICK in text
 
@@ -106,7 +117,7 @@ def test_reasons_are_those_of_targets():
 def test_publishing_leaves_out_the_curves_and_what_it_writes_makes_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger, "OUT", tmp_path)
     documents = rows(OUR_ROW) | {"solve": {"benchmark": "solve", "runs": [1], "results": []}}
-    common = {"quick": False, "date": "d", "cpu": "CPU", "cores": 2}
+    common = {"quick": False, "date": "d", "cpu": "CPU", "cores": 2, "arguments": ["--rounds", "9"]}
     documents = {name: document | common for name, document in documents.items()}
     ledger.publish(documents, ledger.page(documents, {}), tmp_path / "page.md")
     again = ledger.read(sorted((tmp_path / "page").glob("*.json")))
@@ -116,7 +127,7 @@ def test_publishing_leaves_out_the_curves_and_what_it_writes_makes_the_page(tmp_
 
 def test_the_committed_page_is_what_its_files_make():
     documents = ledger.read(sorted((DOCS / "performance").glob("*.json")))
-    assert set(documents) == set(ledger.COMMANDS)
+    assert set(documents) == set(ledger.BENCHMARKS)
     assert ledger.page(documents, tomllib.loads(ledger.REASONS.read_text())) == (DOCS / "performance.md").read_text()
     for name in ledger.PICTURES:
         assert (DOCS / "images" / f"{name}.png").stat().st_size > 1000

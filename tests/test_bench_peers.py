@@ -37,13 +37,6 @@ def test_memory_is_that_of_this_process():
     assert 10 < before < protocol.peak_memory_mb() < 100_000
 
 
-def test_hidden_modules_cannot_be_imported(monkeypatch):
-    monkeypatch.setitem(sys.modules, "not_there", object())
-    protocol.hide("not_there")
-    with pytest.raises(ImportError):
-        import not_there  # noqa: F401
-
-
 @pytest.mark.parametrize("vectorization", ["sync", "vector"])
 def test_ours_and_the_environment_alone_work_in_slices(vectorization):
     job = Job(env_id="CartPole-v1", vectorization=vectorization, num_envs=8, num_steps=16)

@@ -6,8 +6,9 @@ from test_model import HEADS, every_head
 
 from kernels.advantage import normalize
 from ppo_np import PPO, PPOConfig, blocks
+from ppo_np.batch import Batch
 from ppo_np.blocks import BLOCK_ROWS, FEWEST_BLOCKS, BlockedGradient
-from ppo_np.model import ActorCritic, Batch
+from ppo_np.model import ActorCritic
 
 NETWORK = {"shared_sizes": (6,), "policy_sizes": (5,), "value_sizes": (4,), "activation": "tanh", "ent_coef": 0.1}
 SIZES = [BLOCK_ROWS + 1, 3 * BLOCK_ROWS, FEWEST_BLOCKS * BLOCK_ROWS + 37]

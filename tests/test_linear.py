@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kernels.linear import (
-    _few_inputs_backward,
-    _few_rows_forward,
+    _thin_backward,
+    _thin_forward,
     linear_backward_input,
     linear_backward_parameters,
     linear_forward,
@@ -64,7 +64,7 @@ def test_the_loop_for_few_rows_agrees_with_numpy(seed, shape):
     x, weight, bias, _ = draw(seed, shape)
     for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
         inputs = tuple(array.astype(dtype) for array in (x, weight, bias))
-        y = run(_few_rows_forward, inputs, garbage((len(x), len(bias)), dtype))
+        y = run(_thin_forward, inputs, garbage((len(x), len(bias)), dtype))
         assert_close(y, np.einsum("bi,io->bo", x, weight) + bias, tolerance)
 
 
@@ -76,7 +76,7 @@ def test_the_loop_for_few_inputs_agrees_with_numpy(shape):
         rng.standard_normal((rows, outputs)),
         np.full(shape[1:], np.nan),
     )
-    _few_inputs_backward(dy, x, dweight)
+    _thin_backward(dy, x, dweight)
     np.testing.assert_allclose(dweight, x.T @ dy, rtol=1e-12, atol=1e-12)
 
 

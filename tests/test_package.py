@@ -42,7 +42,7 @@ def test_torch_is_not_imported_where_it_is_installed(tmp_path):
 def test_arrows_run_downwards_only():
     """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
     floors = [
-        {"errors", "layout", "signals", "gradient_report", "files", "hdf5", "incidents", "serial"},
+        {"errors", "layout", "signals", "gradient_report", "files", "hdf5", "incidents", "serial", "batch"},
         {"config", "film", "watchdog", "interval"}, {"rebuild"}, {"guard"},
         {"workers", "cli", "distributions", "normalizer", "threads", "planted_bugs"}, {"recorder", "model", "spaces"},
         {"stream", "envs", "policy", "stages"}, {"gradients", "rollout", "checkpoint", "episodes"},

@@ -1,25 +1,21 @@
 """One minibatch by ppo_np: forward pass, loss, backward pass, clipping, Adam."""
 
-import dataclasses
 from typing import NoReturn
 
-from protocol import FRAMEWORKS, Clock, Job, hide, take_turns
+import numpy as np
+from our_config import config_of
+from protocol import Clock, Job, take_turns
 from rows import NUM_ACTIONS, OBS_SIZE, random_rows, repeat
+
+from kernels import adam, clip_by_global_norm, global_norm
+from ppo_np.distributions import discrete
+from ppo_np.model import ActorCritic
+from ppo_np.threads import limit_blas_threads
 
 
 def measure(job: Job, clock: Clock) -> NoReturn:
     """Do it with the model, the kernels and the threads that training uses."""
-    hide(*FRAMEWORKS)
-    import numpy as np
-
-    from kernels import adam, clip_by_global_norm, global_norm
-    from ppo_np import PPOConfig
-    from ppo_np.distributions import discrete
-    from ppo_np.model import ActorCritic
-    from ppo_np.threads import limit_blas_threads
-
-    known = {field.name for field in dataclasses.fields(PPOConfig)}
-    config = PPOConfig(**{name: value for name, value in dataclasses.asdict(job).items() if name in known})
+    config = config_of(job)
     model = ActorCritic(OBS_SIZE, discrete(NUM_ACTIONS), config, np.random.default_rng(job.seed))
     batch, m, v = model.batch(job.minibatch_size), np.zeros_like(model.params), np.zeros_like(model.params)
     for name, column in random_rows(job).items():

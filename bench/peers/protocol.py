@@ -17,8 +17,6 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, NoReturn, TextIO
 
-FRAMEWORKS = ("torch", "jax", "tensorflow")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -129,12 +127,6 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def hide(*modules: str) -> None:
-    """Let imports of these modules fail, as if they were not installed."""
-    for module in modules:
-        sys.modules[module] = None
 
 
 def from_json(kind: type, text: str) -> Any:

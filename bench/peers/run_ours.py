@@ -1,18 +1,16 @@
 """ppo_np, through its Python interface."""
 
-import dataclasses
 from typing import NoReturn
 
-from protocol import FRAMEWORKS, Clock, Job, hide, take_turns
+from our_config import config_of
+from protocol import Clock, Job, take_turns
+
+from ppo_np import PPO
 
 
 def measure(job: Job, clock: Clock) -> NoReturn:
     """Train."""
-    hide(*FRAMEWORKS)  # tensorboardX imports torch wherever it is installed
-    from ppo_np import PPO, PPOConfig
-
-    known = {field.name for field in dataclasses.fields(PPOConfig)}
-    ppo = PPO(PPOConfig(**{name: value for name, value in dataclasses.asdict(job).items() if name in known}))
+    ppo = PPO(config_of(job))
     clock.start()
     ppo.learn(lambda ppo, _metrics: clock.mark(ppo.global_step))
 

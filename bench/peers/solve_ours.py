@@ -2,16 +2,15 @@
 
 import dataclasses
 
-from protocol import FRAMEWORKS, answer, hide
+from protocol import answer
 from referee import Race, Referee
+
+from ppo_np import PPO, PPOConfig
+from ppo_np.config import preset_for
 
 
 def measure(race: Race) -> dict:
     """Train; evaluate with `predict`."""
-    hide(*FRAMEWORKS)  # tensorboardX imports torch wherever it is installed
-    from ppo_np import PPO, PPOConfig
-    from ppo_np.config import preset_for
-
     names = ("seed", "threads", "total_timesteps", "vectorization")
     known = {name: getattr(race, name) for name in names}
     ppo = PPO(dataclasses.replace(PPOConfig.preset(preset_for(race.env_id)), **known))
