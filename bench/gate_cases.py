@@ -24,6 +24,7 @@ import kernels
 from ppo_np import PPOConfig
 from ppo_np.distributions import discrete
 from ppo_np.model import ActorCritic
+from ppo_np.stream import LARGEST
 
 COEFS = CLIP_COEF, ENT_COEF, VF_COEF, CLIP_VLOSS
 NETWORK = PPOConfig(shared_sizes=(), policy_sizes=(64, 64), value_sizes=(64, 64), activation="tanh")
@@ -200,7 +201,7 @@ def act(n: int) -> Case:
     batch.obs[:] = normal(n, OBS_SIZE)
 
     def ours():
-        model.forward(batch)
+        model.act(batch.obs, LARGEST, batch)
         batch.distribution.sample(batch.pi_out, rng)
         return batch.pi_out, batch.values
 

@@ -36,7 +36,7 @@ from ppo_np.config import PPOConfig
 from ppo_np.envs import make_env, make_vector_env
 from ppo_np.policy import Policy
 from ppo_np.rollout import RolloutBuffer, flatten_obs
-from ppo_np.stream import EnvStream
+from ppo_np.stream import LARGEST, EnvStream
 from ppo_np.threads import is_wide, limit_blas_threads
 
 THREADS = (1, 2)
@@ -136,7 +136,7 @@ def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
         adam(model.params, model.grads, m, v, 1, 0.0, config.adam_beta1, config.adam_beta2, config.adam_eps)
 
     return {
-        "forward": lambda: model.forward(few),
+        "act": lambda: model.act(few.obs, LARGEST, few),
         "sample": lambda: few.distribution.sample(few.pi_out, rng),
         "gather": lambda: buffer.gather(rows[: gathered.rows], policy, gathered),
         "loss": lambda: loss(many, config),
@@ -157,7 +157,7 @@ def one_round(
         found[name] = sum(getattr(one, name) for one in training.metrics) / len(training.metrics) / steps
     minibatches = job.num_minibatches * job.update_epochs
     pieces = minibatches * job.minibatch_size / rows_at_once(job, stepping.policy)
-    calls = {"forward": job.num_steps, "sample": job.num_steps, "gather": minibatches, "optimizer": minibatches}
+    calls = {"act": job.num_steps, "sample": job.num_steps, "gather": minibatches, "optimizer": minibatches}
     with limit_blas_threads(job.threads):
         for name, function in alone.items():
             found[name] = per_call(function, seconds / 10) * calls.get(name, pieces) / steps
@@ -172,9 +172,9 @@ def parts(found: Result) -> Result:
     names = {
         "environment": found["time_env"] - overhead,
         "vectorisation, guard": overhead,
-        "inference": found["forward"],
+        "inference": found["act"],
         "sampling": found["sample"],
-        "bookkeeping of the rollout": found["time_inference"] - found["forward"] - found["sample"],
+        "bookkeeping of the rollout": found["time_inference"] - found["act"] - found["sample"],
         "gather": found["gather"],
         "matrix products, biases": found["passes"] - found["activations"],
         "activations": found["activations"],

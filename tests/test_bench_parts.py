@@ -72,7 +72,7 @@ def test_everything_of_the_limit_takes_time():
 def test_the_parts_of_a_step_sum_up_to_its_time(vectorization):
     found = where.measure(dataclasses.replace(QUICK, vectorization=vectorization), 2, 0.05)
     assert sum(found["parts"].values()) == pytest.approx(found["total"])
-    alone = {name: found["measured"][name] for name in ("forward", "sample", "gather", "loss", "passes", "optimizer")}
+    alone = {name: found["measured"][name] for name in ("act", "sample", "gather", "loss", "passes", "optimizer")}
     assert all(0 < value < found["total"] for value in alone.values())
     assert found["parts"][where.REST] < found["total"]
 
