@@ -45,8 +45,8 @@ def acting_forward(params, layers, obs, limit, activation, scratch, pi_out, valu
     rows = obs.shape[0]
     for l in range(layers.shape[0]):
         at, inputs, width, source, target = layers[l, 0], layers[l, 1], layers[l, 2], layers[l, 3], layers[l, 4]
-        weight = params[at : at + inputs * width].reshape(inputs, width)
-        bias = params[at + inputs * width : at + inputs * width + width]
+        end = at + inputs * width
+        weight, bias = params[at:end].reshape(inputs, width), params[end : end + width]
         h = obs if source == FROM_OBS else scratch[rows * source : rows * (source + inputs)].reshape(rows, inputs)
         if target == TO_PI_OUT:
             linear_forward(h, weight, bias, pi_out)

@@ -53,11 +53,12 @@ def test_another_size_of_batch_between():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 11])
-def test_observations_out_of_range_are_found_and_nothing_is_computed(bad):
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_observations_out_of_range_are_found_and_nothing_is_computed(bad, place):
     model, _ = network_of(HEADS["Discrete"], NETWORKS["separate"])
     batch = model.batch(2)
-    batch.obs[1, 2] = bad
-    assert model.act(batch.obs, 10.0, batch) == 5
+    batch.obs.reshape(-1)[place] = bad
+    assert model.act(batch.obs, 10.0, batch) == place
     assert not batch.pi_out.any()
 
 
@@ -95,8 +96,10 @@ def test_counting_is_what_numpy_counts(bits, seed):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 2e15])
-def test_a_reward_out_of_range_is_found_and_nothing_counted(bad):
-    rewards, returns, lengths, dones = np.array([1.0, bad]), np.zeros(2), np.zeros(2, np.int64), np.zeros(2, bool)
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_reward_out_of_range_is_found_and_nothing_counted(bad, n):
+    rewards, returns, lengths, dones = np.ones(2), np.zeros(2), np.zeros(2, np.int64), np.zeros(2, bool)
+    rewards[n] = bad
     ones = np.ones(2, bool)
     assert count_step(rewards, ones, ones, ones, 1e15, returns, lengths, dones) == -1
     assert not returns.any() and not lengths.any() and not dones.any()
