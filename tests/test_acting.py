@@ -73,6 +73,7 @@ def test_outputs_that_are_not_finite_are_found(tower, bad):
 
 
 def test_two_layers_by_hand():
+    assert (FINE, NOT_FINITE) == (-1, -2), "as the docstring says; no place is negative"
     params = np.array([2.0, 3.0, 10.0, 100.0, -7.0, 1.0, 5.0])  # hidden W, b; policy W, b, a gap; value W, b
     layers = np.array([(0, 1, 1, -1, 0), (2, 1, 1, 0, -1), (5, 1, 1, 0, -2)])
     obs, pi_out, values = np.array([[4.0], [-4.0]]), np.zeros((2, 1)), np.zeros(2)

@@ -7,6 +7,8 @@ from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kernels import linear
+from kernels._jit import COMPILED
 from kernels.linear import (
     _thin_backward,
     _thin_forward,
@@ -78,6 +80,29 @@ def test_the_loop_for_few_inputs_agrees_with_numpy(shape):
     )
     _thin_backward(dy, x, dweight)
     np.testing.assert_allclose(dweight, x.T @ dy, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.skipif(COMPILED, reason="compiled code holds the functions and the limits that are replaced here")
+@pytest.mark.parametrize(
+    ("shape", "forward_is_thin", "backward_is_thin"),
+    [
+        ((2, 5, 3), True, False), ((4, 5, 3), True, False), ((3, 9, 7), True, False), ((2, 5, 2), False, False),
+        ((5, 5, 3), False, False), ((1, 5, 3), False, False), ((1, 9, 3), False, False), ((9, 4, 3), False, False),
+        ((9, 2, 3), True, True), ((9, 1, 4), True, True), ((1, 2, 3), True, True), ((9, 3, 3), False, False),
+        ((9, 2, 2), False, False), ((9, 1, 1), False, False), ((2, 2, 2), False, False), ((2, 1, 8), True, True),
+    ],
+)  # fmt: skip
+def test_which_way_is_taken(shape, forward_is_thin, backward_is_thin, monkeypatch):
+    rows, inputs, outputs = shape
+    taken = []
+    for name, value in (("FEW_ROWS", 4), ("FEW_INPUTS", 2), ("NARROW", 3)):
+        monkeypatch.setattr(linear, name, value)
+    for name in ("_thin_forward", "_thin_backward"):
+        monkeypatch.setattr(linear, name, lambda *_, name=name: taken.append(name))
+    x, y = np.zeros((rows, inputs)), np.zeros((rows, outputs))
+    linear_forward(x, np.zeros((inputs, outputs)), np.zeros(outputs), y)
+    linear_backward_parameters(y, x, np.zeros((inputs, outputs)), np.zeros(outputs))
+    assert taken == ["_thin_forward"] * forward_is_thin + ["_thin_backward"] * backward_is_thin
 
 
 def test_two_rows_by_hand():
