@@ -31,14 +31,23 @@ class BlockedGradient:
 
     def __init__(self, model: ActorCritic, threads: int, wide: bool):
         self._model, self._wide = model, wide
+        self._minibatches: dict[int, Minibatch] = {}
         self._batches = [{} for _ in range(threads)]  # of each thread, by rows
         self._pool = ThreadPoolExecutor(max(1, threads - 1), "ppo_np-blocks")  # starts no thread before it has work
         self._grads = np.zeros((0, model.params.size), model.dtype)
         self._terms = np.zeros((0, len(LOSS_TERMS)))
 
     def minibatch(self, rows: int) -> Minibatch:
-        """Arrays for a minibatch: a Batch if it is computed in one piece."""
-        return self._model.batch(rows) if self._wide or rows <= BLOCK_ROWS else Minibatch(rows, self._model)
+        """Arrays for a minibatch, to be used until the next call: a Batch if it is computed in one piece."""
+        if rows not in self._minibatches:
+            kind = Batch if self._wide or rows <= BLOCK_ROWS else Minibatch
+            alike = [minibatch for minibatch in self._minibatches.values() if type(minibatch) is kind]
+            largest = max(alike, key=lambda minibatch: minibatch.rows, default=None)
+            if largest and largest.rows < rows:  # the views of it go as well
+                self._minibatches = {n: m for n, m in self._minibatches.items() if type(m) is not kind}
+                largest = None
+            self._minibatches[rows] = kind(rows, self._model, larger=largest)
+        return self._minibatches[rows]
 
     def loss_and_gradient(self, minibatch: Minibatch, config: PPOConfig) -> np.ndarray:
         """As `ActorCritic.loss_and_gradient`, for what `minibatch` made: the gradient is in the model's `grads`.
@@ -50,24 +59,39 @@ class BlockedGradient:
             return self._model.loss_and_gradient(minibatch, config)
         if config.norm_adv:
             normalize(minibatch.advantages, minibatch.advantages)
+        self._add_up_blocks(minibatch, config, 1.0)
+        return minibatch.terms
+
+    def backpropagate(self, minibatch: Minibatch, config: PPOConfig, share: float) -> np.ndarray:
+        """As `loss_and_gradient`, with advantages as they are, and everything times `share`."""
+        if isinstance(minibatch, Batch):
+            self._model.backpropagate(minibatch, config, share)
+            minibatch.terms *= share
+        else:
+            self._add_up_blocks(minibatch, config, share)
+        return minibatch.terms
+
+    def _add_up_blocks(self, minibatch: Minibatch, config: PPOConfig, share: float) -> None:
         starts = range(0, minibatch.rows, BLOCK_ROWS)
         self._make_room(len(starts))
         todo = deque(enumerate(starts))
         threads = len(self._batches) if len(starts) >= FEWEST_BLOCKS else 1
         others = [
-            self._pool.submit(self._work, todo, batches, minibatch, config) for batches in self._batches[1:threads]
+            self._pool.submit(self._work, todo, batches, minibatch, config, share)
+            for batches in self._batches[1:threads]
         ]
         try:
-            self._work(todo, self._batches[0], minibatch, config)
+            self._work(todo, self._batches[0], minibatch, config, share)
         finally:
             todo.clear()
             for other in others:
                 other.result()
         np.sum(self._grads[: len(starts)], axis=0, out=self._model.grads)
         np.sum(self._terms[: len(starts)], axis=0, out=minibatch.terms)
-        return minibatch.terms
 
-    def _work(self, todo: deque, batches: dict[int, Batch], minibatch: Minibatch, config: PPOConfig) -> None:
+    def _work(
+        self, todo: deque, batches: dict[int, Batch], minibatch: Minibatch, config: PPOConfig, share: float
+    ) -> None:
         """Take blocks until none is left."""
         while True:
             try:
@@ -77,17 +101,17 @@ class BlockedGradient:
             rows = min(BLOCK_ROWS, minibatch.rows - start)
             batch = self._batch(batches, rows)
             batch.copy_rows(minibatch, start)
-            share = rows / minibatch.rows
-            self._model.backpropagate(batch, config, share)
+            part = rows / minibatch.rows * share
+            self._model.backpropagate(batch, config, part)
             self._grads[number] = batch.grads
-            np.multiply(batch.terms, share, out=self._terms[number])
+            np.multiply(batch.terms, part, out=self._terms[number])
 
     def _batch(self, batches: dict[int, Batch], rows: int) -> Batch:
-        """Arrays of a thread for a block; beside a whole block's, only those of the last size are kept."""
+        """Arrays of a thread for a block: the first rows of a whole block's."""
+        if BLOCK_ROWS not in batches:
+            batches[BLOCK_ROWS] = Batch(BLOCK_ROWS, self._model, np.zeros_like(self._model.params))
         if rows not in batches:
-            for size in set(batches) - {BLOCK_ROWS}:
-                del batches[size]
-            batches[rows] = Batch(rows, self._model, np.zeros_like(self._model.params))
+            batches[rows] = Batch(rows, self._model, batches[BLOCK_ROWS].grads, batches[BLOCK_ROWS])
         return batches[rows]
 
     def _make_room(self, blocks: int) -> None:

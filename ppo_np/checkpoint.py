@@ -1,7 +1,7 @@
 """Checkpoints: sealed HDF5 files with everything that a run needs to go on; docs/checkpoint.md describes them.
 
 What stands where:
-    /                 attributes: format, format_version, complete, and as JSON: versions, config, rng
+    /                 attributes: format, format_version, complete, ranks, and as JSON: versions, config, rng
     /counters/...     update, global_step, adam_step, environments_reset (integers), wall_time (seconds)
     /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
@@ -49,6 +49,8 @@ class Checkpoint:
     recent_episodes: np.ndarray
     environments: EnvRecord | None
     versions: Mapping[str, str]
+    ranks: int = 1
+    """How many ranks trained; any number can go on."""
     path: str = ""
     """Where it was read from, for messages."""
 
@@ -90,7 +92,8 @@ def _packed(checkpoint: Checkpoint) -> bytes:
     arrays["recent_episodes"] = checkpoint.recent_episodes
     documents = {"config": checkpoint.config.to_dict(), "rng": checkpoint.rng, "versions": checkpoint.versions}
     attributes = {name: json.dumps(document) for name, document in documents.items()}
-    return pack(arrays, {"format": FORMAT, "format_version": FORMAT_VERSION} | attributes)
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "ranks": checkpoint.ranks}
+    return pack(arrays, head | attributes)
 
 
 def _verify(path: Path, data: bytes) -> None:
@@ -126,6 +129,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
             recent_episodes=arrays["recent_episodes"].reshape(-1, 2).astype(np.float64),
             environments=environments,
             versions=dict(versions),
+            ranks=int(attributes.get("ranks", 1)),
             path=str(path),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:

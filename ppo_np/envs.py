@@ -14,6 +14,7 @@ from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, require_extra
 from ppo_np.film import Film, VideoOptions
 from ppo_np.guard import Guard
+from ppo_np.ranks import ALONE, Ranks
 from ppo_np.serial import SerialEnvs
 from ppo_np.spaces import ActionAdapter, ObservationAdapter
 from ppo_np.workers import WorkerEnvs
@@ -70,8 +71,9 @@ def make_vector_env(
     factory: Callable[[], gymnasium.Env] | None = None,
     video: VideoOptions | None = None,
     seed: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> VectorEnv:
-    """Make `config.num_envs` environments, vectorised as `config.vectorization` says.
+    """Make this rank's of `config.num_envs` environments, vectorised as `config.vectorization` says.
 
     Ours, "sync" and "async", reset an environment in the step that ends its episode; native ones and EnvPool in the
     step after it.
@@ -80,27 +82,32 @@ def make_vector_env(
         config: names the environment, how many, and how they are stepped.
         factory: makes one environment; None makes it by `config.env_id`.
         video: film episodes of environment 0.
-        seed: as for `open_environments`.
+        seed, ranks: as for `open_environments`.
 
     Raises:
-        UserError: As `make_env`; or a space is not supported; or this vectorisation is not to be had for it.
+        UserError: As `make_env`; or a space is not supported; or this vectorisation is not to be had for it; or the
+            ranks cannot share the environments evenly.
     """
+    own = ranks.envs(config.num_envs)
     if config.vectorization in ("vector", "envpool"):
         if factory or video:
             what = "a factory" if factory else "a video"
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
-        return _native(config) if config.vectorization == "vector" else _envpool(config, seed)
+        if config.vectorization == "vector":
+            return _native(config, len(own))
+        seed = config.seed if seed is None else seed
+        return _envpool(config, len(own), seed + own.start, config.num_env_threads or ranks.cores)
     if factory and video:
         raise UserError("video needs environments that are made by their env_id, but env is a factory.")
     make = factory or partial(make_env, config.env_id)
     _check(make, video)
     in_workers = config.vectorization == "async"
     unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one here, to look at
-    factories = [partial(_guarded, make, index, video, unfilmed) for index in range(config.num_envs)]
+    factories = [partial(_guarded, make, index, video, unfilmed) for index in own]
     if in_workers:
-        return WorkerEnvs(factories, config.env_timeout)
+        return WorkerEnvs(factories, config.env_timeout, first=own.start)
     envs = SerialEnvs(factories)
-    if len({id(env.unwrapped) for env in envs.envs}) < config.num_envs:
+    if len({id(env.unwrapped) for env in envs.envs}) < len(own):
         envs.close()
         raise UserError("env makes the same object again and again, but each call must make another environment.")
     return envs
@@ -124,35 +131,38 @@ def _guarded(make: Callable[..., gymnasium.Env], index: int, video: VideoOptions
     return Guard(Film(make(render_mode="rgb_array"), video) if film else make(), index)
 
 
-def _native(config: PPOConfig) -> VectorEnv:
+def _native(config: PPOConfig, num_envs: int) -> VectorEnv:
     """The vector version that the environment registers itself."""
     with _told_in_one_sentence(config.env_id):
-        return gymnasium.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")
+        return gymnasium.make_vec(config.env_id, num_envs, vectorization_mode="vector_entry_point")
 
 
-def _envpool(config: PPOConfig, seed: int | None) -> VectorEnv:
-    """EnvPool's environments, which step in C++ threads."""
+def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> VectorEnv:
+    """EnvPool's environments, which step in at most `threads` C++ threads; the first one starts from `seed`."""
     require_extra("envpool", "envpool", "vectorization 'envpool'")
     import envpool  # an optional dependency
 
     if config.env_id not in envpool.list_all_envs():
         raise UserError(f"env_id is {config.env_id!r}, but EnvPool has no such environment.")
-    threads = config.num_env_threads or min(os.cpu_count() or 1, config.num_envs)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
         envs = envpool.make(
             config.env_id,
             env_type="gymnasium",
-            num_envs=config.num_envs,
-            num_threads=threads,
-            seed=config.seed if seed is None else seed,
+            num_envs=num_envs,
+            num_threads=min(threads, num_envs),
+            seed=seed,
         )
         envs.single_observation_space, envs.single_action_space  # noqa: B018  EnvPool builds and keeps them now
     return envs
 
 
 def open_environments(
-    config: PPOConfig, env: EnvSource, video: VideoOptions | None = None, seed: int | None = None
+    config: PPOConfig,
+    env: EnvSource,
+    video: VideoOptions | None = None,
+    seed: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[PPOConfig, VectorEnv]:
     """The vector environment to train on, and the settings with what they must say of it.
 
@@ -161,14 +171,17 @@ def open_environments(
         env: an id, a function that makes a gymnasium.Env, or a VectorEnv.
         video: film episodes of environment 0.
         seed: for EnvPool, whose environments are seeded when they are made; None takes the settings' one.
+        ranks: share the environments.
 
     Raises:
-        UserError: As `make_vector_env`; or `env` is something else.
+        UserError: As `make_vector_env`; or `env` is something else, or a VectorEnv though there are several ranks.
     """
     if env is None or isinstance(env, str):
         config = config if env is None else dataclasses.replace(config, env_id=env)
-        return config, make_vector_env(config, video=video, seed=seed)
+        return config, make_vector_env(config, None, video, seed, ranks)
     if isinstance(env, VectorEnv):
+        if ranks.size > 1:
+            raise UserError("env is a VectorEnv, but several ranks need an id or a function: each makes its own share.")
         if video:
             raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")
         return dataclasses.replace(config, env_id="", num_envs=env.num_envs), env
@@ -177,4 +190,4 @@ def open_environments(
             f"env is {env!r}, but it must be an id, a function that makes a gymnasium.Env, or a VectorEnv: a single "
             "environment cannot be stepped in parallel."
         )
-    return dataclasses.replace(config, env_id=""), make_vector_env(config, env, video)
+    return dataclasses.replace(config, env_id=""), make_vector_env(config, env, video, None, ranks)

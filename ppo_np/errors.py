@@ -47,6 +47,13 @@ class SavingError(Exception):
     """
 
 
+class RanksError(Exception):
+    """The ranks of a run cannot work together; the message is one sentence that says which and why.
+
+    The commands print it without a traceback and exit with code 1.
+    """
+
+
 def require_extra(module: str, extra: str, flag: str) -> None:
     """Refuse a setting whose optional dependency is not installed.
 

@@ -25,6 +25,7 @@ from ppo_np.errors import DivergedError, UserError
 from ppo_np.files import write_whole
 from ppo_np.hdf5 import pack
 from ppo_np.model import ActorCritic
+from ppo_np.ranks import ALONE, Ranks
 from ppo_np.stages import NotFiniteError, Stage, learning_stages, state_stages
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ def statistics_stages(ppo: "PPO") -> Iterator[Stage]:
             yield Stage(f"{what} of the {name}", array)
 
 
-def check_minibatch(model: ActorCritic, minibatch: Minibatch, norm: float, config: PPOConfig) -> None:
+def check_minibatch(
+    model: ActorCritic, minibatch: Minibatch, norm: float, config: PPOConfig, ranks: Ranks = ALONE
+) -> None:
     """Refuse what Adam must not see.
 
     Looked at are the loss terms, the gradient by its norm, and what can hide from both: numbers of the rollout behind
@@ -133,20 +136,28 @@ def check_minibatch(model: ActorCritic, minibatch: Minibatch, norm: float, confi
     """
     finite = math.isfinite(norm) and first_outside(minibatch.terms, LARGEST) < 0
     if not (finite and all_finite(minibatch.loss_inputs.reshape(-1)) and all_finite(model.params)):
-        raise NotFiniteError(learning_stages(model, _in_one_piece(model, minibatch, config)))
+        raise NotFiniteError(learning_stages(model, _in_one_piece(model, minibatch, config, ranks)))
     if min(norm, config.max_grad_norm) > LARGEST_NORM:
         raise NotFiniteError(iter([Stage("square of the gradient, whose norm is too large,", np.array(np.inf))]))
 
 
-def _in_one_piece(model: ActorCritic, minibatch: Minibatch, config: PPOConfig) -> Batch:
-    """A minibatch that was computed in blocks, computed again with all arrays on the way."""
-    if isinstance(minibatch, Batch):
+def _in_one_piece(model: ActorCritic, minibatch: Minibatch, config: PPOConfig, ranks: Ranks) -> Batch:
+    """A minibatch that was computed in blocks, or on several ranks, computed again with all arrays on the way."""
+    if isinstance(minibatch, Batch) and ranks.size == 1:
         return minibatch
-    batch = model.batch(minibatch.rows)
-    batch.copy_rows(minibatch, 0)
+    batch = model.batch(minibatch.total)
+    for name, array in rows_of_all(minibatch, ranks).items():
+        getattr(batch, name)[:] = array
     model.backpropagate(batch, config, 1.0)
     batch.terms[:] = minibatch.terms
     return batch
+
+
+def rows_of_all(minibatch: Minibatch, ranks: Ranks) -> dict[str, np.ndarray]:
+    """What `MINIBATCH_ARRAYS` names, with the rows of all ranks, in the order of the ranks."""
+    own = {name: getattr(minibatch, name) for name in MINIBATCH_ARRAYS}
+    parts = ranks.gather(own)
+    return {name: np.concatenate([part[name] for part in parts]) for name in own}
 
 
 def diverged(

@@ -20,7 +20,7 @@ from kernels.activation import activation_number
 from kernels.advantage import normalize
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input
-from kernels.loss import ppo_loss_backward, ppo_loss_forward
+from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 from kernels.mlp import mlp_backward, mlp_forward
 from ppo_np.batch import Batch
 from ppo_np.config import PPOConfig
@@ -51,6 +51,7 @@ class ActorCritic:
 
     Attributes:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
+        grads_and_terms: `grads`, and room behind it for the loss terms: one array to add up over ranks.
         layers: (L, 5), where `acting_forward` finds each layer.
     """
 
@@ -67,7 +68,8 @@ class ActorCritic:
         }
         self.shapes = self._tensor_shapes()
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
-        self.grads = np.zeros_like(self.params)
+        self.grads_and_terms = np.zeros(self.params.size + len(LOSS_TERMS), dtype)
+        self.grads = self.grads_and_terms[: self.params.size]
         self.layers, self._scratch = self._layer_table(), np.zeros(0, dtype)
         self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
         self._params, self.grad_towers = self.towers(self.params), self.towers(self.grads)

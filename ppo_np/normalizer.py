@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 
 from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_moments
+from ppo_np.ranks import ALONE, Ranks, pool
 
 CLIP = 10.0
 
@@ -30,9 +31,17 @@ class RunningMoments:
         """The same statistics in arrays of their own."""
         return deepcopy(self)
 
-    def update(self, rows: np.ndarray, valid: np.ndarray) -> None:
-        """Count the rows, (B, D), that `valid`, (B,), marks."""
-        update_moments(rows, valid, self.count, self.mean, self.variance)
+    def update(self, rows: np.ndarray, valid: np.ndarray, ranks: Ranks = ALONE) -> None:
+        """Count the rows, (B, D), that `valid`, (B,), marks, and those of all other ranks."""
+        if ranks.size == 1:
+            update_moments(rows, valid, self.count, self.mean, self.variance)
+            return
+        own = RunningMoments(len(self.mean))
+        own.update(rows, valid)
+        groups = [self.arrays().values(), *ranks.gather(tuple(own.arrays().values()))]
+        counts, means, variances = map(np.array, zip(*groups, strict=True))
+        if counts.any():
+            self.count[:], self.mean[:], self.variance[:] = pool(counts, means, variances)
 
     def standardize(self, rows: np.ndarray, normalized: np.ndarray) -> None:
         """Write (rows - mean) / std, clipped to +-10, (B, D), into `normalized`, which may be `rows`."""
@@ -45,7 +54,7 @@ class RewardScaler:
     The mean is left in: shifting rewards would change what is optimal.
 
     Args:
-        num_envs: N.
+        num_envs: N, of this rank.
         gamma: discount factor of the sums.
 
     Attributes:
@@ -62,16 +71,17 @@ class RewardScaler:
         """The statistics and the sums by name, for a checkpoint."""
         return self.moments.arrays() | {"running": self.running}
 
-    def scale(self, rewards: np.ndarray, valid: np.ndarray, dones: np.ndarray) -> None:
+    def scale(self, rewards: np.ndarray, valid: np.ndarray, dones: np.ndarray, ranks: Ranks = ALONE) -> None:
         """Count a rollout's rewards, then scale them in place.
 
         The same statistics, this rollout included, scale all of them.
 
         Args:
             rewards, valid, dones: (T, N).
+            ranks: whose rollouts count as well.
         """
         sums = np.zeros(rewards.shape)
         discounted_sums(rewards, valid, dones, self.gamma, self.running, sums)
-        self.moments.update(sums.reshape(-1, 1), valid.reshape(-1))
+        self.moments.update(sums.reshape(-1, 1), valid.reshape(-1), ranks)
         scaled = rewards / np.sqrt(self.moments.variance + MOMENTS_EPS)
         np.clip(scaled, -CLIP, CLIP, out=rewards)

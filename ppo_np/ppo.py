@@ -16,6 +16,7 @@ from ppo_np.batch import Minibatch
 from ppo_np.blocks import BlockedGradient
 from ppo_np.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
+from ppo_np.dealer import Dealer, Hand
 from ppo_np.envs import EnvSource, open_environments
 from ppo_np.errors import EnvironmentFault, UserError
 from ppo_np.film import VideoOptions
@@ -23,11 +24,13 @@ from ppo_np.guard import Guard
 from ppo_np.logger import Metrics
 from ppo_np.normalizer import RewardScaler
 from ppo_np.policy import Policy
+from ppo_np.ranks import ALONE, Ranks, own_generator
 from ppo_np.recorder import Mark
 from ppo_np.rollout import RolloutBuffer, RolloutReport, collect, flatten_obs
 from ppo_np.stages import NotFiniteError
 from ppo_np.state import another_seed, capture, restore, restore_environments
 from ppo_np.stream import EnvStream
+from ppo_np.summed_gradient import SummedGradient
 from ppo_np.threads import blas_threads, is_wide, limit_blas_threads, threads
 
 RECENT_EPISODES = 100
@@ -43,12 +46,14 @@ class PPO:
             gymnasium.vector.VectorEnv, whose `num_envs` then holds.
         video: film episodes of environment 0.
         resume: go on where this checkpoint, of the same network and environment, stood.
+        ranks: processes that train together; each makes its own PPO, of the same config, and calls the same methods.
 
     Attributes:
         config: the settings in force; its `env_id` is empty if `env` is a function or a VectorEnv.
         policy: the network and its spaces; `policy.model.params` is the flat parameter vector.
         update, global_step: finished updates, and environment steps of their rollouts over all environments.
         recent_episodes: the last 100 finished episodes.
+        own_envs: which of the `config.num_envs` environments this rank steps: all of them if it is alone.
         resumable: whether `save` can write a state that goes on exactly; not after an exception in an update's epochs.
         lost_envs: indices of environments that `resume` could not bring back; they have begun another episode.
         environments_reset: how many that were, since the last update.
@@ -65,9 +70,11 @@ class PPO:
         *,
         video: VideoOptions | None = None,
         resume: Checkpoint | None = None,
+        ranks: Ranks = ALONE,
     ):
-        seed = another_seed(resume) if resume else None
-        self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video, seed)
+        seed, self.ranks = another_seed(resume) if resume else None, ranks
+        self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video, seed, ranks)
+        self.own_envs = own = ranks.envs(config.num_envs)
         streams = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
         weights_rng, self.action_rng, self.minibatch_rng, self.predict_rng = streams
         with ExitStack() as on_error:
@@ -76,15 +83,16 @@ class PPO:
             self.policy = Policy(envs.single_observation_space, envs.single_action_space, config, weights_rng)
             self.model = self.policy.model
             self.m, self.v = np.zeros((2, self.model.params.size), self.model.params.dtype)
-            self._buffer = RolloutBuffer(config.num_steps, config.num_envs, self.policy)
-            self._step_batch = self.model.batch(config.num_envs)
-            wide = is_wide(config, self.policy.observations.size)
-            self._gradient = BlockedGradient(self.model, threads(config), wide)
-            self.stream = EnvStream(envs, config.env_timeout)
+            self._buffer = RolloutBuffer(config.num_steps, len(own), self.policy)
+            self._dealer = Dealer(ranks, config.num_steps, config.num_envs)
+            self._step_batch = self.model.batch(len(own))
+            how = self.model, threads(config, ranks), is_wide(config, self.policy.observations.size)
+            self._gradient = BlockedGradient(*how) if ranks.size == 1 else SummedGradient(*how, ranks)
+            self.stream = EnvStream(envs, config.env_timeout, own.start)
             self.adam_step = self.update = self.global_step = self.environments_reset = 0
             self.wall_time = 0.0
             self.recent_episodes = deque(maxlen=RECENT_EPISODES)
-            self.reward_scaler = RewardScaler(config.num_envs, config.gamma) if config.norm_reward else None
+            self.reward_scaler = RewardScaler(len(own), config.gamma) if config.norm_reward else None
             self.lost_envs = []
             if resume:
                 restore(self, resume)
@@ -95,7 +103,6 @@ class PPO:
             on_error.pop_all()
         self.resumable = True
         self._rollout, self._rollout_start = RolloutReport(), None
-        self._minibatches = {}
         self._stopped = False
 
     def learn(self, callback: Callable[["PPO", Metrics], None] | None = None) -> "PPO":
@@ -107,12 +114,14 @@ class PPO:
         Raises:
             DivergedError: A parameter, an output of the network, a loss or a gradient is not finite.
             EnvironmentFault: An environment failed, or gave numbers that are not finite.
+            RanksError: The ranks have come to different parameters.
         """
         flight.check_state(self, self.config, "before the rollout")
         learn_start = perf_counter() - self.wall_time
         try:
-            with limit_blas_threads(blas_threads(self.config, self.policy.observations.size)), self.stream.watched():
-                while self.global_step < self.config.total_timesteps:
+            blas = blas_threads(self.config, self.policy.observations.size, self.ranks)
+            with limit_blas_threads(blas), self.stream.watched():
+                while self.global_step < self.config.total_timesteps and not self.ranks.any(self._stopped):
                     metrics = self._run_update(learn_start)
                     if metrics is None:
                         break
@@ -132,9 +141,8 @@ class PPO:
         config, buffer, rollout = self.config.at(self.global_step), self._buffer, self._rollout
         self.rollout_start()
         try:
-            rollout = collect(
-                self.stream, self.policy, self._step_batch, buffer, self.action_rng, lambda: self._stopped, rollout
-            )
+            rng = own_generator(self.action_rng, self.ranks, config.num_envs)
+            rollout = collect(self.stream, self.policy, self._step_batch, buffer, rng, self._stops_here, rollout)
         except NotFiniteError as error:
             where = f"row {rollout.rows + 1} of the rollout"
             rows = {"obs": self._step_batch.obs, "actions": self._step_batch.distribution.actions}
@@ -145,15 +153,18 @@ class PPO:
         update_start = perf_counter()
         self.resumable = False
         self._rollout, self._rollout_start = RolloutReport(), None
+        rollout = rollout.of_all(self.ranks)
         self.global_step += rollout.steps
         self.recent_episodes += rollout.episodes
         if self.reward_scaler:
-            self.reward_scaler.scale(buffer.rewards, buffer.valid, buffer.terminations | buffer.truncations)
+            dones = buffer.terminations | buffer.truncations
+            self.reward_scaler.scale(buffer.rewards, buffer.valid, dones, self.ranks)
         if self.policy.obs_moments:
-            buffer.normalize_obs(self.policy)
+            buffer.normalize_obs(self.policy, self.ranks)
         buffer.compute_advantages(config.gamma, config.gae_lambda)
         means = self._run_epochs(config)
         flight.check_state(self, config, "after the epochs")
+        self.ranks.check_same(self.model.params, self.update + 1)
 
         end = perf_counter()
         self.update += 1
@@ -162,7 +173,7 @@ class PPO:
         reset, self.environments_reset = self.environments_reset, 0
         return Metrics.of_update(
             update=self.update, step=self.global_step, rollout=rollout, losses=means,
-            explained_variance=buffer.explained_variance(), learning_rate=config.learning_rate,
+            explained_variance=buffer.explained_variance(self.ranks), learning_rate=config.learning_rate,
             wall_time=self.wall_time, time_update=end - update_start, environments_reset=reset,
         )  # fmt: skip
 
@@ -180,36 +191,40 @@ class PPO:
 
         The rows are dealt out evenly: with reset rows among them, minibatches can differ in size by one.
         """
-        rows = np.flatnonzero(self._buffer.valid)
+        rows = self._dealer.rows(self._buffer.valid)
+        advantages = self._buffer.advantages.reshape(-1) if config.norm_adv else None
         terms, norms = [], []
         for epoch in range(config.update_epochs):
             self.minibatch_rng.shuffle(rows)
-            parts = [part for part in np.array_split(rows, config.num_minibatches) if len(part)]
-            for part in parts:
-                minibatch = self._minibatch(len(part))
-                self._buffer.gather(part, self.policy, minibatch)
+            hands = list(self._dealer.deal(rows, config.num_minibatches, advantages))
+            for hand in hands:
+                minibatch = self._minibatch(len(hand.rows))
+                self._fill(minibatch, hand)
                 terms.append(self._gradient.loss_and_gradient(minibatch, config).copy())
                 try:
                     norms.append(self._optimize(config, minibatch))
                 except NotFiniteError as error:
-                    where = f"epoch {epoch + 1}, minibatch {(len(terms) - 1) % len(parts) + 1}"
+                    where = f"epoch {epoch + 1}, minibatch {(len(terms) - 1) % len(hands) + 1}"
                     raise flight.diverged(
-                        self, config, where, error, flight.MINIBATCH, self._minibatch_rows(part)
+                        self, config, where, error, flight.MINIBATCH, self._minibatch_rows(hand.rows)
                     ) from None
-            if config.target_kl is not None and parts:
-                epoch_kl = np.mean([term[APPROX_KL] for term in terms[-len(parts) :]])
+            if config.target_kl is not None and hands:
+                epoch_kl = np.mean([term[APPROX_KL] for term in terms[-len(hands) :]])
                 if epoch_kl > config.target_kl:
                     break
         means = np.mean(terms, axis=0) if terms else np.full(len(LOSS_TERMS), np.nan)
         return dict(zip(LOSS_TERMS, means, strict=True), grad_norm=np.mean(norms) if norms else np.nan)
 
     def _minibatch(self, rows: int) -> Minibatch:
-        """Arrays for a minibatch; those of the last two sizes are kept."""
-        if rows not in self._minibatches:
-            if len(self._minibatches) == 2:
-                self._minibatches.pop(next(iter(self._minibatches)))
-            self._minibatches[rows] = self._gradient.minibatch(rows)
-        return self._minibatches[rows]
+        """Arrays for a minibatch, which share memory with those of the others."""
+        return self._gradient.minibatch(rows)
+
+    def _fill(self, minibatch: Minibatch, hand: Hand) -> None:
+        """Copy this rank's rows of a minibatch out of the buffer."""
+        self._buffer.gather(hand.rows, self.policy, minibatch)
+        minibatch.total = hand.total
+        if hand.advantages is not None:
+            minibatch.advantages[:] = hand.advantages
 
     def _optimize(self, config: PPOConfig, minibatch: Minibatch) -> float:
         """Clip the gradient and take one Adam step; the gradient's norm before clipping is returned.
@@ -219,7 +234,7 @@ class PPO:
         """
         model = self.model
         norm = global_norm(model.grads)
-        flight.check_minibatch(model, minibatch, norm, config)
+        flight.check_minibatch(model, minibatch, norm, config, self.ranks)
         clip_by_global_norm(model.grads, norm, config.max_grad_norm)
         self.adam_step += 1
         adam(
@@ -229,17 +244,22 @@ class PPO:
         return norm
 
     def _minibatch_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """A minibatch as it was before its advantages were normalised."""
-        minibatch = self._gradient.minibatch(len(rows))
+        """A minibatch, with the rows of all ranks, as it was before its advantages were normalised."""
+        minibatch = Minibatch(len(rows), self.model)
         self._buffer.gather(rows, self.policy, minibatch)
-        return {name: getattr(minibatch, name) for name in flight.MINIBATCH_ARRAYS}
+        return flight.rows_of_all(minibatch, self.ranks)
 
     def stop(self) -> None:
         """Ask `learn` to return after the current environment step; when the rollout is full, after the epochs over it.
 
-        Safe in a signal handler. What was done of a rollout is kept: the next `learn` goes on behind it.
+        Among several ranks, one is enough to ask; all of them return after the present update. Safe in a signal
+        handler. What was done of a rollout is kept: the next `learn` goes on behind it.
         """
         self._stopped = True
+
+    def _stops_here(self) -> bool:
+        """Whether to stop between two environment steps: ranks can only stop together, between two updates."""
+        return self._stopped and self.ranks.size == 1
 
     @property
     def stopped(self) -> bool:
@@ -257,7 +277,8 @@ class PPO:
     def save(self, path: str | PathLike, *, keep_previous: bool = False) -> None:
         """Write everything that is needed to go on to an HDF5 file, atomically.
 
-        Called while a rollout is under way, it writes the state in which that began.
+        Called while a rollout is under way, it writes the state in which that began. All ranks must call it; rank 0
+        writes.
 
         Args:
             path: of the file.
@@ -266,7 +287,9 @@ class PPO:
         Raises:
             OSError: It cannot be written; the file that was there is untouched.
         """
-        write_checkpoint(path, capture(self), keep_previous)
+        state = capture(self)
+        if self.ranks.rank == 0:
+            write_checkpoint(path, state, keep_previous)
 
     @classmethod
     def load(cls, path: str | PathLike, env: EnvSource = None) -> "PPO":

@@ -86,6 +86,23 @@ class EnvRecord:
             raise ValueError("the environments' actions are not as many as their steps")
         return record
 
+    @classmethod
+    def joined(cls, records: Sequence["EnvRecord"]) -> "EnvRecord":
+        """One record of several ranks' environments, in the order of the ranks."""
+        arrays = [record.arrays() for record in records]
+        joined = {
+            name: np.concatenate([each[name] for each in arrays]) for name in set(arrays[0]) - {"steps", "actions"}
+        }
+        actions = [each["actions"] for each in arrays if len(each["actions"])] or [arrays[0]["actions"]]
+        return cls(**joined, steps=arrays[0]["steps"], actions=np.concatenate(actions))
+
+    def part(self, envs: range) -> "EnvRecord":
+        """The record of some neighbouring environments."""
+        ends = np.concatenate([[0], np.cumsum(np.where(self.known == 1, self.lengths, 0))])
+        rows = slice(envs.start, envs.stop)
+        parts = {name: array[rows] for name, array in self.arrays().items() if name not in ("steps", "actions")}
+        return EnvRecord(**parts, steps=self.steps, actions=self.actions[ends[envs.start] : ends[envs.stop]])
+
     def plans(self) -> list[Plan | None]:
         """A plan for each environment; None where there is none."""
         plans, start = [], 0
@@ -107,13 +124,14 @@ class EnvRecorder:
 
     Args:
         envs: the vector environment.
+        first: number of the first one among the environments of all ranks.
 
     Attributes:
         records: whether they can.
     """
 
-    def __init__(self, envs: VectorEnv):
-        self._envs = envs
+    def __init__(self, envs: VectorEnv, first: int = 0):
+        self._envs, self._first = envs, first
         inside = getattr(envs, "envs", ())
         self.records = isinstance(envs, WorkerEnvs) or (len(inside) > 0 and all(isinstance(e, Guard) for e in inside))
         self._actions: list[np.ndarray] = []
@@ -162,9 +180,10 @@ class EnvRecorder:
             observation, return and random generator, bit for bit.
         """
         plans = record.plans()
-        rebuilt = self._envs.call("rebuild", plans)
+        others = [None] * self._first  # a guard's index counts the environments of all ranks
+        rebuilt = self._envs.call("rebuild", [*others, *plans])
         same = np.array([_is_same(one, record, n, flatten) for n, one in enumerate(rebuilt)])
-        fresh = self._envs.call("start_over", plans, (~same).tolist())
+        fresh = self._envs.call("start_over", [*others, *plans], [*others, *(~same).tolist()])
         observations = [one.obs if same[n] else fresh[n] for n, one in enumerate(rebuilt)]
         self._remember(plans, same)
         self._last_step = int(record.steps)

@@ -1,7 +1,9 @@
 """The rollout: T steps of N environments under the current policy, and the advantages computed from them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from operator import itemgetter
 from time import perf_counter
 from typing import Any
 
@@ -12,6 +14,7 @@ from kernels.advantage import gae
 from kernels.finite import all_finite
 from ppo_np.batch import Batch, Minibatch
 from ppo_np.policy import Policy
+from ppo_np.ranks import ALONE, OwnRows, Ranks, pool
 from ppo_np.stages import NotFiniteError, acting_stages, sampling_stages
 from ppo_np.stream import LARGEST, EnvStream, Episode, Transition
 
@@ -36,14 +39,14 @@ class RolloutBuffer:
         self.terminations, self.truncations, self.valid = np.zeros((3, *shape), bool)
         self.values = np.zeros((num_steps + 1, num_envs), dtype)
 
-    def normalize_obs(self, policy: Policy) -> None:
+    def normalize_obs(self, policy: Policy, ranks: Ranks = ALONE) -> None:
         """Replace `obs` by what the network saw, and count them for the next rollout.
 
         Within a rollout the statistics stand still, so that the learning network sees what the acting one saw.
         """
         rows, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
         used = moments.copy()
-        moments.update(rows, self.valid.reshape(-1))
+        moments.update(rows, self.valid.reshape(-1), ranks)
         used.standardize(rows, rows)
 
     def compute_advantages(self, gamma: float, gae_lambda: float) -> None:
@@ -69,24 +72,43 @@ class RolloutBuffer:
         ):
             np.take(source, rows, axis=0, out=target, mode="clip")
 
-    def explained_variance(self) -> float:
-        """1 - Var(returns - values) / Var(returns) over the valid rows; NaN where the returns do not vary."""
+    def explained_variance(self, ranks: Ranks = ALONE) -> float:
+        """1 - Var(returns - values) / Var(returns) over all ranks' valid rows; NaN where the returns do not vary."""
         returns = self.returns[self.valid].astype(np.float64)
-        if not returns.size or not (variance := np.var(returns)) > 0:
+        rows = np.stack([returns, returns - self.values[:-1][self.valid]])
+        own = ([returns.size], rows.mean(axis=1), rows.var(axis=1)) if returns.size else None
+        groups = [group for group in ranks.gather(own) if group]
+        if not groups:
             return float("nan")
-        return float(1 - np.var(returns - self.values[:-1][self.valid]) / variance)
+        several = len(groups) > 1
+        variance, rest = (pool(*map(np.array, zip(*groups, strict=True))) if several else groups[0])[2]
+        return float(1 - rest / variance) if variance > 0 else float("nan")
 
 
 @dataclass
 class RolloutReport:
-    """What a rollout leaves beside the buffer: rows filled, steps done, episodes that ended, seconds spent."""
+    """What a rollout leaves beside the buffer: rows filled, steps done, episodes that ended, seconds spent.
+
+    Attributes:
+        ends: for each episode, the row in which it ended.
+    """
 
     rows: int = 0
     steps: int = 0
     episodes: list[Episode] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
     time: float = 0.0
     time_env: float = 0.0
     time_inference: float = 0.0
+
+    def of_all(self, ranks: Ranks) -> "RolloutReport":
+        """With the steps and the episodes of all ranks, as if one had done them; the seconds are this rank's."""
+        if ranks.size == 1:
+            return self
+        steps, ends, episodes = zip(*ranks.gather((self.steps, self.ends, self.episodes)), strict=True)
+        in_order = sorted(zip(chain(*ends), chain(*episodes), strict=True), key=itemgetter(0))
+        ends, episodes = map(list, zip(*in_order, strict=True)) if in_order else ([], [])
+        return replace(self, steps=sum(steps), ends=ends, episodes=episodes)
 
 
 def collect(
@@ -94,7 +116,7 @@ def collect(
     policy: Policy,
     batch: Batch,
     buffer: RolloutBuffer,
-    rng: np.random.Generator,
+    rng: np.random.Generator | OwnRows,
     stopped: Callable[[], bool],
     report: RolloutReport | None = None,
 ) -> RolloutReport:
@@ -138,6 +160,7 @@ def collect(
             _bootstrap(stream, step, policy, batch, buffer.final_values[t])
         report.rows += 1
         report.episodes += step.episodes
+        report.ends += [t] * len(step.episodes)
         report.steps += int(np.count_nonzero(step.valid))
         report.time_env += stepped - acted
         report.time_inference += acted - start + perf_counter() - stepped

@@ -56,6 +56,7 @@ class EnvStream:
     Args:
         envs: the vector environment; `reset` or `restore` must come before the first step.
         timeout: seconds that a call of the environments may take; inf waits for ever.
+        first: number of the first one among the environments of all ranks.
 
     Attributes:
         obs: the N current observations, until the next step.
@@ -67,7 +68,7 @@ class EnvStream:
         UserError: Environments are not reset automatically, or not in a known way.
     """
 
-    def __init__(self, envs: VectorEnv, timeout: float = np.inf):
+    def __init__(self, envs: VectorEnv, timeout: float = np.inf, first: int = 0):
         mode = envs.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             raise UserError(
@@ -86,17 +87,18 @@ class EnvStream:
         self._lengths = np.zeros(envs.num_envs, np.int64)
         self._dones = np.zeros(envs.num_envs, bool)
         self._own = isinstance(envs, SerialEnvs)  # whose types and shapes need no look
-        self._recorder = EnvRecorder(envs)
+        self._first = first
+        self._recorder = EnvRecorder(envs, first)
 
     def reset(self, seed: int) -> "EnvStream":
-        """Reset environment i with seed + i.
+        """Reset environment i with seed + i, counted over all ranks.
 
         Raises:
             EnvironmentFault: That failed.
         """
         with self.watched(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="EnvPool seeds are fixed")  # `make_vector_env` has given the seed
-            self.obs, _ = self._call(self.envs.reset, seed=seed)
+            self.obs, _ = self._call(self.envs.reset, seed=seed + self._first)
         return self
 
     def mark(self, obs: np.ndarray) -> Mark:
@@ -236,7 +238,8 @@ class EnvStream:
     def _check_rewards(self, rewards: np.ndarray) -> None:
         n = first_outside(rewards, LARGEST)
         if n >= 0:
-            what = f"environment {n} gave the reward {rewards[n]}, but it must be a finite number up to {LARGEST:g}"
+            who = f"environment {self._first + n}"
+            what = f"{who} gave the reward {rewards[n]}, but it must be a finite number up to {LARGEST:g}"
             raise self.fault(what, {"rewards": rewards})
 
     def check_obs(self, rows: np.ndarray) -> None:
@@ -250,8 +253,8 @@ class EnvStream:
         place = first_outside(rows.reshape(-1), LARGEST)
         if place >= 0:
             n, i = divmod(place, rows.shape[1])
+            who, what = f"environment {self._first + n}", f"an observation whose number {i} is {rows[n, i]}"
             raise self.fault(
-                f"environment {n} gave an observation whose number {i} is {rows[n, i]}, but it must be a finite number "
-                f"up to {LARGEST:g}, in its space",
+                f"{who} gave {what}, but it must be a finite number up to {LARGEST:g}, in its space",
                 {"obs": rows},
             )

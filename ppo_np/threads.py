@@ -1,23 +1,22 @@
 """How many threads there are: for the matrix products of wide networks, or for blocks of rows of narrow ones."""
 
-import os
-
 import scipy.linalg.cython_blas  # noqa: F401  the BLAS of the kernels: a limit reaches it only once it is loaded
 from threadpoolctl import threadpool_limits
 
 from ppo_np.config import PPOConfig
+from ppo_np.ranks import ALONE, Ranks
 
 WIDE = 256 * 256
 
 
-def blas_threads(config: PPOConfig, obs_size: int) -> int:
+def blas_threads(config: PPOConfig, obs_size: int, ranks: Ranks = ALONE) -> int:
     """Threads of BLAS: one if the network is narrow, where handing work to a second one costs more than it saves."""
-    return threads(config) if is_wide(config, obs_size) else 1
+    return threads(config, ranks) if is_wide(config, obs_size) else 1
 
 
-def threads(config: PPOConfig) -> int:
-    """The number that `config.threads` stands for: 0 is one a core."""
-    return config.threads or _cores()
+def threads(config: PPOConfig, ranks: Ranks = ALONE) -> int:
+    """The number that `config.threads` stands for: 0 is one a core of this rank's."""
+    return config.threads or ranks.cores
 
 
 def is_wide(config: PPOConfig, obs_size: int) -> bool:
@@ -25,11 +24,6 @@ def is_wide(config: PPOConfig, obs_size: int) -> bool:
     widths = [obs_size, *config.shared_sizes]
     stacks = ([*widths, *config.policy_sizes], [*widths[-1:], *config.value_sizes])
     return max(i * o for stack in stacks for i, o in zip(stack, [*stack[1:], 1], strict=True)) >= WIDE
-
-
-def _cores() -> int:
-    """Cores that this process may use; all of the machine's where the system cannot tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def limit_blas_threads(threads: int) -> threadpool_limits:

@@ -27,6 +27,7 @@ class WorkerEnvs(AsyncVectorEnv):
         timeout: seconds that a step or a reset may take; inf waits for ever. Starting the processes and making the
             environments may take a minute at least: where processes are not forked, they import everything anew.
         autoreset_mode: SAME_STEP or NEXT_STEP.
+        first: number of the first one among the environments of all ranks.
 
     Raises:
         EnvironmentFault: An environment could not be made in its worker.
@@ -37,8 +38,9 @@ class WorkerEnvs(AsyncVectorEnv):
         factories: Sequence[Callable[[], gymnasium.Env]],
         timeout: float,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        first: int = 0,
     ):
-        self.timeout = timeout
+        self.timeout, self.first = timeout, first
         self._hanging = ()
         super().__init__(factories, copy=False, worker=_work, autoreset_mode=autoreset_mode)
         # For who never calls close: at exit, multiprocessing would send SIGTERM and wait, but workers are deaf to it.
@@ -98,7 +100,8 @@ class WorkerEnvs(AsyncVectorEnv):
         self._hanging = [index for index, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)]
         if self._hanging:
             setting = " (env_timeout)" if timeout == self.timeout else ""
-            raise EnvironmentFault(f"environment {self._hanging[0]} did not answer within {timeout:g} s{setting}")
+            index = self.first + self._hanging[0]
+            raise EnvironmentFault(f"environment {index} did not answer within {timeout:g} s{setting}")
 
     def _obituary(self) -> str:
         """Which worker died, and how."""
@@ -108,7 +111,7 @@ class WorkerEnvs(AsyncVectorEnv):
                 if not process.is_alive():
                     code = process.exitcode
                     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-                    return f"the worker process of environment {index} {how}"
+                    return f"the worker process of environment {self.first + index} {how}"
             time.sleep(0.01)
         return "a worker process closed its connection"
 
@@ -116,8 +119,10 @@ class WorkerEnvs(AsyncVectorEnv):
         """Raise the first worker's exception, without Gymnasium's printing of all of them."""
         if not all(successes):
             index, _, error, _ = self.error_queue.get(timeout=CLOSE_TIMEOUT)
-            if not isinstance(error, EnvironmentFault):
-                error = EnvironmentFault(f"environment {index} raised {describe(error)}")
+            if isinstance(error, _NotMade):
+                error = EnvironmentFault(f"environment {self.first + index} {error}")
+            elif not isinstance(error, EnvironmentFault):
+                error = EnvironmentFault(f"environment {self.first + index} raised {describe(error)}")
             raise error
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
@@ -137,6 +142,10 @@ class WorkerEnvs(AsyncVectorEnv):
         self.error_queue.close()
 
 
+class _NotMade(Exception):  # noqa: N818  a message of a worker
+    """An environment could not be made; what it did instead."""
+
+
 def _kill(processes) -> None:
     for process in processes:
         process.kill()
@@ -153,9 +162,9 @@ def _work(index, make, pipe, parent_pipe, shared_memory, error_queue, *rest) -> 
     try:
         env = make()
     except Exception as error:
-        fault = EnvironmentFault(f"environment {index} raised {describe(error)} when it was made")
+        fault = _NotMade(f"raised {describe(error)} when it was made")
         pipe.recv()
-        error_queue.put((index, EnvironmentFault, fault, ""))
+        error_queue.put((index, _NotMade, fault, ""))
         pipe.send((None, False))
         return
     with suppress(ConnectionError):  # the main process has died

@@ -1,5 +1,6 @@
 """Environments that come back by replay, and those that do not, which is noticed."""
 
+import itertools
 import random
 
 import gymnasium
@@ -89,8 +90,11 @@ class Hidden(gymnasium.Env):
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
+    made = itertools.count()
+
     def __init__(self, where):
-        self.where, self.episodes, self.noise = where, 0, random.Random(id(self))
+        self.where, self.episodes, self.number = where, 0, next(self.made)
+        self.noise = random.Random(self.number)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -104,7 +108,7 @@ class Hidden(gymnasium.Env):
         self.steps += 1
         hidden = self.noise.random() + self.episodes
         if self.where == "generator":
-            self.np_random.random(int(10 * self.noise.random()) + self.episodes)
+            self.np_random.random(self.number + self.episodes)
         obs = np.full(1, hidden if self.where == "observation" else self.steps, np.float32)
         ends = self.where == "end" and self.episodes == 1 and self.steps == 2
         return obs, hidden if self.where == "reward" else 1.0, ends or self.steps == 9, False, {}

@@ -1,0 +1,133 @@
+"""Ranks of MPI, through mpi4py, which is imported only where an MPI launcher has started this process."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import numpy as np
+
+from ppo_np.errors import UserError, check, require_extra
+from ppo_np.ranks import ALONE, Ranks, Shared, check_even, cores_allowed
+
+# One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (Slurm's srun) has started a process.
+STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
+MPI_EXTRA = "mpi"
+
+
+class MPIRanks(Ranks):
+    """The processes of an MPI communicator.
+
+    Args:
+        comm: an mpi4py.MPI.Intracomm.
+    """
+
+    def __init__(self, comm):
+        from mpi4py import MPI
+
+        self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
+        self._in_place, self._sum = MPI.IN_PLACE, MPI.SUM
+        host = comm.Split_type(MPI.COMM_TYPE_SHARED)
+        self.on_one_host = host.Get_size() == self.size
+        cores = set().union(*host.allgather(cores_allowed()))
+        self._cores = max(1, len(cores) // host.Get_size())
+        host.Free()
+
+    @property
+    def cores(self) -> int:
+        """Cores for this rank: those that the ranks of its host may run on, shared evenly among these."""
+        return self._cores
+
+    def sum(self, numbers: np.ndarray) -> None:
+        """As `Ranks.sum`: one all-reduce, of a C-contiguous array."""
+        self.comm.Allreduce(self._in_place, numbers, self._sum)
+
+    def gather(self, mine: Shared) -> list[Shared]:
+        """As `Ranks.gather`; the objects are pickled."""
+        return self.comm.allgather(mine)
+
+    def gather_number(self, mine: int) -> np.ndarray:
+        """As `Ranks.gather_number`."""
+        numbers = np.zeros(self.size, np.int64)
+        self.comm.Allgather(np.array([mine], np.int64), numbers)
+        return numbers
+
+    def share(self, make: Callable[[], Shared]) -> Shared:
+        """As `Ranks.share`: what rank 0 makes is pickled and sent to the others.
+
+        Raises:
+            SystemExit: On the others, if rank 0 could not make it; it tells why.
+        """
+        made = failed = None
+        if self.rank == 0:
+            try:
+                made = make()
+            except BaseException as error:
+                failed = error
+        fine, made = self.comm.bcast((failed is None, made))
+        if failed is not None:
+            raise failed
+        if not fine:
+            raise SystemExit(0)
+        return made
+
+
+def world() -> Ranks:
+    """The ranks that an MPI launcher has started; `ALONE`, without importing MPI, if none has.
+
+    Raises:
+        UserError: One has, but mpi4py or MPI's library is not installed.
+    """
+    if not any(name in os.environ for name in STARTED):
+        return ALONE
+    require_extra("mpi4py", MPI_EXTRA, "A run that an MPI launcher has started")
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"mpi4py finds no MPI library ({reason}): pip install 'ppo_np[{MPI_EXTRA}]'.") from error
+    return MPIRanks(MPI.COMM_WORLD) if MPI.COMM_WORLD.Get_size() > 1 else ALONE
+
+
+def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
+    """How many ranks `--ranks` asks for; "auto" is one a core, as far as the environments can be shared evenly.
+
+    Raises:
+        UserError: The environments cannot be shared evenly among them, or a launcher has started another number.
+    """
+    if started.size > 1:
+        check_even(num_envs, started.size)
+        fits = ranks in (1, "auto", started.size)
+        check(fits, "ranks", ranks, f"{started.size}, as many as mpiexec has started, or be left out")
+        return started.size
+    if ranks == "auto":
+        cores = len(cores_allowed())
+        return max(number for number in range(1, cores + 1) if num_envs % number == 0)
+    check(ranks >= 1, "ranks", ranks, "an integer >= 1, or auto")
+    check_even(num_envs, ranks)
+    return ranks
+
+
+def start(ranks: int, module: str, arguments: Sequence[str]) -> None:
+    """Become mpiexec, which starts this program again on so many ranks; does not return.
+
+    Raises:
+        UserError: The extra `mpi` is not installed, and no other mpiexec and mpi4py are.
+    """
+    mpiexec = find_mpiexec()
+    if importlib.util.find_spec("mpi4py") is None or mpiexec is None:
+        missing = "mpiexec" if importlib.util.find_spec("mpi4py") else "mpi4py"
+        raise UserError(f"ranks is {ranks}, but {missing} is not installed: pip install 'ppo_np[{MPI_EXTRA}]'.")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os.execv(mpiexec, [mpiexec, "-n", str(ranks), sys.executable, "-m", module, *arguments])
+
+
+def find_mpiexec() -> str | None:
+    """The mpiexec beside this Python, which the extra `mpi` brings, else the one on the search path."""
+    import shutil
+
+    beside = os.path.join(sys.prefix, "bin", "mpiexec")
+    return beside if os.access(beside, os.X_OK) else shutil.which("mpiexec")
