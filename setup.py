@@ -11,6 +11,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "ppo_np/__init__.py").rea
 VIDEO = ["moviepy>=2.1"]
 PLOT = ["matplotlib>=3.9"]
 ENVPOOL = ["envpool>=1.2.5"]
+MPI = ["mpi4py>=4.0", "mpich>=4.2"]
 TEST = [
     *VIDEO,
     *PLOT,
@@ -46,7 +47,15 @@ setup(
         "threadpoolctl>=3.5",
         "tyro>=0.9",
     ],
-    extras_require={"video": VIDEO, "plot": PLOT, "envpool": ENVPOOL, "peers": PEERS, "test": TEST, "dev": DEV},
+    extras_require={
+        "video": VIDEO,
+        "plot": PLOT,
+        "envpool": ENVPOOL,
+        "mpi": MPI,
+        "peers": PEERS,
+        "test": TEST,
+        "dev": DEV,
+    },
     keywords=["reinforcement learning", "PPO", "numba", "backpropagation", "gymnasium"],
     classifiers=[
         "Intended Audience :: Education",

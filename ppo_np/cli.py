@@ -3,16 +3,18 @@
 import argparse
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import tyro
 
 from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_names
-from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
+from ppo_np.errors import DivergedError, EnvironmentFault, RanksError, SavingError, UserError
 
 Options = TypeVar("Options")
 
+OURS = (DivergedError, EnvironmentFault, RanksError, SavingError)
 DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -25,16 +27,26 @@ def run(main: Callable[[], int | None]) -> None:
     """
     try:
         code = main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = BAD_ARGUMENTS
-    except (DivergedError, EnvironmentFault, SavingError) as error:
-        print(f"error: {error}", *getattr(error, "__notes__", ()), file=sys.stderr)
-        code = FAILED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = INTERRUPTED
+    except (UserError, *OURS, KeyboardInterrupt) as error:
+        code, text = told(error)
+        print(text, file=sys.stderr)
     sys.exit(code)
+
+
+def told(error: BaseException, who: str = "") -> tuple[int, str]:
+    """Exit code and message for an exception.
+
+    Args:
+        error: a bug keeps its traceback.
+        who: whose it is, if there are several.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    if isinstance(error, UserError):
+        return BAD_ARGUMENTS, f"error: {who}{error}"
+    if isinstance(error, OURS):
+        return FAILED, " ".join([f"error: {who}{error}", *getattr(error, "__notes__", ())])
+    return FAILED, who + "".join(traceback.format_exception(error)).rstrip()
 
 
 def parse_with_preset(options: type[Options], arguments: Sequence[str], prog: str, more_help: str = "") -> Options:

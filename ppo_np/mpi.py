@@ -11,7 +11,7 @@ import numpy as np
 from ppo_np.errors import UserError, check, require_extra
 from ppo_np.ranks import ALONE, Ranks, Shared, check_even, cores_allowed
 
-# One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (Slurm's srun) has started a process.
+# One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (srun, say) has started a process.
 STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
 MPI_EXTRA = "mpi"
 
@@ -73,13 +73,18 @@ class MPIRanks(Ranks):
         return made
 
 
+def is_started() -> bool:
+    """Whether an MPI launcher has started this process."""
+    return any(name in os.environ for name in STARTED)
+
+
 def world() -> Ranks:
     """The ranks that an MPI launcher has started; `ALONE`, without importing MPI, if none has.
 
     Raises:
         UserError: One has, but mpi4py or MPI's library is not installed.
     """
-    if not any(name in os.environ for name in STARTED):
+    if not is_started():
         return ALONE
     require_extra("mpi4py", MPI_EXTRA, "A run that an MPI launcher has started")
     try:
@@ -96,10 +101,9 @@ def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
     Raises:
         UserError: The environments cannot be shared evenly among them, or a launcher has started another number.
     """
-    if started.size > 1:
+    if is_started():
+        check(ranks in ("auto", started.size), "ranks", ranks, f"{started.size}, as many as the launcher has started")
         check_even(num_envs, started.size)
-        fits = ranks in (1, "auto", started.size)
-        check(fits, "ranks", ranks, f"{started.size}, as many as mpiexec has started, or be left out")
         return started.size
     if ranks == "auto":
         cores = len(cores_allowed())

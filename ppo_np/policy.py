@@ -39,7 +39,7 @@ class Policy:
         self.actions = ActionAdapter(action_space)
         self.model = ActorCritic(self.observations.size, self.actions.head, config, rng)
         self.obs_moments = RunningMoments(self.observations.size) if config.norm_obs else None
-        self.obs_dtype = np.float32 if config.norm_obs else self.observations.dtype
+        self.obs_dtype = self.model.dtype if config.norm_obs else self.observations.dtype
         self.encodes = config.norm_obs or self.obs_dtype == np.uint8
         self._batch = self.model.batch(1)
 

@@ -18,24 +18,26 @@ from ppo_np.flight import write_crash
 from ppo_np.incidents import Incidents
 from ppo_np.interval import Interval
 from ppo_np.layout import BEST, CHECKPOINT, CONFIG, CRASH, EVALUATIONS, METRICS, VIDEOS
-from ppo_np.logger import METRICS_COLUMNS, ConsoleLogger, CSVLogger, Metrics
+from ppo_np.logger import ConsoleLogger, Metrics
 from ppo_np.model import LOG_STD, ActorCritic
 from ppo_np.periodic import EVAL, PeriodicEvaluation
 from ppo_np.ppo import PPO
+from ppo_np.ranks import ALONE, Ranks
 from ppo_np.run_folder import default_folder, opened, told_in_one_sentence, write_config
+from ppo_np.run_logs import RunLogs
 from ppo_np.saver import Saver
 from ppo_np.signals import StopSignals
-from ppo_np.tensorboard import EVENTS, TensorBoardLogger
 from ppo_np.threads import blas_threads
 from ppo_np.train import TrainOptions
 
 
-def train(options: TrainOptions, signals: StopSignals) -> int:
+def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> int:
     """Do the run that the options describe, or go on with it.
 
     Args:
         options: of the command line.
         signals: active; a signal stops training after the current step.
+        ranks: that do the run together, from the same options; rank 0 alone speaks and writes.
 
     Returns:
         0 when all steps are done, 128 + the signal's number (130 for Ctrl-C) when a signal ended it; once training has
@@ -47,36 +49,64 @@ def train(options: TrainOptions, signals: StopSignals) -> int:
         EnvironmentFault: An environment failed.
         SavingError: Training ended as it should, but its last state is not on disk.
     """
-    console, errors = Console(), Console(stderr=True, soft_wrap=True, highlight=False)
+    quiet = ranks.rank > 0
+    console, errors = Console(quiet=quiet), Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
-    folder = _folder(options)
     with ExitStack() as at_end:
-        going_on = options.resume is not None and folder.exists()
-        if going_on:  # nobody else may write there from now on
-            at_end.enter_context(opened(folder))
-        saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
-        if damage and folder == options.resume:  # or the next save would take the damaged one for the one before
-            previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
+        folder, going_on, saved, damage = ranks.share(lambda: _begin(options, at_end))
         if saved and _is_done(saved, options):
             done = saved.counters["global_step"]
             console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
             return 0
-        ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved)))
-        signals.on_stop = ppo.stop
-        if signals.number:
-            return signals.exit_code
+        ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved, ranks)))
+        _stop_at_signal(ppo, signals)
+        if ranks.any(signals.number > 0):
+            return _exit_code(signals, ranks, errors)
         # Made before there is a folder: EnvPool has ids that Gymnasium has not.
         eval_env = make_env(options.config.env_id) if options.eval_every else None
-        if not going_on:
+        if not going_on and ranks.rank == 0:
             at_end.enter_context(opened(folder))
-        for sentence in filter(None, [damage, *_differences(saved), ppo.loss_of_envs()]):
+        for sentence in filter(None, [damage, *_differences(saved, ranks), ppo.loss_of_envs()]):
             errors.print(f"warning: {sentence}")
         console.print(model_table(ppo.model))
         _learn(ppo, eval_env, folder, options, saved, console, incidents)
-    console.print(_summary(ppo, folder, options, interrupted=bool(signals.number)), highlight=False)
+    exit_code = _exit_code(signals, ranks, errors)
+    console.print(_summary(ppo, folder, options, interrupted=exit_code > 0), highlight=False)
     if incidents.lasting:
         raise SavingError(incidents.summary())
-    return signals.exit_code
+    return exit_code
+
+
+def _begin(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkpoint | None, str | None]:
+    """What rank 0 finds on its disk: the folder, whether a run goes on there, its checkpoint, what is wrong with it."""
+    folder = _folder(options)
+    going_on = options.resume is not None and folder.exists()
+    if going_on:  # nobody else may write there from now on
+        at_end.enter_context(opened(folder))
+    saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
+    if damage and folder == options.resume:  # or the next save would take the damaged one for the one before
+        previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
+    return folder, going_on, saved, damage
+
+
+def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:
+    """Let a signal stop training, beside what it does already."""
+    before = signals.on_stop
+
+    def stop() -> None:
+        before()
+        ppo.stop()
+
+    signals.on_stop = stop
+
+
+def _exit_code(signals: StopSignals, ranks: Ranks, errors: Console) -> int:
+    """Of all ranks: that of the first one that got a signal."""
+    codes = ranks.gather_number(signals.exit_code)
+    first = int((codes > 0).argmax())
+    if first > 0:
+        errors.print(f"rank {first} got signal {codes[first] - 128}: all ranks have stopped.")
+    return int(codes[first])
 
 
 def _folder(options: TrainOptions) -> Path:
@@ -89,18 +119,21 @@ def _is_done(saved: Checkpoint, options: TrainOptions) -> bool:
     return saved.counters["global_step"] >= options.config.total_timesteps and not options.eval_every
 
 
-def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None) -> PPO:
-    video = VideoOptions(folder / VIDEOS, options.video_every) if options.capture_video else None
+def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None, ranks: Ranks) -> PPO:
+    films = options.capture_video and ranks.rank == 0  # who has environment 0
+    video = VideoOptions(folder / VIDEOS, options.video_every) if films else None
     try:
-        return PPO(options.config, video=video, resume=saved)
+        return PPO(options.config, video=video, resume=saved, ranks=ranks)
     except MemoryError as error:
         raise UserError("The network and the rollout do not fit into memory: choose smaller sizes.") from error
 
 
-def _differences(saved: Checkpoint | None) -> list[str]:
+def _differences(saved: Checkpoint | None, ranks: Ranks) -> list[str]:
     """What is not as it was when the checkpoint was written, and can change the last bits."""
-    now = library_versions()
-    then = saved.versions if saved else now
+    if not saved:
+        return []
+    now = library_versions() | {"the number of ranks": ranks.size}
+    then = saved.versions | {"the number of ranks": saved.ranks}
     return [
         f"{name} was {then.get(name)} and is {version}: results can differ in the last bits."
         for name, version in now.items()
@@ -116,30 +149,27 @@ def _learn(
 
     A checkpoint comes last in an update: everything that is logged of the update is on disk by then.
     """
+    ranks, evaluation, logs = ppo.ranks, None, None
     with ExitStack() as at_end:
-        evaluation = None
         with told_in_one_sentence(folder):
-            write_config(folder, options, blas_threads(options.config, ppo.policy.observations.size), saved)
-            metrics_log = CSVLogger(folder / METRICS, METRICS_COLUMNS, ppo.update)
             if eval_env:
                 every, episodes = options.eval_every, options.eval_episodes
                 evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)
                 at_end.enter_context(closing(evaluation))
-            again = EVAL if evaluation and evaluation.is_due(ppo) else None
-            tensorboard = TensorBoardLogger(folder, ppo.global_step, again)
-        logs = {folder / METRICS: metrics_log, EVENTS: tensorboard}
-        if evaluation:
-            logs[folder / EVALUATIONS] = evaluation.log
-        saver = Saver(ppo, folder, Interval.parse(options.checkpoint_every), logs, incidents)
-        screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
-        at_end.enter_context(closing(screen))
+            if ranks.rank == 0:
+                write_config(folder, options, blas_threads(options.config, ppo.policy.observations.size, ranks), saved)
+                screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
+                at_end.enter_context(closing(screen))
+                again = EVAL if evaluation and evaluation.is_due(ppo) else None
+                logs = RunLogs(ppo, folder, screen, again, incidents)
+                if evaluation:
+                    logs.files[folder / EVALUATIONS] = evaluation.log
+        tensorboard = logs and logs.tensorboard
+        saver = Saver(ppo, folder, Interval.parse(options.checkpoint_every), logs.files if logs else {}, incidents)
 
         def after_update(ppo: PPO, metrics: Metrics) -> None:
-            with incidents.of(folder / METRICS):
-                metrics_log.log_metrics(metrics)
-            with incidents.of(EVENTS):
-                tensorboard.log(metrics)
-            screen.log(metrics, *recent_means(ppo))
+            if logs:
+                logs.log(metrics, *recent_means(ppo))
             if evaluation:
                 evaluation.after_update(ppo, tensorboard)
             saver.after_update()
@@ -148,16 +178,18 @@ def _learn(
             saver.save()  # from the first moment on there is something to go on from
         elif evaluation:
             evaluation.after_update(ppo, tensorboard)  # a signal may have come in the midst of it
+        together = False
         try:
             ppo.learn(after_update)
+            together = True
         except (DivergedError, EnvironmentFault) as error:
-            if error.crash:
+            if error.crash and folder.is_dir():
                 with incidents.of(folder / CRASH):
                     write_crash(folder / CRASH, error.crash)
                     error.add_note(f"See where it comes from: python -m ppo_np.replay {folder / CRASH}")
             raise
         finally:
-            if ppo.resumable:
+            if ppo.resumable and (together or ranks.size == 1):  # several ranks can only save together
                 saver.save()
 
 

@@ -24,7 +24,7 @@ class Saver:
         ppo: that is being trained.
         folder: of the run.
         every: the interval.
-        logs: are forced to disk before each checkpoint.
+        logs: are forced to disk before each checkpoint; none on other ranks than 0.
         incidents: what cannot be written is told to.
     """
 
@@ -34,12 +34,12 @@ class Saver:
         self._last = time.monotonic()
 
     def after_update(self) -> None:
-        """Save if it is time."""
+        """Save if it is time, by the clock of rank 0; all ranks must call it."""
         if self._every.updates:
             due = self._ppo.update % self._every.updates == 0
         else:
             due = time.monotonic() - self._last >= self._every.seconds
-        if due:
+        if self._ppo.ranks.share(lambda: due):  # clocks differ
             self.save()
 
     def save(self) -> None:

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 
 STOPPING = b"\nstopping after the current step; a second signal ends the process at once\n"
+STOPPING_ALL = b"\nstopping after the present update; a second signal ends all ranks at once\n"
 
 
 class StopSignals:
@@ -16,10 +17,12 @@ class StopSignals:
     Attributes:
         number: of the signal received; 0 as long as there is none.
         on_stop: called when it arrives; must be safe in a signal handler.
+        message: written to stderr when it arrives.
     """
 
     def __init__(self):
         self.number = 0
+        self.message = STOPPING
         self.on_stop: Callable[[], None] = lambda: None
 
     @property
@@ -39,5 +42,5 @@ class StopSignals:
         self.number = number
         for one in self._previous:
             signal.signal(one, signal.SIG_DFL)
-        os.write(2, STOPPING)
+        os.write(2, self.message)
         self.on_stop()

@@ -5,16 +5,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
-from ppo_np import cli
+from ppo_np import cli, mpi
 from ppo_np.config import PPOConfig
-from ppo_np.errors import check, require_extra
+from ppo_np.errors import UserError, check, require_extra
 from ppo_np.interval import Interval
-from ppo_np.signals import StopSignals
+from ppo_np.lifeline import Lifeline
+from ppo_np.ranks import Ranks
+from ppo_np.signals import STOPPING_ALL, StopSignals
 
-PROGRAM = "python -m ppo_np.train"
+MODULE = "ppo_np.train"
+PROGRAM = f"python -m {MODULE}"
+PATIENCE = 8.0  # seconds for all ranks to stop together, after a signal to one of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +47,15 @@ class TrainOptions:
     """With --eval-every: episodes of one evaluation."""
     log_every: int = 10
     """Updates between two lines of output when it is not a terminal; each shows means over the last 100 episodes."""
+    ranks: int | Literal["auto"] = 1
+    """Processes that share the environments and each minibatch; auto = one a core; more than 1 need the extra `mpi`."""
 
     def __post_init__(self):
         Interval.parse(self.checkpoint_every)
         for name in ("video_every", "log_every", "eval_episodes"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
         check(self.eval_every >= 0, "eval_every", self.eval_every, "an integer >= 0")
+        check(self.ranks == "auto" or self.ranks >= 1, "ranks", self.ranks, "an integer >= 1, or auto")
         if self.capture_video:
             require_extra("moviepy", "video", "--capture-video")
         if self.run_dir and self.run_dir.exists():
@@ -79,15 +87,51 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, train, report; the exit code is returned."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     with StopSignals() as signals:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
-        if options.list_presets:
-            print(cli.preset_list())
-            return cli.DONE
-        # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
-        from ppo_np.run import train
+        ranks = mpi.world()
+        if ranks.size == 1:
+            return _run(arguments, signals, ranks)
+        return _run_together(arguments, signals, ranks)
 
-        return train(options, signals)
+
+def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
+    options = ranks.share(lambda: parse(arguments))
+    if options.list_presets:
+        if ranks.rank == 0:
+            print(cli.preset_list())
+        return cli.DONE
+    given = cli.finder(PROGRAM, "--ranks").parse_known_args(arguments)[0].ranks is not None
+    asked = options.ranks if given or ranks.size == 1 else ranks.size
+    number = ranks.share(lambda: mpi.wanted(asked, options.config.num_envs, ranks))
+    if number > ranks.size:
+        mpi.start(number, MODULE, arguments)
+    # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
+    from ppo_np.run import train
+
+    return train(options, signals, ranks)
+
+
+def _run_together(arguments: Sequence[str], signals: StopSignals, ranks: mpi.MPIRanks) -> int:
+    """As one of several ranks; whatever goes wrong on one of them ends all, with one message."""
+    lifeline = Lifeline(ranks)
+    who = f"rank {ranks.rank}: "
+
+    def stop_soon() -> None:
+        text = f"error: {who}signal {signals.number} came, and the ranks could not stop together within {PATIENCE:g} s."
+        lifeline.fail_after(PATIENCE, text, signals.exit_code)
+
+    signals.on_stop, signals.message = stop_soon, STOPPING_ALL if ranks.rank == 0 else b""
+    try:
+        code = _run(arguments, signals, ranks)
+    except SystemExit as left:  # all ranks have the same
+        code = left.code
+    except BaseException as error:
+        mistake = ranks.rank == 0 and isinstance(error, UserError)  # of the user's, not of this rank
+        code, text = cli.told(error, "" if mistake else who)
+        lifeline.fail(text, code)
+    lifeline.leave()
+    return code
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 from ppo_np import saver as saver_module
 from ppo_np.incidents import Incidents
 from ppo_np.interval import Interval
+from ppo_np.ranks import ALONE
 from ppo_np.saver import Saver
 
 
@@ -19,7 +20,9 @@ class Run:
     def __init__(self, every, monkeypatch):
         self.events, self.told, self.now, self.fails = [], [], 0.0, set()
         monkeypatch.setattr(saver_module, "time", SimpleNamespace(monotonic=lambda: self.now))
-        self.ppo = SimpleNamespace(update=0, save=lambda path, keep_previous: self.note(path.name, keep_previous))
+        self.ppo = SimpleNamespace(
+            update=0, ranks=ALONE, save=lambda path, keep_previous: self.note(path.name, keep_previous)
+        )
         log = SimpleNamespace(sync=lambda: self.note("log"))
         self.incidents = Incidents(self.told.append)
         self.saver = Saver(self.ppo, Path("run"), Interval.parse(every), {"log": log}, self.incidents)
