@@ -1,8 +1,11 @@
 """Connections between the ranks by which the end of one, however it comes, is the end of all, told once.
 
-MPI's launchers end all ranks as well when one dies, but they cannot say which rank that was, and not all of them do.
-Each rank keeps a connection to rank 0 open, on which nothing is said in a run that goes well. Where one breaks, a rank
-has died: the system closes the connections of a process, even of one that was killed.
+Each rank keeps a connection to a hub, on which nothing is said in a run that goes well. Where one breaks, a rank has
+died: the system closes the connections of a process, even of one that was killed. MPI's launchers end all ranks as
+well when one dies, but cannot say which rank that was, and not all of them do.
+
+The hub is a thread: of the process that has started MPI's launcher (`ppo_np.launch`), which outlives all ranks; of rank
+0, if somebody else has started it.
 """
 
 import json
@@ -12,94 +15,146 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from io import BufferedReader
 
 from ppo_np.mpi import MPIRanks
 
-KEY_BYTES, RANK_BYTES = 16, 4
+HUB = "PPO_NP_HUB"  # environment variable: host, port and key of the hub in the launching process
 CONNECT_TIMEOUT = 10.0  # seconds
-GRACE = 1.0  # seconds for rank 0 to fail by itself, in its own words, before it repeats another rank's
-BYE, END = b"bye\n", b"end\n"
+GRACE = 1.0  # seconds for rank 0 to fail by itself, in its own words, before another rank's are repeated
+BYE, END = b"bye", b"end"
+
+
+class Hub:
+    """Waits for the end of the ranks, and tells why if it is not the one that they have announced.
+
+    Args:
+        size: how many ranks there are.
+        host: "127.0.0.1", or "" for all that this machine is known by.
+        end: called once, with a message and an exit code, when a rank has failed and all others know it.
+
+    Attributes:
+        address: for `Lifeline`: host, port, key.
+        pid_of_rank_0: 0 until it has connected.
+    """
+
+    def __init__(self, size: int, host: str, end: Callable[[str, int], None]):
+        self._awaited, self._end = size, end
+        self._server = socket.create_server((host, 0), backlog=size)
+        self._key = os.urandom(16).hex()
+        self.address = f"{host or socket.getfqdn()} {self._server.getsockname()[1]} {self._key}"
+        self._members: dict[int, tuple[str, socket.socket]] = {}
+        self._words: tuple[int, str] | None = None
+        self.pid_of_rank_0 = 0
+        threading.Thread(target=self._watch, name="ppo_np-hub", daemon=True).start()
+
+    def _watch(self) -> None:
+        deadline = None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._server, selectors.EVENT_READ)
+            while self._awaited or self._members:
+                ready = selector.select(None if deadline is None else max(deadline - time.monotonic(), 0))
+                for key, _ in ready:
+                    if key.fileobj is self._server:
+                        self._welcome(selector)
+                        continue
+                    rank, file = key.data
+                    said = _read(file)
+                    if said == BYE:
+                        selector.unregister(key.fileobj)
+                        self._members.pop(rank)[1].close()
+                        continue
+                    if self._words is None or (rank == 0 and said):
+                        self._words = self._words_of(rank, said)
+                    deadline = time.monotonic() + (GRACE if said and rank else 0)
+                    if not said:
+                        selector.unregister(key.fileobj)
+                if deadline is not None and time.monotonic() >= deadline:
+                    self._end_all()
+                    return
+
+    def _welcome(self, selector: selectors.BaseSelector) -> None:
+        """Let a rank in that knows the key."""
+        line, _ = self._server.accept()
+        line.settimeout(CONNECT_TIMEOUT)
+        file = line.makefile("rb")
+        try:
+            key, rank, pid, host = json.loads(_read(file))
+        except (OSError, ValueError, TypeError):
+            line.close()
+            return
+        line.settimeout(None)
+        if key == self._key:
+            self._members[rank] = f"rank {rank} (process {pid} on {host})", line
+            self.pid_of_rank_0 = pid if rank == 0 else self.pid_of_rank_0
+            self._awaited -= 1
+            selector.register(line, selectors.EVENT_READ, (rank, file))
+
+    def _words_of(self, rank: int, said: bytes) -> tuple[int, str]:
+        if said:
+            code, text = json.loads(said)
+            return code, text
+        return 1, f"error: {self._members[rank][0]} has died, without a word: all ranks end."
+
+    def _end_all(self) -> None:
+        code, text = self._words
+        for _, line in self._members.values():
+            with suppress(OSError):
+                line.sendall(END + f" {code}\n".encode())
+        self._end(text, code)
+
+
+def _read(file: BufferedReader) -> bytes:
+    with suppress(OSError):
+        return file.readline().strip()
+    return b""
 
 
 class Lifeline:
-    """Watches over the ranks of a run in a thread, from the first moment to the last.
+    """A rank's connection to the hub, from the first moment to the last.
 
     Args:
         ranks: all of them make their lifelines at the same time.
     """
 
     def __init__(self, ranks: MPIRanks):
-        self._ranks, self._failing = ranks, threading.Event()
-        self._people = ranks.gather(f"rank {ranks.rank} (process {os.getpid()} on {socket.gethostname()})")
-        self._lines: list[socket.socket] = []
-        try:
-            self._connect()
-            complete = True
-        except OSError:  # no way through the network: then MPI's launcher alone notices
-            complete = False
-        if all(ranks.gather(complete)):
-            os.register_at_fork(after_in_child=self._close)
-            threading.Thread(target=self._watch, name="ppo_np-lifeline", daemon=True).start()
+        self._launched, self._rank, self._left = HUB in os.environ, ranks.rank, False
+        address = os.environ.get(HUB)
+        if not self._launched:
+            host = "127.0.0.1" if ranks.on_one_host else ""
+            address = ranks.share(lambda: Hub(ranks.size, host, _end_here).address)
+        host, port, key = address.split(" ")
+        self._line = None
+        with suppress(OSError):  # no way through the network: then MPI's launcher alone notices
+            self._line = socket.create_connection((host, int(port)), CONNECT_TIMEOUT)
+            self._line.settimeout(None)
+            hello = key, ranks.rank, os.getpid(), socket.gethostname()
+            self._send(json.dumps(hello).encode())
+        if not all(ranks.gather(self._line is not None)):
+            self._line = None
+            return
+        os.register_at_fork(after_in_child=self._line.close)  # or what an environment starts would keep it open
+        threading.Thread(target=self._listen, name="ppo_np-lifeline", daemon=True).start()
+
+    def _send(self, said: bytes) -> None:
+        with suppress(OSError):
+            self._line.sendall(said + b"\n")
+
+    def _listen(self) -> None:
+        said = _read(self._line.makefile("rb"))
+        if said.startswith(END):
+            os._exit(int(said.split()[1]))
+        if self._left:
+            return
+        speaker = 0 if self._launched else 1
+        if self._rank == speaker:
+            who = "the process that started the ranks" if self._launched else "rank 0"
+            say(f"error: {who} has died, without a word: all ranks end.")
         else:
-            self._close()
-
-    def _connect(self) -> None:
-        rank, size = self._ranks.rank, self._ranks.size
-        local = "127.0.0.1" if self._ranks.on_one_host else ""
-        server = socket.create_server((local, 0), backlog=size) if rank == 0 else None
-        mine = (local or socket.getfqdn(), server.getsockname()[1], os.urandom(KEY_BYTES)) if server else None
-        host, port, key = self._ranks.gather(mine)[0]
-        if not server:
-            line = socket.create_connection((host, port), CONNECT_TIMEOUT)
-            self._lines = [line]
-            line.settimeout(None)
-            line.sendall(key + rank.to_bytes(RANK_BYTES, "big"))
-            return
-        by_rank = {}
-        with server:
-            server.settimeout(CONNECT_TIMEOUT)
-            while len(by_rank) < size - 1:
-                line, _ = server.accept()
-                line.settimeout(CONNECT_TIMEOUT)
-                hello = line.recv(KEY_BYTES + RANK_BYTES, socket.MSG_WAITALL)
-                line.settimeout(None)
-                if hello[:KEY_BYTES] == key:
-                    by_rank[int.from_bytes(hello[KEY_BYTES:], "big")] = line
-        self._lines = [by_rank[other] for other in sorted(by_rank)]
-
-    def _close(self) -> None:
-        for line in self._lines:
-            line.close()
-
-    def _watch(self) -> None:
-        """Wait until the other ends have said goodbye, or until one has not."""
-        with selectors.DefaultSelector() as selector:
-            for number, line in enumerate(self._lines):
-                who = number + 1 if self._ranks.rank == 0 else 0
-                selector.register(line, selectors.EVENT_READ, (who, line.makefile("rb")))
-            while selector.get_map():
-                for key, _ in selector.select():
-                    who, file = key.data
-                    said = b""
-                    with suppress(OSError):
-                        said = file.readline()
-                    if said != BYE:
-                        self._other_ended(who, said)
-                    selector.unregister(key.fileobj)
-
-    def _other_ended(self, who: int, said: bytes) -> None:
-        """Another rank has failed, with its last words or without any: this one ends as well."""
-        if self._ranks.rank != 0:
-            if said != END and self._ranks.rank > 1:
-                time.sleep(GRACE)  # rank 1 says it
-            elif said != END:
-                self._say(f"error: {self._people[0]} has died, without a word: all ranks end.")
-            os._exit(1)
-        if self._failing.wait(GRACE):
-            return
-        code, text = json.loads(said) if said else (1, None)
-        self._end(text or f"error: {self._people[who]} has died, without a word: all ranks end.", code)
+            time.sleep(GRACE)
+        os._exit(1)
 
     def fail(self, text: str, code: int) -> None:
         """End all ranks, with one message; does not return.
@@ -108,36 +163,38 @@ class Lifeline:
             text: what has happened to this rank.
             code: to exit with.
         """
-        self._failing.set()
-        if self._ranks.rank == 0:
-            self._end(text, code)
-        with suppress(OSError):
-            self._lines[0].sendall(json.dumps([code, text]).encode() + b"\n")
-            time.sleep(5 * GRACE)  # rank 0 says it, and ends everybody
-            os._exit(code)
-        self._say(text)  # there is no rank 0 any more to say it
+        if self._line is not None:
+            self._send(json.dumps((code, text)).encode())
+            time.sleep(5 * GRACE)  # the hub says it, and ends everybody
+        else:
+            say(text)
         os._exit(code)
 
     def fail_after(self, seconds: float, text: str, code: int) -> None:
-        """End all ranks as `fail` does, unless the run has ended by itself within so many seconds."""
-        timer = threading.Timer(seconds, self.fail, (text, code))
+        """End all ranks as `fail` does, unless this rank has left within so many seconds."""
+
+        def late() -> None:
+            if not self._left:
+                self.fail(text, code)
+
+        timer = threading.Timer(seconds, late)
         timer.daemon = True
         timer.start()
 
-    def _end(self, text: str, code: int) -> None:
-        self._say(text)
-        for line in self._lines:
-            with suppress(OSError):
-                line.sendall(END)
-        os._exit(code)
-
-    def _say(self, text: str) -> None:
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            print(text, file=sys.stderr, flush=True)
-
     def leave(self) -> None:
         """Say goodbye: from now on this rank may end, and so may the others."""
-        for line in self._lines:
-            with suppress(OSError):
-                line.sendall(BYE)
+        self._left = True
+        if self._line is not None:
+            self._send(BYE)
+
+
+def _end_here(text: str, code: int) -> None:
+    say(text)
+    os._exit(code)
+
+
+def say(text: str) -> None:
+    """Write a last message, behind everything else that was written."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        print(text, file=sys.stderr, flush=True)

@@ -1,10 +1,7 @@
 """Ranks of MPI, through mpi4py, which is imported only where an MPI launcher has started this process."""
 
-import importlib.util
 import os
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,7 +10,7 @@ from ppo_np.ranks import ALONE, Ranks, Shared, check_even, cores_allowed
 
 # One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (srun, say) has started a process.
 STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
-MPI_EXTRA = "mpi"
+EXTRA = "mpi"
 
 
 class MPIRanks(Ranks):
@@ -86,12 +83,12 @@ def world() -> Ranks:
     """
     if not is_started():
         return ALONE
-    require_extra("mpi4py", MPI_EXTRA, "A run that an MPI launcher has started")
+    require_extra("mpi4py", EXTRA, "A run that an MPI launcher has started")
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"mpi4py finds no MPI library ({reason}): pip install 'ppo_np[{MPI_EXTRA}]'.") from error
+        raise UserError(f"mpi4py finds no MPI library ({reason}): pip install 'ppo_np[{EXTRA}]'.") from error
     return MPIRanks(MPI.COMM_WORLD) if MPI.COMM_WORLD.Get_size() > 1 else ALONE
 
 
@@ -111,27 +108,3 @@ def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
     check(ranks >= 1, "ranks", ranks, "an integer >= 1, or auto")
     check_even(num_envs, ranks)
     return ranks
-
-
-def start(ranks: int, module: str, arguments: Sequence[str]) -> None:
-    """Become mpiexec, which starts this program again on so many ranks; does not return.
-
-    Raises:
-        UserError: The extra `mpi` is not installed, and no other mpiexec and mpi4py are.
-    """
-    mpiexec = find_mpiexec()
-    if importlib.util.find_spec("mpi4py") is None or mpiexec is None:
-        missing = "mpiexec" if importlib.util.find_spec("mpi4py") else "mpi4py"
-        raise UserError(f"ranks is {ranks}, but {missing} is not installed: pip install 'ppo_np[{MPI_EXTRA}]'.")
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
-            stream.flush()
-    os.execv(mpiexec, [mpiexec, "-n", str(ranks), sys.executable, "-m", module, *arguments])
-
-
-def find_mpiexec() -> str | None:
-    """The mpiexec beside this Python, which the extra `mpi` brings, else the one on the search path."""
-    import shutil
-
-    beside = os.path.join(sys.prefix, "bin", "mpiexec")
-    return beside if os.access(beside, os.X_OK) else shutil.which("mpiexec")

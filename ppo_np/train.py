@@ -105,7 +105,9 @@ def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     asked = options.ranks if given or ranks.size == 1 else ranks.size
     number = ranks.share(lambda: mpi.wanted(asked, options.config.num_envs, ranks))
     if number > ranks.size:
-        mpi.start(number, MODULE, arguments)
+        from ppo_np.launch import launch
+
+        return launch(number, MODULE, arguments, signals)
     # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
     from ppo_np.run import train
 
