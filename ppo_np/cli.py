@@ -40,6 +40,8 @@ def told(error: BaseException, who: str = "") -> tuple[int, str]:
         error: a bug keeps its traceback.
         who: whose it is, if there are several.
     """
+    if isinstance(error, SystemExit):  # who raised it has told why
+        return int(error.code or 0), ""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
     if isinstance(error, UserError):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ppo_np.errors import UserError
-from ppo_np.lifeline import HUB, Hub, say
+from ppo_np.lifeline import HUB, Hub
 from ppo_np.mpi import EXTRA
 from ppo_np.signals import StopSignals
 
@@ -30,14 +30,13 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     Raises:
         UserError: The extra `mpi` is not installed, and no other mpiexec and mpi4py are.
     """
-    mpiexec = _mpiexec()
+    mpiexec = find_mpiexec()
     if importlib.util.find_spec("mpi4py") is None or mpiexec is None:
         missing = "mpiexec" if importlib.util.find_spec("mpi4py") else "mpi4py"
         raise UserError(f"ranks is {ranks}, but {missing} is not installed: pip install 'ppo_np[{EXTRA}]'.")
     failures: list[int] = []
 
-    def failed(text: str, code: int) -> None:
-        say(text)
+    def failed(code: int) -> None:
         failures.append(code)
         with suppress(subprocess.TimeoutExpired):
             process.wait(END_TIMEOUT)
@@ -67,7 +66,7 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     return signals.exit_code or (code if code >= 0 else 128 - code)
 
 
-def _mpiexec() -> str | None:
+def find_mpiexec() -> str | None:
     """The mpiexec beside this Python, which the extra brings, else the one on the search path."""
     beside = os.path.join(sys.prefix, "bin", "mpiexec")
     return beside if os.access(beside, os.X_OK) else shutil.which("mpiexec")

@@ -33,14 +33,14 @@ class Hub:
     Args:
         size: how many ranks there are.
         host: "127.0.0.1", or "" for all that this machine is known by.
-        end: called once, with a message and an exit code, when a rank has failed and all others know it.
+        end: called with an exit code when a rank has failed, that has been told, and all others know it.
 
     Attributes:
         address: for `Lifeline`: host, port, key.
         pid_of_rank_0: 0 until it has connected.
     """
 
-    def __init__(self, size: int, host: str, end: Callable[[str, int], None]):
+    def __init__(self, size: int, host: str, end: Callable[[int], None]):
         self._awaited, self._end = size, end
         self._server = socket.create_server((host, 0), backlog=size)
         self._key = os.urandom(16).hex()
@@ -100,10 +100,17 @@ class Hub:
 
     def _end_all(self) -> None:
         code, text = self._words
+        say(text)  # first: whoever ends may move a launcher to end this process as well
         for _, line in self._members.values():
             with suppress(OSError):
                 line.sendall(END + f" {code}\n".encode())
-        self._end(text, code)
+                line.shutdown(socket.SHUT_WR)
+        for _, line in self._members.values():
+            with suppress(OSError):  # wait until it has read that, and has ended
+                line.settimeout(GRACE)
+                while line.recv(4096):
+                    pass
+        self._end(code)
 
 
 def _read(file: BufferedReader) -> bytes:
@@ -124,7 +131,7 @@ class Lifeline:
         address = os.environ.get(HUB)
         if not self._launched:
             host = "127.0.0.1" if ranks.on_one_host else ""
-            address = ranks.share(lambda: Hub(ranks.size, host, _end_here).address)
+            address = ranks.share(lambda: Hub(ranks.size, host, os._exit).address)
         host, port, key = address.split(" ")
         self._line = None
         with suppress(OSError):  # no way through the network: then MPI's launcher alone notices
@@ -186,11 +193,6 @@ class Lifeline:
         self._left = True
         if self._line is not None:
             self._send(BYE)
-
-
-def _end_here(text: str, code: int) -> None:
-    say(text)
-    os._exit(code)
 
 
 def say(text: str) -> None:

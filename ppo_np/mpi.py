@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ppo_np.errors import UserError, check, require_extra
-from ppo_np.ranks import ALONE, Ranks, Shared, check_even, cores_allowed
+from ppo_np.ranks import ALONE, NotSharedError, Ranks, Shared, check_even, cores_allowed
 
 # One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (srun, say) has started a process.
 STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
@@ -51,11 +51,7 @@ class MPIRanks(Ranks):
         return numbers
 
     def share(self, make: Callable[[], Shared]) -> Shared:
-        """As `Ranks.share`: what rank 0 makes is pickled and sent to the others.
-
-        Raises:
-            SystemExit: On the others, if rank 0 could not make it; it tells why.
-        """
+        """As `Ranks.share`: what rank 0 makes is pickled and sent to the others."""
         made = failed = None
         if self.rank == 0:
             try:
@@ -63,10 +59,8 @@ class MPIRanks(Ranks):
             except BaseException as error:
                 failed = error
         fine, made = self.comm.bcast((failed is None, made))
-        if failed is not None:
-            raise failed
         if not fine:
-            raise SystemExit(0)
+            raise NotSharedError from failed
         return made
 
 

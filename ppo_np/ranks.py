@@ -15,6 +15,10 @@ from ppo_np.errors import RanksError, check
 Shared = TypeVar("Shared")
 
 
+class NotSharedError(Exception):
+    """What rank 0 was to make for all ranks could not be made: all of them know it."""
+
+
 class Ranks:
     """The processes of a run, as one of them sees them; this class is the one of a run in a single process.
 
@@ -45,7 +49,11 @@ class Ranks:
         return np.array([mine])
 
     def share(self, make: Callable[[], Shared]) -> Shared:
-        """What rank 0 makes, on all ranks. If that raises there, the others leave quietly with the same exit code."""
+        """What rank 0 makes, on all ranks.
+
+        Raises:
+            NotSharedError: On all of several ranks, if `make` raised something; on rank 0 from that.
+        """
         return make()
 
     def any(self, mine: bool) -> bool:

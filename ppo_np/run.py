@@ -1,5 +1,7 @@
 """One training run from options to files: the run folder, its loggers, checkpoints, signals and the final summary."""
 
+import os
+import socket
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -68,6 +70,8 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
             at_end.enter_context(opened(folder))
         for sentence in filter(None, [damage, *_differences(saved, ranks), ppo.loss_of_envs()]):
             errors.print(f"warning: {sentence}")
+        if ranks.size > 1:
+            console.print(_ranks_line(ranks), highlight=False, soft_wrap=True)
         console.print(model_table(ppo.model))
         _learn(ppo, eval_env, folder, options, saved, console, incidents)
     exit_code = _exit_code(signals, ranks, errors)
@@ -87,6 +91,14 @@ def _begin(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkp
     if damage and folder == options.resume:  # or the next save would take the damaged one for the one before
         previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
     return folder, going_on, saved, damage
+
+
+def _ranks_line(ranks: Ranks) -> str:
+    """Which processes the ranks are: a launcher that ends them may only tell a process."""
+    hosts: dict[str, list[str]] = {}
+    for rank, (host, pid) in enumerate(ranks.gather((socket.gethostname(), os.getpid()))):
+        hosts.setdefault(host, []).append(f"{rank} = {pid}")
+    return f"{ranks.size} ranks = processes: " + "; ".join(f"{', '.join(who)} on {host}" for host, who in hosts.items())
 
 
 def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:

@@ -14,7 +14,7 @@ from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, check, require_extra
 from ppo_np.interval import Interval
 from ppo_np.lifeline import Lifeline
-from ppo_np.ranks import Ranks
+from ppo_np.ranks import NotSharedError, Ranks
 from ppo_np.signals import STOPPING_ALL, StopSignals
 
 MODULE = "ppo_np.train"
@@ -126,8 +126,11 @@ def _run_together(arguments: Sequence[str], signals: StopSignals, ranks: mpi.MPI
     signals.on_stop, signals.message = stop_soon, STOPPING_ALL if ranks.rank == 0 else b""
     try:
         code = _run(arguments, signals, ranks)
-    except SystemExit as left:  # all ranks have the same
-        code = left.code
+    except NotSharedError as failure:
+        code, text = cli.told(failure.__cause__) if ranks.rank == 0 else (0, "")
+        if text:
+            print(text, file=sys.stderr)
+        code = ranks.share(lambda: code)
     except BaseException as error:
         mistake = ranks.rank == 0 and isinstance(error, UserError)  # of the user's, not of this rank
         code, text = cli.told(error, "" if mistake else who)

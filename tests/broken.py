@@ -1,0 +1,49 @@
+"""Environments that make trouble to their process: a bug of the program's, not of `step`; a step that takes long."""
+
+import signal
+import time
+
+import gymnasium
+import numpy as np
+
+
+class Bug(BaseException):
+    """Not an Exception, so that nobody takes it for the environment's."""
+
+
+class Broken(gymnasium.Env):
+    """Environment 3 lets a timer raise a `Bug` somewhere in the program; nothing else ever happens."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, render_mode=None):
+        self.steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.number = seed
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        if self.number == 3 and self.steps == 100:
+            signal.signal(signal.SIGVTALRM, _raise)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
+def _raise(_number, _frame):
+    raise Bug("on rank 1")
+
+
+class Slow(Broken):
+    """Each step takes 0.3 s."""
+
+    def step(self, action):
+        time.sleep(0.3)
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
+for name, kind in (("Bug-v0", Broken), ("Slow-v0", Slow)):
+    gymnasium.register(name, kind, disable_env_checker=True)

@@ -1,0 +1,86 @@
+"""How a run on several ranks is started, and what is said where that is not possible."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+from commands import run
+
+from ppo_np import UserError, cli, launch, mpi
+from ppo_np.ranks import ALONE, Ranks
+from ppo_np.train import main
+
+SMALL = ("--env-id", "CartPole-v1", "--num-envs", "4", "--num-steps", "8", "--total-timesteps", "32")
+
+
+class Started(Ranks):
+    """As one of four ranks that a launcher has started."""
+
+    rank, size = 0, 4
+
+
+@pytest.fixture
+def started(monkeypatch):
+    monkeypatch.setenv("PMI_RANK", "0")
+
+
+@pytest.mark.parametrize(("num_envs", "cores", "expected"), [(4, 2, 2), (4, 3, 2), (6, 4, 3), (7, 4, 1), (8, 64, 8)])
+def test_auto_is_one_a_core_as_far_as_the_environments_can_be_shared(monkeypatch, num_envs, cores, expected):
+    monkeypatch.setattr(mpi, "cores_allowed", lambda: set(range(cores)))
+    assert mpi.wanted("auto", num_envs, ALONE) == expected
+
+
+@pytest.mark.parametrize(
+    ("ranks", "num_envs", "expected"),
+    [
+        (3, 4, "num_envs is 4, but it must be a multiple of the 3 ranks that share the environments."),
+        (8, 4, "num_envs is 4, but it must be a multiple of the 8 ranks that share the environments."),
+    ],
+)
+def test_ranks_that_cannot_share_the_environments(ranks, num_envs, expected):
+    with pytest.raises(UserError) as caught:
+        mpi.wanted(ranks, num_envs, ALONE)
+    assert str(caught.value) == expected
+
+
+def test_a_launcher_decides(started):
+    assert mpi.wanted(4, 8, Started()) == mpi.wanted("auto", 8, Started()) == 4
+    with pytest.raises(UserError, match="^ranks is 2, but it must be 4, as many as the launcher has started"):
+        mpi.wanted(2, 8, Started())
+    with pytest.raises(UserError, match="^num_envs is 6, but it must be a multiple of the 4 ranks"):
+        mpi.wanted(4, 6, Started())
+
+
+@pytest.mark.parametrize("ranks", ["0", "-1"])
+def test_no_number_of_ranks(ranks, capsys):
+    assert run(main, *SMALL, "--ranks", ranks) == cli.BAD_ARGUMENTS
+    assert capsys.readouterr().err == f"error: ranks is {ranks}, but it must be an integer >= 1, or auto.\n"
+
+
+@pytest.mark.parametrize("missing", ["mpi4py", "mpiexec"])
+def test_the_extra_is_not_installed(missing, monkeypatch, capsys, tmp_path):
+    find = importlib.util.find_spec
+    spec = None if missing == "mpi4py" else object()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec if name == "mpi4py" else find(name))
+    monkeypatch.setattr(launch, "find_mpiexec", lambda: None if missing == "mpiexec" else "/bin/mpiexec")
+    assert run(main, *SMALL, "--ranks", "2", "--run-dir", tmp_path / "run") == cli.BAD_ARGUMENTS
+    sentence = f"error: ranks is 2, but {missing} is not installed: pip install 'ppo_np[mpi]'.\n"
+    assert capsys.readouterr().err == sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_launcher_has_started_it_but_mpi4py_is_not_installed(started, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mpi4py" else find(name))
+    assert run(main, *SMALL) == cli.BAD_ARGUMENTS
+    sentence = "error: A run that an MPI launcher has started needs mpi4py, which is not installed: "
+    assert capsys.readouterr().err == f"{sentence}pip install 'ppo_np[mpi]'.\n"
+
+
+def test_nothing_of_mpi_is_imported_for_one_rank():
+    code = "import sys; from ppo_np import PPO, train, run, launch, lifeline; sys.exit('mpi4py' in sys.modules)"
+    without = {name: value for name, value in os.environ.items() if name not in mpi.STARTED}
+    assert subprocess.run([sys.executable, "-c", code], env=without, check=False).returncode == 0
+    assert mpi.world() is ALONE
