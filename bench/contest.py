@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from speed import processor
 
+from ppo_np.launch import find_mpiexec
+
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
 OUT = HERE.parent / "runs" / "bench"
@@ -29,15 +31,22 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Contestant:
-    """A script of `peers/` with a short name, and what its job has that the others' has not."""
+    """A script of `peers/` with a short name.
+
+    Attributes:
+        threads: numbers of threads that are tried.
+        ranks: if more than one, it is started on so many ranks of MPI.
+    """
 
     name: str
     script: str
     threads: tuple[int, ...] = (1, 2)
+    ranks: int = 1
 
     def command(self, job: Any) -> dict[str, Any]:
         """How a process of it is started: arguments for `subprocess`."""
-        arguments = [sys.executable, str(PEERS / self.script), json.dumps(dataclasses.asdict(job))]
+        launcher = [find_mpiexec() or "mpiexec", "-n", str(self.ranks)] if self.ranks > 1 else []
+        arguments = [*launcher, sys.executable, str(PEERS / self.script), json.dumps(dataclasses.asdict(job))]
         return {"args": arguments, "env": os.environ | limits(job.threads), "text": True}
 
     def run(self, job: Any, timeout: float) -> Result:

@@ -1,10 +1,10 @@
 """Time to solve LunarLander-v3, ours and the peers': seconds from the start of the process to a good greedy policy.
 
 Solved is a mean return of at least 200 in 100 greedy episodes with unseen seeds, played every 16,384 steps; their time
-is not counted, that of imports and compilation is. Ours has its preset, once with Gymnasium's environments and once
-with EnvPool's; Stable-Baselines3 has the settings of RL Zoo, the CleanRL-style loop CleanRL's defaults but for its
-length. Whoever has not solved it at the end of its budget of steps is counted as unsolved. Needs an idle machine, and
-hours:
+is not counted, that of imports and compilation is. Ours has its preset, once with Gymnasium's environments, once with
+EnvPool's, and once on two ranks of MPI; Stable-Baselines3 has the settings of RL Zoo, the CleanRL-style loop CleanRL's
+defaults but for its length. Whoever has not solved it at the end of its budget of steps is counted as unsolved. Needs
+an idle machine, and hours:
 
     pip install ".[peers]"
     python bench/solve.py
@@ -15,9 +15,11 @@ It writes the curves to runs/bench/solve.json and a plot beside it.
 """
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 
 from charts import curves
@@ -32,6 +34,7 @@ CONTESTANTS = {
         Contestant("ppo_np, EnvPool", "solve_ours.py"),
         {"total_timesteps": 500_000, "vectorization": "envpool"},
     ),
+    "ranks": (Contestant("ppo_np, 2 ranks", "solve_ours.py", ranks=2), {"total_timesteps": 500_000}),
     "sb3": (Contestant("Stable-Baselines3", "solve_sb3.py"), {"total_timesteps": 1_000_000}),
     "cleanrl": (Contestant("CleanRL-style loop", "solve_cleanrl.py"), {"total_timesteps": 1_000_000}),
 }
@@ -59,6 +62,12 @@ def summaries(runs: Sequence[Result]) -> list[Result]:
     return [summary([run for run in runs if run["name"] == name]) for name in names]
 
 
+def runs_of_others(path: Path, names: Sequence[str]) -> list[Result]:
+    """Runs that the file has already, but for those of the contestants `names`."""
+    again = {CONTESTANTS[name][0].name for name in names}
+    return [run for run in json.loads(path.read_text())["runs"] if run["name"] not in again]
+
+
 def show(results: Sequence[Result]) -> None:
     """Print a table."""
     table = Table(title="Seconds to solve LunarLander-v3, from the start of the process")
@@ -78,9 +87,11 @@ def main() -> None:
     options = parser(__doc__, "solve", timeout=7200)
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options.add_argument("--threads", type=int, default=1, help="of matrix products; small networks want one")
+    options.add_argument("--add", action="store_true", help="keep the file's runs of contestants that are left out now")
     options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     options = options.parse_args()
-    document = {"benchmark": "solve", "quick": options.quick} | machine() | {"runs": [], "results": []}
+    kept = runs_of_others(options.out, options.only) if options.add else []
+    document = {"benchmark": "solve", "quick": options.quick} | machine() | {"runs": kept, "results": []}
     for seed in options.seeds[:1] if options.quick else options.seeds:
         for name in options.only:
             contestant, settings = CONTESTANTS[name]

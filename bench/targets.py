@@ -11,6 +11,7 @@ OURS, ALONE = "ppo_np", "environment alone"
 CLEANRL, SB3, SBX, REJAX = "CleanRL-style loop", "Stable-Baselines3", "sbx", "rejax"
 TORCH, JAX = "torch, eager", "jax.jit, one thread"
 ENVPOOL = "ppo_np, EnvPool"
+RANKS, ONE = "ppo_np, 2 ranks", "ppo_np, 1 thread"
 
 
 class UnknownError(Exception):
@@ -68,17 +69,17 @@ def known(found: list[Result]) -> Result:
     return found[0]
 
 
-def faster(row: str, peer: str, limit: float, text: str = "steps/s, ours / {}'s") -> Target:
+def faster(row: str, peer: str, limit: float, text: str = "steps/s, ours / {}'s", ours: str = OURS) -> Target:
     """Ours must be so many times as fast."""
 
     def figure(documents: Documents) -> tuple[float, float, float]:
-        result_of(documents, row, OURS)
+        result_of(documents, row, ours)
         result = result_of(documents, row, peer)
         if "ratio" not in result:
             raise UnknownError("no slice lies between two of ours")
         return tuple(result["ratio"][name] for name in ("median", "q1", "q3"))
 
-    return Target(f"{row}-{peer.split()[0].rstrip(',')}", text.format(peer), limit, figure)
+    return Target(f"{row}-{peer.replace('ppo_np, ', '').split()[0].rstrip(',')}", text.format(peer), limit, figure)
 
 
 def smaller(row: str, peer: str, limit: float) -> Target:
@@ -144,6 +145,24 @@ def solved(contestant: str, key: str, limit: float) -> Target:
     return Target(f"solve-{key}", text, limit, figure, at_most=True, whole=whole)
 
 
+def sooner(contestant: str, other: str, limit: float) -> Target:
+    """So small a share of another contestant's time may it take to solve the environment, in the medians of all seeds.
+
+    The spread is from the quickest over the other's slowest seed to the reverse.
+    """
+
+    def figure(documents: Documents) -> tuple[float, float, float]:
+        found = documents.get("solve", {}).get("results", ())
+        ours, theirs = (known([one for one in found if one["contestant"] == name]) for name in (contestant, other))
+        if any(one["solved"] < one["seeds"] for one in (ours, theirs)):
+            raise UnknownError("a seed did not solve it")
+        return ours["median"] / theirs["median"], ours["min"] / theirs["max"], ours["max"] / theirs["min"]
+
+    return Target(
+        "solve-ranks", f"seconds to solve LunarLander-v3, {contestant} / {other}", limit, figure, at_most=True
+    )
+
+
 MINIBATCH = "time of one minibatch, {}'s / ours"
 TARGETS = (
     faster("a", CLEANRL, 5),
@@ -165,4 +184,11 @@ TARGETS = (
     start("import", "seconds of `import ppo_np`, without any environment library", 0.8),
     solved(OURS, "sync", 40),
     solved(ENVPOOL, "envpool", 20),
+    faster("f", CLEANRL, 5, ours=RANKS),
+    faster("f", SB3, 6, ours=RANKS),
+    faster("f", SBX, 6, ours=RANKS),
+    faster("f", ALONE, 0.90, ours=RANKS),
+    faster("g", ALONE, 0.93, ours=RANKS),
+    faster("g", ONE, 1.8, "steps/s, 2 ranks / one rank with one thread", RANKS),
+    sooner(RANKS, OURS, 0.6),
 )

@@ -43,11 +43,13 @@ def test_arrows_run_downwards_only():
     """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
     floors = [
         {"errors", "layout", "signals", "gradient_report", "files", "hdf5", "incidents", "serial", "batch"},
-        {"config", "film", "watchdog", "interval"}, {"rebuild"}, {"guard"},
-        {"workers", "cli", "distributions", "normalizer", "threads", "planted_bugs"}, {"recorder", "model", "spaces"},
+        {"config", "film", "watchdog", "interval", "ranks"}, {"rebuild", "mpi", "dealer"}, {"guard", "lifeline"},
+        {"workers", "cli", "distributions", "normalizer", "threads", "planted_bugs", "launch"},
+        {"recorder", "model", "spaces"},
         {"stream", "envs", "policy", "stages"}, {"gradients", "rollout", "checkpoint", "episodes"},
-        {"state", "flight", "resume"}, {"logger", "replaying", "blocks"}, {"tensorboard", "ppo"},
-        {"train", "evaluate", "plot", "gradcheck", "replay", "periodic", "saver"}, {"run_folder", "playback"}, {"run"},
+        {"state", "flight", "resume"}, {"logger", "replaying", "blocks"}, {"tensorboard", "summed_gradient"}, {"ppo"},
+        {"train", "evaluate", "plot", "gradcheck", "replay", "periodic", "saver", "run_logs"},
+        {"run_folder", "playback"}, {"run"},
     ]  # fmt: skip
     level = {name: floor for floor, names in enumerate(floors) for name in names}
     for path in (ROOT / "ppo_np").glob("*.py"):

@@ -86,13 +86,13 @@ def test_statistics_are_those_of_all_valid_observations_so_far(observations, mod
     normalize_obs, seen = RolloutBuffer.normalize_obs, []
     largest = {"floats": 110, "image": 1, "bytes": 99}[observations]
 
-    def spy(self, policy):
+    def spy(self, policy, ranks):
         raw, moments = self.obs.astype(np.float64), policy.obs_moments
         every = np.concatenate([*seen, np.zeros((0, raw.shape[-1]))])
         mean, variance = (every.mean(axis=0), every.var(axis=0)) if seen else (0.0, 1.0)
         assert_moments(moments, len(every), mean, variance)  # the rollout has not moved them
         seen.append(raw[self.valid])
-        normalize_obs(self, policy)
+        normalize_obs(self, policy, ranks)
         every = np.concatenate(seen)
         assert_moments(moments, len(every), every.mean(axis=0), every.var(axis=0))
         expected = np.clip((raw - mean) / np.sqrt(variance + 1e-8), -10, 10)
@@ -120,7 +120,7 @@ def test_rewards_are_divided_by_the_spread_of_the_discounted_sums(mode, monkeypa
     scale, running, sums, clipped = RewardScaler.scale, np.zeros(CONFIG.num_envs), [], []
     expected = {}
 
-    def spy(self, rewards, valid, dones):
+    def spy(self, rewards, valid, dones, ranks):
         raw = rewards.astype(np.float64)
         for t, n in zip(*np.nonzero(valid), strict=True):
             running[n] = 0.3 * running[n] + raw[t, n]
@@ -128,7 +128,7 @@ def test_rewards_are_divided_by_the_spread_of_the_discounted_sums(mode, monkeypa
             running[n] = 0 if dones[t, n] else running[n]
         expected["rewards"] = np.clip(raw / np.sqrt(np.var(sums) + 1e-8), -10, 10)
         clipped.append((np.abs(expected["rewards"]) == 10).any())
-        scale(self, rewards, valid, dones)
+        scale(self, rewards, valid, dones, ranks)
 
     def check(ppo, metrics):
         buffer, moments = ppo._buffer, ppo.reward_scaler.moments

@@ -1,0 +1,119 @@
+"""What an update on R ranks costs, from measured pieces; and on machines that were not measured, from two numbers.
+
+    update  = rollout + E deal + E M (minibatch + sum) + once
+    rollout = w (mean + x_R deviation)    the slowest of R ranks, each with N / R environments
+    minibatch = w g(B / R)                to learn from B / R rows, and Adam, which every rank does for itself
+    sum(n, R) = 2 ceil(log2 R) alpha + 2 (R - 1) / R n / bandwidth      n bytes, in a network
+
+T, N, M, E: steps, environments, minibatches, epochs. w = max(1, ranks / cores) on a host. x_R is the mean of the
+largest of R normal numbers. The sum is that of recursive halving and doubling (Thakur, Rabenseifner and Gropp 2005); on
+the machine itself it is measured.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from scipy.stats import norm
+
+Pieces = Mapping[str, Any]
+
+
+def largest_of(ranks: int) -> float:
+    """The mean of the largest of R normal numbers, in standard deviations (Blom 1958)."""
+    return float(norm.ppf((ranks - 0.375) / (ranks + 0.25))) if ranks > 1 else 0.0
+
+
+def sum_here(pieces: Pieces, size: int, ranks: int) -> float:
+    """Seconds of a sum of so many bytes on this machine, between the nearest measured sizes."""
+    known = sorted((int(bytes_), seconds) for bytes_, seconds in pieces["together"][str(ranks)]["sums"].items())
+    if size <= known[0][0]:
+        return known[0][1]
+    for (low, below), (high, above) in pairwise(known):
+        if size <= high:
+            return below + (above - below) * (size - low) / (high - low)
+    return known[-1][1] * size / known[-1][0]
+
+
+def update_here(pieces: Pieces, ranks: int) -> float:
+    """Seconds of one update on so many ranks of this machine."""
+    job, key = pieces["job"], str(ranks)
+    busy = max(1.0, ranks / pieces["cores"])
+    rollout = pieces["alone"]["rollouts"][key]
+    seconds = busy * (rollout["mean"] + largest_of(ranks) * rollout["deviation"])
+    epochs, minibatches = job["update_epochs"], job["update_epochs"] * job["num_minibatches"]
+    seconds += minibatches * busy * pieces["alone"]["minibatches"][key]
+    if ranks > 1:
+        together = pieces["together"][key]
+        seconds += epochs * together["epoch"] + together["update"]
+        seconds += minibatches * sum_here(pieces, pieces["gradient_bytes"], ranks)
+    return seconds
+
+
+@dataclass(frozen=True)
+class Network:
+    """Between hosts: seconds that a message takes at least, and bytes a second. Assumed, not measured."""
+
+    name: str
+    alpha: float
+    bandwidth: float
+
+
+NETWORKS = (
+    Network("10 Gbit/s, TCP", 30e-6, 10e9 / 8 * 0.9),
+    Network("100 Gbit/s, RDMA", 3e-6, 100e9 / 8 * 0.9),
+)
+
+
+def sum_in(network: Network, size: int, ranks: int) -> float:
+    """Seconds of a sum of so many bytes over so many hosts, one rank each."""
+    return 2 * math.ceil(math.log2(ranks)) * network.alpha + 2 * (ranks - 1) / ranks * size / network.bandwidth
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be scaled: pieces of one rank by itself.
+
+    Attributes:
+        name: for the table.
+        rollout, deviation: seconds of a rollout with a rank's environments.
+        minibatch: seconds to learn from `rows` rows and for Adam. fixed: the part of it that does not shrink with rows.
+        rows: of a minibatch, a rank.
+        transitions: of a rollout, a rank.
+        minibatches, epochs: M, E.
+        gradient_bytes: of a sum.
+        deal_per_row: seconds to shuffle and deal a row of all ranks', which every rank does.
+    """
+
+    name: str
+    rollout: float
+    deviation: float
+    minibatch: float
+    fixed: float
+    rows: int
+    transitions: int
+    minibatches: int
+    epochs: int
+    gradient_bytes: int
+    deal_per_row: float
+
+
+def scaled(work: Work, network: Network, ranks: int) -> dict[str, float]:
+    """An update on R hosts with a rank each, every one with as much to do as one has alone: minibatches grow with R.
+
+    Returns:
+        seconds, efficiency (the seconds of one rank alone over them), sum (seconds of one), enough_rows: of a
+        minibatch, a rank, with which the sums take no longer than the learning.
+    """
+    one = sum_in(network, work.gradient_bytes, ranks)
+    calls = work.epochs * work.minibatches
+    deal = work.epochs * (
+        ranks * work.transitions * work.deal_per_row + 2 * sum_in(network, 8 * work.minibatches, ranks)
+    )
+    alone = work.rollout + calls * work.minibatch
+    seconds = work.rollout + largest_of(ranks) * work.deviation + calls * (work.minibatch + one) + deal
+    each = (work.minibatch - work.fixed) / work.rows
+    enough = max(0.0, one - work.fixed) / each
+    return {"seconds": seconds, "efficiency": alone / seconds, "sum": one, "enough_rows": math.ceil(enough)}

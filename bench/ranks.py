@@ -1,0 +1,168 @@
+"""Ranks of MPI on this machine: steps a second of 1, 2 and 4, and a model of their cost that foresees them.
+
+The pieces are measured by themselves: what a rank does alone (a rollout with its share of the environments, a minibatch
+with its share of the rows) and what ranks do together (sums by bytes, the dealing of an epoch, what is told once an
+update). bench/cost_model.py puts them together. Then whole runs take turns, and are compared with that. Needs the extra
+`mpi`, an idle machine and two cores:
+
+    python bench/ranks.py
+    python bench/ranks.py --quick
+
+It writes the numbers to runs/bench/ranks.json.
+"""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from typing import Any
+
+from contest import PEERS, Contestant, limits, machine, parser, versions_of, write
+from cost_model import NETWORKS, Work, scaled, sum_here, update_here
+from end_to_end import ARTICLE
+from protocol import Job
+from rich.console import Console
+from rich.table import Table
+from turns import Pace, Seat, spread, take_turns
+
+from ppo_np.launch import find_mpiexec
+
+SIZES = (1, 2, 4)
+HOSTS = (8, 64, 512)
+JOB = Job(num_envs=16)
+OVER_TCP = {"MPIR_CVAR_NOLOCAL": "1", "FI_PROVIDER": "tcp"}  # MPICH: not through shared memory, though on one host
+
+
+def told_by(*command: str, env: dict[str, str] | None = None, timeout: float = 600) -> Any:
+    """What a process prints as JSON, in its last line."""
+    done = subprocess.run(
+        command, env=os.environ | limits(1) | (env or {}), capture_output=True, text=True, timeout=timeout, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def alone(job: Job, sizes: tuple[int, ...]) -> Any:
+    """The pieces of a rank by itself, by numbers of ranks that share the job."""
+    script, text = str(PEERS / "pieces_alone.py"), json.dumps(dataclasses.asdict(job))
+    return told_by(sys.executable, script, text, json.dumps(sizes))
+
+
+def together(job: Job, size: int, env: dict[str, str] | None = None) -> Any:
+    """The pieces of so many ranks together."""
+    shape = json.dumps([job.num_steps, job.num_envs, job.num_minibatches])
+    script = str(PEERS / "pieces_mpi.py")
+    return told_by(find_mpiexec(), "-n", str(size), sys.executable, script, shape, env=env)
+
+
+def measured(pace: Pace, sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Steps a second of whole runs on so many ranks, which take turns."""
+    contestants = [
+        Contestant(f"{size} rank{'s'[: size > 1]}", "run_ranks.py", threads=(1,), ranks=size) for size in sizes
+    ]
+    seats = []
+    try:
+        for contestant in contestants:
+            seats.append(Seat(contestant, JOB, pace))
+            seats[-1].warm_up()
+        take_turns(seats, pace.rounds)
+        why = [seat.why for seat in seats if seat.why]
+        if why:
+            raise RuntimeError(why[0])
+        return {
+            str(size): spread([told["rate"] for told in seat.slices], "q1", "q3")
+            for size, seat in zip(sizes, seats, strict=True)
+        } | {"versions": versions_of([seat.introduction for seat in seats])}
+    finally:
+        for seat in seats:
+            seat.__exit__()
+
+
+def gradient_bytes(job: Job) -> int:
+    """Of a sum: the parameters of LunarLander's network and the loss terms, in float32."""
+    widths = [8, *job.shared_sizes]
+    stacks = [[*widths[-1:], *job.policy_sizes, 4], [*widths[-1:], *job.value_sizes, 1], widths]
+    return 4 * (6 + sum((i + 1) * o for stack in stacks for i, o in pairwise(stack)))
+
+
+def work_of(name: str, job: Job, pieces: Any) -> Work:
+    """What one rank does alone, to be scaled; `pieces` are of the whole job and of half of it."""
+    rollout, minibatches = pieces["rollouts"]["1"], pieces["minibatches"]
+    fixed = max(0.0, 2 * minibatches["2"] - minibatches["1"])
+    return Work(
+        name, rollout["mean"], rollout["deviation"], minibatches["1"], fixed, job.minibatch_size, job.batch_size,
+        job.num_minibatches, job.update_epochs, gradient_bytes(job), pieces["deal_per_row"],
+    )  # fmt: skip
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print the comparison and the outlook."""
+    console, table = Console(), Table(title="Steps a second on ranks of this machine")
+    for heading in ("ranks", "measured", "quartiles", "foreseen", "off by"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for size, row in document["here"].items():
+        quartiles = f"{row['q1']:,.0f} to {row['q3']:,.0f}"
+        table.add_row(size, f"{row['median']:,.0f}", quartiles, f"{row['foreseen']:,.0f}", f"{row['off']:+.1%}")
+    console.print(table)
+    for row in document["outlook"]:
+        console.print(row, highlight=False)
+
+
+def main() -> None:
+    """Measure the pieces, then the runs; compare; look further; write the JSON file."""
+    options = parser(__doc__, "ranks", timeout=600)
+    options.add_argument("--rounds", type=int, default=15, help="slices of each number of ranks (default 15)")
+    options = options.parse_args()
+    sizes = SIZES[:2] if options.quick else SIZES
+    pace = Pace(2, 0.2, options.timeout) if options.quick else Pace(options.rounds, 0.7, options.timeout)
+    document = {"benchmark": "ranks", "quick": options.quick} | machine()
+    document |= {"job": dataclasses.asdict(JOB), "gradient_bytes": gradient_bytes(JOB)}
+    document["alone"] = alone(JOB, sizes)
+    document["together"] = {str(size): together(JOB, size) for size in sizes[1:]}
+    runs = measured(pace, sizes)
+    document["versions"] = runs.pop("versions")
+    document["here"] = runs
+    for size, row in runs.items():
+        row["foreseen"] = JOB.batch_size / update_here(document, int(size))
+        row["off"] = row["foreseen"] / row["median"] - 1
+    document["tcp"] = tcp(document)
+    article = dataclasses.replace(JOB, num_envs=4, **ARTICLE)
+    works = [
+        work_of("2 x [64, 64], 16 environments a rank", JOB, document["alone"]),
+        work_of("the article's [1024, 1024], 4 environments a rank", article, alone(article, (1, 2))),
+    ]
+    document["networks"] = [dataclasses.asdict(network) for network in NETWORKS]
+    document["works"] = [dataclasses.asdict(work) for work in works]
+    document["outlook"] = [
+        {"work": work.name, "network": network.name, "ranks": size, **scaled(work, network, size)}
+        for work in works
+        for network in NETWORKS
+        for size in HOSTS
+    ]
+    show(document)
+    write(options.out, document)
+
+
+def tcp(document: dict[str, Any]) -> dict[str, Any]:
+    """The formula for a network, tried on one: two ranks that talk by TCP through the machine's own loopback.
+
+    alpha and the bandwidth come from messages to and fro; foreseen are sums, which are measured as well.
+    """
+    found = together(JOB, 2, OVER_TCP)
+    messages = {int(size): seconds for size, seconds in found["messages"].items()}
+    small, large = min(messages), max(messages)
+    alpha = messages[small]
+    bandwidth = (large - small) / (messages[large] - alpha)
+    rows = []
+    for size, seconds in found["sums"].items():
+        foreseen = min(alpha + int(size) / bandwidth, 2 * alpha + int(size) / bandwidth)
+        rows.append({"bytes": int(size), "measured": seconds, "foreseen": foreseen})
+    shared = sum_here(document, document["gradient_bytes"], 2)
+    return {"alpha": alpha, "bandwidth": bandwidth, "rows": rows, "shared_memory": shared}
+
+
+if __name__ == "__main__":
+    main()
