@@ -9,17 +9,18 @@ reasons.toml, by the target's key.
 
 import argparse
 import json
-import math
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contest import HERE, OUT
+from ledger_ranks import ranks_section
+from tables import number, table
 from targets import ALONE, OURS, TARGETS, Documents, Result, Target, UnknownError, judge, result_of
 
 REASONS = HERE / "reasons.toml"
-BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "scaling", "start", "solve")
+BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "scaling", "start", "solve", "ranks")
 PICTURES = ("end_to_end", "scaling")
 PREAMBLE = """\
 # Performance
@@ -34,19 +35,6 @@ the median over the peer's slices, each with ours just before and after it, and 
 QUICK = (
     "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
 )
-
-
-def number(value: float) -> str:
-    """Three digits, or a whole number; of what never came, "never"."""
-    if math.isinf(value):
-        return "never"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def table(heading: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[int] = (0,)) -> list[str]:
-    """Lines of a Markdown table; all columns but those of words are numbers."""
-    rule = ["---" if column in words else "---:" for column in range(len(heading))]
-    return ["| " + " | ".join(row) + " |" for row in (heading, rule, *rows)] + [""]
 
 
 def share_of_limit(row: str, documents: Documents) -> str:
@@ -160,6 +148,8 @@ def page(documents: Documents, reasons: Mapping[str, str]) -> str:
             lines += row_table(key, row)
     if "solve" in documents:
         lines += solve_table(documents["solve"])
+    if "ranks" in documents:
+        lines += ranks_section(documents["ranks"])
     heading = ("command", "date", "machine", "commit", "versions")
     lines += [
         "## How it was measured",

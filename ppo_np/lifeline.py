@@ -142,7 +142,8 @@ class Lifeline:
         if not all(ranks.gather(self._line is not None)):
             self._line = None
             return
-        os.register_at_fork(after_in_child=self._line.close)  # or what an environment starts would keep it open
+        if hasattr(os, "register_at_fork"):  # or what an environment starts would keep it open
+            os.register_at_fork(after_in_child=self._line.close)
         threading.Thread(target=self._listen, name="ppo_np-lifeline", daemon=True).start()
 
     def _send(self, said: bytes) -> None:

@@ -292,7 +292,7 @@ class PPO:
             write_checkpoint(path, state, keep_previous)
 
     @classmethod
-    def load(cls, path: str | PathLike, env: EnvSource = None) -> "PPO":
+    def load(cls, path: str | PathLike, env: EnvSource = None, ranks: Ranks = ALONE) -> "PPO":
         """Rebuild a PPO from a file that `save` wrote; `learn` then goes on as if nothing had happened.
 
         Environments are brought back by replay. Where that fails (see `lost_envs`), a RuntimeWarning says so.
@@ -300,6 +300,7 @@ class PPO:
         Args:
             path: of the file.
             env: as for `PPO`; needed if the run was on a function's environments or on a VectorEnv.
+            ranks: as for `PPO`; another number of them than wrote it is welcome.
 
         Raises:
             UserError: There is no such file, or it is not a checkpoint, or it does not fit its environment.
@@ -308,7 +309,7 @@ class PPO:
         if not saved.config.env_id and env is None:
             raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: give that env to load.")
         try:
-            ppo = cls(saved.config, env, resume=saved)
+            ppo = cls(saved.config, env, resume=saved, ranks=ranks)
         except MemoryError as error:
             raise UserError(f"checkpoint {str(path)!r} describes a run that does not fit into memory.") from error
         if ppo.lost_envs:

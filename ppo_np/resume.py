@@ -13,7 +13,7 @@ from ppo_np.layout import CHECKPOINT, CONFIG
 # What config.json keeps beside the settings, and of which type.
 OPTIONS = {
     "preset": str, "capture_video": bool, "video_every": int, "checkpoint_every": str, "eval_every": int,
-    "eval_episodes": int, "log_every": int,
+    "eval_episodes": int, "log_every": int, "ranks": int,
 }  # fmt: skip
 # What may be said anew. Everything else decides what is learnt.
 CHANGEABLE = ("total_timesteps", "threads", "num_env_threads", "env_timeout")

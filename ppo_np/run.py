@@ -169,7 +169,8 @@ def _learn(
                 evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)
                 at_end.enter_context(closing(evaluation))
             if ranks.rank == 0:
-                write_config(folder, options, blas_threads(options.config, ppo.policy.observations.size, ranks), saved)
+                threads = blas_threads(options.config, ppo.policy.observations.size, ranks)
+                write_config(folder, options, threads, ranks.size, saved)
                 screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
                 at_end.enter_context(closing(screen))
                 again = EVAL if evaluation and evaluation.is_due(ppo) else None

@@ -62,8 +62,10 @@ def default_folder(options: TrainOptions) -> Path:
     return folder
 
 
-def write_config(folder: Path, options: TrainOptions, threads: int, saved: Checkpoint | None) -> None:
-    """Write settings, options, threads in use and library versions as config.json, and where the run was resumed.
+def write_config(
+    folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None
+) -> None:  # fmt: skip
+    """Write settings, options, threads and ranks in use, versions as config.json, and where the run was resumed.
 
     Raises:
         OSError: It cannot be written.
@@ -73,7 +75,7 @@ def write_config(folder: Path, options: TrainOptions, threads: int, saved: Check
     document = {
         "preset": options.preset,
         "config": options.config.to_dict(),
-        "options": {name: getattr(options, name) for name in OPTIONS if name != "preset"},
+        "options": {name: getattr(options, name) for name in OPTIONS if name != "preset"} | {"ranks": ranks},
         "blas_threads": threads,
         "versions": library_versions(),
         "resumed": [*resumed, *([saved.counters["global_step"]] if saved else [])],

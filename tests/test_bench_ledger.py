@@ -11,7 +11,21 @@ sys.path.append(str(Path(__file__).parent.parent / "bench"))
 import end_to_end
 import ledger
 import targets
-from targets import ALONE, CLEANRL, OURS, TARGETS, absolute, faster, judge, share_of_limit, smaller, solved, start
+from targets import (
+    ALONE,
+    CLEANRL,
+    OURS,
+    RANKS,
+    TARGETS,
+    absolute,
+    faster,
+    judge,
+    share_of_limit,
+    smaller,
+    solved,
+    sooner,
+    start,
+)  # fmt: skip
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -62,6 +76,17 @@ def test_a_race_that_one_seed_has_not_finished_misses_its_target():
     race |= {"solved": 1, "max": None}
     found = judge(solved(OURS, "sync", 40), documents)
     assert found["met"] is False and found["high"] == float("inf")
+
+
+def test_a_race_on_ranks_is_compared_with_that_on_one():
+    one = {"contestant": OURS, "solved": 5, "seeds": 5, "median": 30, "min": 20, "max": 50}
+    ranks = one | {"contestant": RANKS, "median": 18, "min": 10, "max": 40}
+    target, documents = sooner(RANKS, OURS, 0.6), {"solve": {"results": [one, ranks]}}
+    assert judge(target, documents) == {"figure": 0.6, "low": 0.2, "high": 2.0, "met": True}
+    ranks["median"] = 19
+    assert judge(target, documents)["met"] is False
+    ranks["solved"] = 4
+    assert judge(target, documents) == {"why": "a seed did not solve it"}
 
 
 def test_what_was_not_measured_is_unknown():

@@ -1,0 +1,103 @@
+"""The part of the ledger that is about ranks: measured, foreseen, and what more of them would cost."""
+
+from typing import Any
+
+from tables import number, table
+
+Result = dict[str, Any]
+INTRODUCTION = """\
+Whole runs on ranks of MPI on this machine, {envs} environments of LunarLander-v3 x {steps}, 2 x [64, 64] tanh,
+{minibatches} minibatches, {epochs} epochs, one thread each, taking turns; and what the model of
+[cost_model.py](../bench/cost_model.py) foresees from the pieces below, each measured by itself.
+[scale-out.md](scale-out.md) says how the work is shared.
+"""
+OUTLOOK = """\
+What the model says of more hosts, with one rank each that has as much to do as one has alone (so minibatches grow
+with the ranks). Nothing here was measured but the pieces of one rank. The networks are assumed: {networks}.
+Efficiency is the time of one rank alone over the time of all. A sum takes as long as learning does with "rows enough"
+of a minibatch in each rank; with fewer, take larger minibatches, or fewer epochs.
+"""
+TCP = """\
+The formula for a network, tried on one: two ranks that talk by TCP through this machine's loopback
+(MPIR_CVAR_NOLOCAL=1; delays could not be added here, the kernel has no netem). From messages to and fro: alpha
+{alpha} us, {bandwidth} GB/s. Foreseen for two ranks is the better of one exchange of everything (alpha + n /
+bandwidth) and of halving and doubling (2 alpha + n / bandwidth).
+"""
+
+
+def microseconds(seconds: float) -> str:
+    """As text."""
+    return number(1e6 * seconds)
+
+
+def quartiles(one: Result) -> str:
+    """As text."""
+    return f"{number(one['q1'])} to {number(one['q3'])}"
+
+
+def ranks_section(document: Result) -> list[str]:
+    """Lines of Markdown."""
+    job = document["job"]
+    names = {"envs": "num_envs", "steps": "num_steps", "minibatches": "num_minibatches", "epochs": "update_epochs"}
+    introduction = INTRODUCTION.format(**{name: job[field] for name, field in names.items()})
+    rows = [
+        [size, number(one["median"]), quartiles(one), number(one["foreseen"]), f"{one['off']:+.0%}"]
+        for size, one in document["here"].items()
+    ]
+    heading = ("ranks", "steps/s", "quartiles", "foreseen", "off by")
+    return [
+        "## Ranks", "", introduction, *table(heading, rows, words=()), *_pieces(document), *_tcp(document["tcp"]),
+        *_outlook(document),
+    ]  # fmt: skip
+
+
+def _pieces(document: Result) -> list[str]:
+    """A column a number of ranks."""
+    alone, together, size = document["alone"], document["together"], str(document["gradient_bytes"])
+    sizes = list(document["here"])
+    heading = ("microseconds of a rank", *(f"{ranks} rank{'s'[: ranks != '1']}" for ranks in sizes))
+
+    def both(ranks: str, key: str) -> str:
+        return microseconds(together[ranks][key]) if ranks in together else ""
+
+    rows = [
+        ["a rollout", *(microseconds(alone["rollouts"][ranks]["mean"]) for ranks in sizes)],
+        ["its standard deviation", *(microseconds(alone["rollouts"][ranks]["deviation"]) for ranks in sizes)],
+        ["a minibatch, with Adam", *(microseconds(alone["minibatches"][ranks]) for ranks in sizes)],
+        ["dealing of an epoch", *(both(ranks, "epoch") for ranks in sizes)],
+        ["what is told once an update", *(both(ranks, "update") for ranks in sizes)],
+    ]
+    for bytes_ in next(iter(together.values()))["sums"]:
+        mark = " (this gradient)" if bytes_ == size else ""
+        cells = [microseconds(together[ranks]["sums"][bytes_]) if ranks in together else "" for ranks in sizes]
+        rows.append([f"a sum of {int(bytes_):,} bytes{mark}", *cells])
+    text = "Pieces; with more ranks than cores, those of a rank alone count as often as ranks share a core:"
+    return [text, "", *table(heading, rows)]
+
+
+def _tcp(found: Result) -> list[str]:
+    text = TCP.format(alpha=number(1e6 * found["alpha"]), bandwidth=number(found["bandwidth"] / 1e9))
+    rows = [
+        [f"{row['bytes']:,}", microseconds(row["foreseen"]), microseconds(row["measured"])] for row in found["rows"]
+    ]
+    return [text, *table(("bytes of a sum", "foreseen, us", "measured, us"), rows, words=())]
+
+
+def _outlook(document: Result) -> list[str]:
+    networks = "; ".join(
+        f"{one['name']} with alpha {number(1e6 * one['alpha'])} us and {number(one['bandwidth'] / 1e9)} GB/s"
+        for one in document["networks"]
+    )
+    rows = [
+        [
+            row["work"], row["network"], str(row["ranks"]), f"{row['efficiency']:.0%}", microseconds(row["sum"]),
+            f"{row['enough_rows']:,}",
+        ]
+        for row in document["outlook"]
+    ]  # fmt: skip
+    works = [
+        f"{work['name']}: {work['rows']:,} rows of a rank in a minibatch take {microseconds(work['minibatch'])} us"
+        for work in document["works"]
+    ]
+    heading = ("work of a rank", "network", "hosts", "efficiency", "a sum, us", "rows enough")
+    return [OUTLOOK.format(networks=networks), ". ".join(works) + ".", "", *table(heading, rows, words=(0, 1))]

@@ -1,0 +1,101 @@
+"""The cost model of ranks: each of its terms, by numbers that can be worked out by hand."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "bench"))
+import solve
+from cost_model import Network, Work, largest_of, scaled, sum_here, sum_in, update_here
+from end_to_end import ARTICLE
+from ledger_ranks import ranks_section
+from ranks import gradient_bytes
+
+from ppo_np import PPOConfig
+from ppo_np.distributions import discrete
+from ppo_np.model import ActorCritic
+
+sys.path.append(str(Path(__file__).parent.parent / "bench" / "peers"))
+from protocol import Job
+
+PIECES = {
+    "cores": 2,
+    "gradient_bytes": 150,
+    "job": {"update_epochs": 3, "num_minibatches": 5},
+    "alone": {
+        "rollouts": {"1": {"mean": 8.0, "deviation": 1.0}, "2": {"mean": 4.0, "deviation": 0.0},
+                     "4": {"mean": 2.0, "deviation": 0.0}},
+        "minibatches": {"1": 0.4, "2": 0.2, "4": 0.1},
+    },
+    "together": {
+        "2": {"epoch": 0.01, "update": 0.02, "sums": {"100": 0.001, "200": 0.003}},
+        "4": {"epoch": 0.02, "update": 0.04, "sums": {"100": 0.002, "200": 0.006}},
+    },
+}  # fmt: skip
+WORK = Work("work", 10.0, 0.0, 0.5, 0.1, 100, 1000, 4, 2, 1000, 0.0)
+FAST, SLOW = Network("fast", 0.0, 1e12), Network("slow", 0.01, 1e4)
+
+
+def test_the_largest_of_normal_numbers():
+    assert largest_of(1) == 0
+    assert largest_of(2) == pytest.approx(0.564, abs=0.03)
+    assert largest_of(4) == pytest.approx(1.029, abs=0.03)
+
+
+def test_a_sum_between_measured_sizes():
+    assert [sum_here(PIECES, size, 2) for size in (10, 100, 150, 200, 400)] == pytest.approx(
+        [0.001, 0.001, 0.002, 0.003, 0.006]
+    )
+
+
+def test_an_update_here_is_the_sum_of_its_pieces():
+    assert update_here(PIECES, 1) == pytest.approx(8.0 + 15 * 0.4)
+    assert update_here(PIECES, 2) == pytest.approx(4.0 + 15 * (0.2 + 0.002) + 3 * 0.01 + 0.02)
+    assert update_here(PIECES, 4) == pytest.approx(2 * 2.0 + 15 * (2 * 0.1 + 0.004) + 3 * 0.02 + 0.04)
+
+
+def test_a_sum_in_a_network():
+    assert sum_in(SLOW, 1000, 8) == pytest.approx(2 * 3 * 0.01 + 2 * 7 / 8 * 0.1)
+
+
+def test_without_a_network_ranks_are_shared_perfectly():
+    found = scaled(WORK, FAST, 8)
+    assert found["efficiency"] == pytest.approx(1, abs=1e-6) and found["enough_rows"] == 0
+
+
+def test_rows_enough_are_those_with_which_the_sum_takes_no_longer_than_learning():
+    found = scaled(WORK, SLOW, 8)
+    each = (WORK.minibatch - WORK.fixed) / WORK.rows
+    assert WORK.fixed + found["enough_rows"] * each >= found["sum"] > WORK.fixed + (found["enough_rows"] - 1) * each
+    assert found["efficiency"] < 1
+
+
+@pytest.mark.parametrize("job", [Job(), Job(**ARTICLE)])
+def test_the_bytes_of_a_gradient(job):
+    config = PPOConfig(**{name: getattr(job, name) for name in ("shared_sizes", "policy_sizes", "value_sizes")})
+    assert gradient_bytes(job) == ActorCritic(8, discrete(4), config, None).grads_and_terms.nbytes
+
+
+def test_runs_of_others_are_kept(tmp_path):
+    runs = [{"name": name} for name in ("ppo_np", "Stable-Baselines3", "ppo_np")]
+    (tmp_path / "solve.json").write_text(json.dumps({"runs": runs}))
+    assert solve.runs_of_others(tmp_path / "solve.json", ["ppo_np", "ranks"]) == [{"name": "Stable-Baselines3"}]
+
+
+def test_the_section_of_the_ledger():
+    row = {"median": 1000.0, "q1": 900.0, "q3": 1100.0, "foreseen": 1100.0, "off": 0.1}
+    document = PIECES | {
+        "job": PIECES["job"] | {"num_envs": 16, "num_steps": 128},
+        "here": {"1": row, "2": row, "4": row},
+        "tcp": {"alpha": 2e-5, "bandwidth": 1e9, "rows": [{"bytes": 8, "foreseen": 2e-5, "measured": 3e-5}]},
+        "networks": [{"name": "slow", "alpha": 1e-5, "bandwidth": 1e9}],
+        "works": [{"name": "work", "rows": 100, "minibatch": 5e-4}],
+        "outlook": [{"work": "work", "network": "slow", "ranks": 8, **scaled(WORK, SLOW, 8)}],
+    }
+    text = "\n".join(ranks_section(document))
+    assert "| 2 | 1,000 | 900 to 1,100 | 1,100 | +10% |" in text.replace(" ---: ", "")
+    assert "| a rollout | 8,000,000 | 4,000,000 | 2,000,000 |" in text
+    assert "slow with alpha 10 us and 1 GB/s" in text
+    assert text.count("| work | slow | 8 |") == 1
