@@ -320,3 +320,9 @@ def test_a_bug_in_one_rank_keeps_its_traceback(tmp_path):
     assert code == 1
     assert err.startswith("rank 1: Traceback (most recent call last):\n")
     assert err.endswith("\nbroken.Bug: on rank 1\n") and err.count("Traceback") == 1
+
+
+def test_cores_are_shared_by_the_ranks_of_a_host():
+    code, out, err = run(*mpiexec(2, sys.executable, "-c", "from ppo_np.mpi import world; print(world().cores)"))
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert (code, out.split()) == (0, [str(share)] * 2), err
