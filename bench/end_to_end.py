@@ -1,4 +1,4 @@
-"""Steps a second in training, ours and the peers', side by side: seven rows, each with the same work for all.
+"""Steps a second in training, ours and the peers', side by side: ten rows, each with the same work for all.
 
 Each contestant runs in a process of its own, with the better of 1 and 2 threads (chosen by trials). All are alive
 together and take turns in slices of less than a second; see turns.py. A step is one transition of one environment;
@@ -67,17 +67,16 @@ ROWS = {
         Job(vectorization="envpool", num_envs=64, num_env_threads=2),
         (OURS, CLEANRL, ALONE),
     ),
-    "f": Row(
-        "As a; ours on 2 ranks of MPI",
-        Job(),
-        (RANKS, ONE, CLEANRL, SB3, SBX, ALONE),
-    ),
-    "g": Row(
-        "As b; ours on 2 ranks of MPI",
-        Job(num_envs=16),
-        (RANKS, ONE, CLEANRL, SB3, SBX, ALONE),
-    ),
 }
+ON_RANKS = {
+    "f": ("a", (ONE, CLEANRL, SB3, SBX, ALONE)),
+    "g": ("b", (ONE, CLEANRL, SB3, SBX, ALONE)),
+    "h": ("c", (CLEANRL, ALONE)),
+    "i": ("d", (REJAX, CLEANRL, ALONE)),
+    "j": ("e", (CLEANRL, ALONE)),
+}
+for _name, (_like, _others) in ON_RANKS.items():
+    ROWS[_name] = Row(f"As {_like}; ours on 2 ranks of MPI", ROWS[_like].job, (RANKS, *_others))
 
 
 def pace(options: Namespace) -> Pace:
@@ -91,7 +90,7 @@ def main() -> None:
     """Run the rows, print a table of each, write the JSON file and draw the chart."""
     options = parser(__doc__, "end_to_end")
     options.add_argument("--rounds", type=int, default=20, help="slices of each contestant (default 20)")
-    options.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="of a b c d e f g")
+    options.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="of a to j")
     options = options.parse_args()
     document = {"benchmark": "end_to_end", "quick": options.quick} | machine() | {"rows": {}}
     for name in options.only:

@@ -1,27 +1,21 @@
 """One training run from options to files: the run folder, its loggers, checkpoints, signals and the final summary."""
 
-import os
-import socket
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import gymnasium
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from ppo_np import resume
-from ppo_np.checkpoint import Checkpoint, library_versions, previous_of
-from ppo_np.config import PPOConfig
+from ppo_np.checkpoint import Checkpoint, previous_of
 from ppo_np.envs import make_env
 from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
 from ppo_np.film import VideoOptions
 from ppo_np.flight import write_crash
 from ppo_np.incidents import Incidents
 from ppo_np.interval import Interval
-from ppo_np.layout import BEST, CHECKPOINT, CONFIG, CRASH, EVALUATIONS, METRICS, VIDEOS
+from ppo_np.layout import CHECKPOINT, CRASH, EVALUATIONS, VIDEOS
 from ppo_np.logger import ConsoleLogger, Metrics
-from ppo_np.model import LOG_STD, ActorCritic
 from ppo_np.periodic import EVAL, PeriodicEvaluation
 from ppo_np.ppo import PPO
 from ppo_np.ranks import ALONE, Ranks
@@ -29,6 +23,7 @@ from ppo_np.run_folder import default_folder, opened, told_in_one_sentence, writ
 from ppo_np.run_logs import RunLogs
 from ppo_np.saver import Saver
 from ppo_np.signals import StopSignals
+from ppo_np.summary import differences, model_table, ranks_line, recent_means, summary
 from ppo_np.threads import blas_threads
 from ppo_np.train import TrainOptions
 
@@ -68,14 +63,14 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         eval_env = make_env(options.config.env_id) if options.eval_every else None
         if not going_on and ranks.rank == 0:
             at_end.enter_context(opened(folder))
-        for sentence in filter(None, [damage, *_differences(saved, ranks), ppo.loss_of_envs()]):
+        for sentence in filter(None, [damage, *differences(saved, ranks), ppo.loss_of_envs()]):
             errors.print(f"warning: {sentence}")
         if ranks.size > 1:
-            console.print(_ranks_line(ranks), highlight=False, soft_wrap=True)
+            console.print(ranks_line(ranks), highlight=False, soft_wrap=True)
         console.print(model_table(ppo.model))
         _learn(ppo, eval_env, folder, options, saved, console, incidents)
     exit_code = _exit_code(signals, ranks, errors)
-    console.print(_summary(ppo, folder, options, interrupted=exit_code > 0), highlight=False)
+    console.print(summary(ppo, folder, options, interrupted=exit_code > 0), highlight=False)
     if incidents.lasting:
         raise SavingError(incidents.summary())
     return exit_code
@@ -91,14 +86,6 @@ def _begin(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkp
     if damage and folder == options.resume:  # or the next save would take the damaged one for the one before
         previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
     return folder, going_on, saved, damage
-
-
-def _ranks_line(ranks: Ranks) -> str:
-    """Which processes the ranks are: a launcher that ends them may only tell a process."""
-    hosts: dict[str, list[str]] = {}
-    for rank, (host, pid) in enumerate(ranks.gather((socket.gethostname(), os.getpid()))):
-        hosts.setdefault(host, []).append(f"{rank} = {pid}")
-    return f"{ranks.size} ranks = processes: " + "; ".join(f"{', '.join(who)} on {host}" for host, who in hosts.items())
 
 
 def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:
@@ -138,19 +125,6 @@ def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None, ran
         return PPO(options.config, video=video, resume=saved, ranks=ranks)
     except MemoryError as error:
         raise UserError("The network and the rollout do not fit into memory: choose smaller sizes.") from error
-
-
-def _differences(saved: Checkpoint | None, ranks: Ranks) -> list[str]:
-    """What is not as it was when the checkpoint was written, and can change the last bits."""
-    if not saved:
-        return []
-    now = library_versions() | {"the number of ranks": ranks.size}
-    then = saved.versions | {"the number of ranks": saved.ranks}
-    return [
-        f"{name} was {then.get(name)} and is {version}: results can differ in the last bits."
-        for name, version in now.items()
-        if then.get(name) != version
-    ]
 
 
 def _learn(
@@ -204,54 +178,3 @@ def _learn(
         finally:
             if ppo.resumable and (together or ranks.size == 1):  # several ranks can only save together
                 saver.save()
-
-
-def model_table(model: ActorCritic) -> Table:
-    """The network as a table: layer, output shape, parameters, and the total."""
-    table = Table(title="Actor-critic network", show_footer=True)
-    tensors = model.named(model.params)
-    table.add_column("layer", footer="total")
-    table.add_column("output shape", footer="")
-    table.add_column("parameters", footer=f"{model.params.size:,}", justify="right")
-    table.add_row("observation", f"(B, {model.obs_size})", "0")
-    for name in tensors:
-        if name.endswith("/weight"):
-            layer = name.removesuffix("/weight")
-            weight, bias = tensors[name], tensors[f"{layer}/bias"]
-            table.add_row(layer, f"(B, {bias.size})", f"{weight.size + bias.size:,}")
-        elif name == LOG_STD:
-            table.add_row(name, f"({tensors[name].size},)", f"{tensors[name].size:,}")
-    return table
-
-
-def recent_means(ppo: PPO) -> tuple[float, float]:
-    """Mean return and mean length of the last 100 training episodes; NaN before the first one has ended."""
-    if not ppo.recent_episodes:
-        return float("nan"), float("nan")
-    mean_return, mean_length = np.mean(ppo.recent_episodes, axis=0)
-    return float(mean_return), float(mean_length)
-
-
-def _summary(ppo: PPO, folder: Path, options: TrainOptions, interrupted: bool) -> Table:
-    """What was done, and where everything lies."""
-    config: PPOConfig = options.config
-    mean_return, mean_length = recent_means(ppo)
-    table = Table(title="Training interrupted" if interrupted else "Training finished")
-    table.add_column("what")
-    table.add_column("value", overflow="fold")
-    rows = {
-        "steps done / asked for": f"{ppo.global_step:,} / {config.total_timesteps:,}",
-        "wall time": f"{ppo.wall_time:.1f} s ({ppo.global_step / max(ppo.wall_time, 1e-9):,.0f} steps/s)",
-        f"last {len(ppo.recent_episodes)} episodes": f"mean return {mean_return:.1f}, mean length {mean_length:.1f}",
-        "checkpoint": folder / CHECKPOINT,
-        "metrics": folder / METRICS,
-        "settings": folder / CONFIG,
-        "TensorBoard": f"tensorboard --logdir {folder}",
-    }
-    if (folder / BEST).exists():
-        rows["best policy / evaluations"] = f"{folder / BEST} / {folder / EVALUATIONS}"
-    if options.capture_video:
-        rows["videos"] = folder / VIDEOS
-    for what, value in rows.items():
-        table.add_row(what, str(value))
-    return table

@@ -49,7 +49,7 @@ def test_arrows_run_downwards_only():
         {"stream", "envs", "policy", "stages"}, {"gradients", "rollout", "checkpoint", "episodes"},
         {"state", "flight", "resume"}, {"logger", "replaying", "blocks"}, {"tensorboard", "summed_gradient"}, {"ppo"},
         {"train", "evaluate", "plot", "gradcheck", "replay", "periodic", "saver", "run_logs"},
-        {"run_folder", "playback"}, {"run"},
+        {"run_folder", "playback", "summary"}, {"run"},
     ]  # fmt: skip
     level = {name: floor for floor, names in enumerate(floors) for name in names}
     for path in (ROOT / "ppo_np").glob("*.py"):

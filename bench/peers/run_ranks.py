@@ -1,5 +1,6 @@
 """ppo_np on the ranks of MPI that have been started; rank 0 speaks for all."""
 
+import dataclasses
 import time
 from typing import NoReturn
 
@@ -15,7 +16,8 @@ LOOK = 2e-4  # seconds between two looks of a rank that waits for its turn: it m
 def measure(job: Job, clock: Clock) -> NoReturn:
     """Train; ranks wait for the next slice as rank 0 does, asleep."""
     ranks = world()
-    ppo = PPO(config_of(job), ranks=ranks)
+    share = max(1, job.num_env_threads // ranks.size)
+    ppo = PPO(dataclasses.replace(config_of(job), num_env_threads=share), ranks=ranks)
 
     def wait() -> None:
         request = ranks.comm.Ibarrier()

@@ -9,8 +9,8 @@ from rich.console import Console
 from ppo_np import PPO, PPOConfig
 from ppo_np.distributions import discrete
 from ppo_np.model import ActorCritic
-from ppo_np.run import model_table, recent_means
 from ppo_np.stream import Episode
+from ppo_np.summary import model_table, recent_means
 
 
 def text_of(table):
