@@ -33,7 +33,7 @@ def bars(rows: Mapping[str, Any], path: Path) -> None:
         labels = [result["contestant"] for result in results]
         medians = [result["median"] for result in results]
         ranges = [[r["median"] - r["min"] for r in results], [r["max"] - r["median"] for r in results]]
-        colours = [OURS if label == "ppo_np" else THEIRS for label in labels]
+        colours = [OURS if label.startswith("ppo_np") else THEIRS for label in labels]
         drawn_bars = ax.barh(labels, medians, xerr=ranges, color=colours, error_kw={"linewidth": 1})
         ax.bar_label(drawn_bars, [f"{value:,.0f}" for value in medians], padding=4, fontsize=8)
         ax.margins(x=0.12)

@@ -21,7 +21,7 @@ from targets import ALONE, OURS, TARGETS, Documents, Result, Target, UnknownErro
 
 REASONS = HERE / "reasons.toml"
 BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "scaling", "start", "solve", "ranks")
-PICTURES = ("end_to_end", "scaling")
+PICTURES = ("end_to_end", "scaling", "solve")
 PREAMBLE = """\
 # Performance
 
@@ -116,7 +116,14 @@ def solve_table(document: Result) -> list[str]:
         middle, low, high = ("unsolved" if result[k] is None else f"{result[k]:,.0f}" for k in ("median", "min", "max"))
         rows.append([result["contestant"], f"{result['solved']} of {result['seeds']}", middle, f"{low} to {high}"])
     heading = ("contestant", "solved", "seconds, median", "range")
-    return ["**Time to solve LunarLander-v3**, from the start of the process", "", *table(heading, rows)]
+    picture = "![Greedy return against seconds since the start of the process](images/solve.png)"
+    return [
+        "**Time to solve LunarLander-v3**, from the start of the process",
+        "",
+        *table(heading, rows),
+        picture,
+        "",
+    ]
 
 
 def provenance(document: Result) -> list[str]:

@@ -13,6 +13,7 @@ from ppo_np.lifeline import HUB, Hub
 from ppo_np.mpi import EXTRA
 from ppo_np.signals import StopSignals
 
+SHOW_CURSOR = "\033[?25h"
 END_TIMEOUT = 5.0  # seconds for the ranks to end when one of them has failed
 
 
@@ -37,6 +38,8 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     failures: list[int] = []
 
     def failed(code: int) -> None:
+        if sys.stdout.isatty():
+            print(SHOW_CURSOR, end="", flush=True)  # a progress bar had hidden it
         failures.append(code)
         with suppress(subprocess.TimeoutExpired):
             process.wait(END_TIMEOUT)
@@ -45,7 +48,7 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     hub = Hub(ranks, "127.0.0.1", failed)
     process = subprocess.Popen(
         [mpiexec, *_flags(mpiexec), "-n", str(ranks), sys.executable, "-m", module, *arguments],
-        env=os.environ | {HUB: hub.address},
+        env=os.environ | {HUB: hub.address} | _terminal(),
         start_new_session=True,  # a terminal's Ctrl-C arrives here, and goes on from here once
     )
 
@@ -70,6 +73,13 @@ def find_mpiexec() -> str | None:
     """The mpiexec beside this Python, which the extra brings, else the one on the search path."""
     beside = os.path.join(sys.prefix, "bin", "mpiexec")
     return beside if os.access(beside, os.X_OK) else shutil.which("mpiexec")
+
+
+def _terminal() -> dict[str, str]:
+    """What tells Rich, behind the launcher's pipes, that there is a terminal at their end, and how wide it is."""
+    if not sys.stdout.isatty():
+        return {}
+    return {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
 
 
 def _flags(mpiexec: str) -> list[str]:
