@@ -1,6 +1,8 @@
 """ppo_np on the ranks of MPI that have been started; rank 0 speaks for all."""
 
 import dataclasses
+import os
+import sys
 import time
 from typing import NoReturn
 
@@ -37,4 +39,6 @@ def measure(job: Job, clock: Clock) -> NoReturn:
 
 
 if __name__ == "__main__":
+    if world().rank:  # rank 0 speaks for all
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     take_turns("ppo_np", ("numpy", "numba", "scipy", "gymnasium", "mpi4py", "mpich"), measure)
