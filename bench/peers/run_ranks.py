@@ -3,7 +3,8 @@
 import dataclasses
 import os
 import sys
-import time
+import tempfile
+from multiprocessing.connection import Client, Connection, Listener
 from typing import NoReturn
 
 from our_config import config_of
@@ -11,31 +12,41 @@ from protocol import Clock, Job, take_turns
 
 from ppo_np import PPO
 from ppo_np.mpi import world
+from ppo_np.ranks import Ranks
 
-LOOK = 2e-4  # seconds between two looks of a rank that waits for its turn: it must not spin while others are measured
+
+def lines(ranks: Ranks) -> list[Connection]:
+    """From rank 0 to each of the others, from each of these to rank 0: who waits for MPI would spin."""
+    path = ranks.gather(os.path.join(tempfile.mkdtemp(), "turns") if ranks.rank == 0 else None)[0]
+    if ranks.rank:
+        ranks.any(False)  # rank 0 listens now
+        return [Client(path)]
+    with Listener(path) as listener:
+        ranks.any(False)
+        return [listener.accept() for _ in range(ranks.size - 1)]
 
 
 def measure(job: Job, clock: Clock) -> NoReturn:
     """Train; ranks wait for the next slice as rank 0 does, asleep."""
     ranks = world()
     share = max(1, job.num_env_threads // ranks.size)
-    ppo = PPO(dataclasses.replace(config_of(job), num_env_threads=share), ranks=ranks)
+    ppo, others = PPO(dataclasses.replace(config_of(job), num_env_threads=share), ranks=ranks), lines(ranks)
 
-    def wait() -> None:
-        if ranks.size == 1:
-            return
-        request = ranks.comm.Ibarrier()
-        while not request.Test():
-            time.sleep(LOOK if ranks.rank else 0)
+    def go_on() -> None:
+        for other in others:
+            if ranks.rank == 0:
+                other.send_bytes(b"go")
+            else:
+                other.recv_bytes()
 
     if ranks.rank == 0:
         clock.start()
-    wait()
+    go_on()
 
     def after_update(ppo: PPO, _metrics: object) -> None:
         if ranks.rank == 0:
             clock.mark(ppo.global_step)
-        wait()
+        go_on()
 
     ppo.learn(after_update)
 
