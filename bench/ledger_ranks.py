@@ -8,7 +8,7 @@ Result = dict[str, Any]
 INTRODUCTION = """\
 Whole runs on ranks of MPI on this machine, {envs} environments of LunarLander-v3 x {steps}, 2 x [64, 64] tanh,
 {minibatches} minibatches, {epochs} epochs, one thread each, taking turns; and what the model of
-[cost_model.py](../bench/cost_model.py) foresees from the pieces below, each measured by itself.
+[cost_model.py](../bench/cost_model.py) foresees from the pieces below, each measured by itself, if one rank foresees itself (the factor is {pace}).
 [scale-out.md](scale-out.md) says how the work is shared.
 """
 OUTLOOK = """\
@@ -39,14 +39,22 @@ def ranks_section(document: Result) -> list[str]:
     """Lines of Markdown."""
     job = document["job"]
     names = {"envs": "num_envs", "steps": "num_steps", "minibatches": "num_minibatches", "epochs": "update_epochs"}
-    introduction = INTRODUCTION.format(**{name: job[field] for name, field in names.items()})
+    introduction = INTRODUCTION.format(
+        **{name: job[field] for name, field in names.items()}, pace=f"{document['pace']:.2f}"
+    )
     rows = [
         [size, number(one["median"]), quartiles(one), number(one["foreseen"]), f"{one['off']:+.0%}"]
         for size, one in document["here"].items()
     ]
     heading = ("ranks", "steps/s", "quartiles", "foreseen", "off by")
+    two = document["two_cores"]
+    limit = (
+        f"Rollouts of two processes that have nothing to do with each other, each with half the environments, are "
+        f"{two['median']:.2f} times ({quartiles(two)}) as quick together as one process with all: so much two cores "
+        "are worth here."
+    )
     return [
-        "## Ranks", "", introduction, *table(heading, rows, words=()), *_pieces(document), *_tcp(document["tcp"]),
+        "## Ranks", "", introduction, *table(heading, rows, words=()), limit, "", *_pieces(document), *_tcp(document["tcp"]),
         *_outlook(document),
     ]  # fmt: skip
 

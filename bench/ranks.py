@@ -2,8 +2,9 @@
 
 The pieces are measured by themselves: what a rank does alone (a rollout with its share of the environments, a minibatch
 with its share of the rows) and what ranks do together (sums by bytes, the dealing of an epoch, what is told once an
-update). bench/cost_model.py puts them together. Then whole runs take turns, and are compared with that. Needs the extra
-`mpi`, an idle machine and two cores:
+update), before the runs and after them. bench/cost_model.py puts them together; one rank's run sets the pace of the
+machine. Whole runs take turns, and are compared with that. What two cores are worth is told by two processes that have
+nothing to do with each other. Needs the extra `mpi`, an idle machine and two cores:
 
     python bench/ranks.py
     python bench/ranks.py --quick
@@ -58,6 +59,18 @@ def together(job: Job, size: int, env: dict[str, str] | None = None) -> Any:
     return told_by(find_mpiexec(), "-n", str(size), sys.executable, script, shape, env=env)
 
 
+def pieces(sizes: tuple[int, ...]) -> dict[str, Any]:
+    """What a rank does alone and what ranks do together, for the job, by numbers of ranks."""
+    return {"alone": alone(JOB, sizes), "together": {str(size): together(JOB, size) for size in sizes[1:]}}
+
+
+def mean_of(one: Any, other: Any) -> Any:
+    """The mean of two numbers, or of all numbers in two dictionaries of the same keys."""
+    if isinstance(one, dict):
+        return {key: mean_of(one[key], other[key]) for key in one}
+    return (one + other) / 2
+
+
 def measured(pace: Pace, sizes: tuple[int, ...]) -> dict[str, Any]:
     """Steps a second of whole runs on so many ranks, which take turns."""
     contestants = [
@@ -79,6 +92,23 @@ def measured(pace: Pace, sizes: tuple[int, ...]) -> dict[str, Any]:
     finally:
         for seat in seats:
             seat.__exit__()
+
+
+def two_cores(repeats: int) -> dict[str, float]:
+    """Rollouts of two processes at the same time, each with half the environments, over those of one with all."""
+    half = dataclasses.replace(JOB, num_envs=JOB.num_envs // 2)
+    script = str(PEERS / "pieces_alone.py")
+
+    def rates(*jobs: Job) -> list[float]:
+        commands = [[sys.executable, script, json.dumps(dataclasses.asdict(job)), "[]"] for job in jobs]
+        processes = [
+            subprocess.Popen(command, env=os.environ | limits(1), stdout=subprocess.PIPE, text=True)
+            for command in commands
+        ]
+        told = [json.loads(process.communicate()[0])["rollout"]["mean"] for process in processes]
+        return [job.batch_size / seconds for job, seconds in zip(jobs, told, strict=True)]
+
+    return spread([sum(rates(half, half)) / sum(rates(JOB)) for _ in range(repeats)], "q1", "q3")
 
 
 def gradient_bytes(job: Job) -> int:
@@ -107,8 +137,7 @@ def show(document: dict[str, Any]) -> None:
         quartiles = f"{row['q1']:,.0f} to {row['q3']:,.0f}"
         table.add_row(size, f"{row['median']:,.0f}", quartiles, f"{row['foreseen']:,.0f}", f"{row['off']:+.1%}")
     console.print(table)
-    for row in document["outlook"]:
-        console.print(row, highlight=False)
+    console.print(*document["outlook"], sep="\n", highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -120,14 +149,17 @@ def main() -> None:
     pace = Pace(2, 0.2, options.timeout) if options.quick else Pace(options.rounds, 0.7, options.timeout)
     document = {"benchmark": "ranks", "quick": options.quick} | machine()
     document |= {"job": dataclasses.asdict(JOB), "gradient_bytes": gradient_bytes(JOB)}
-    document["alone"] = alone(JOB, sizes)
-    document["together"] = {str(size): together(JOB, size) for size in sizes[1:]}
+    before = pieces(sizes)
     runs = measured(pace, sizes)
+    document |= mean_of(before, pieces(sizes))
     document["versions"] = runs.pop("versions")
     document["here"] = runs
+    # The machine is not the same from minute to minute: one rank's run says how quick it was.
+    document["pace"] = runs["1"]["median"] * update_here(document, 1) / JOB.batch_size
     for size, row in runs.items():
-        row["foreseen"] = JOB.batch_size / update_here(document, int(size))
+        row["foreseen"] = document["pace"] * JOB.batch_size / update_here(document, int(size))
         row["off"] = row["foreseen"] / row["median"] - 1
+    document["two_cores"] = two_cores(1 if options.quick else 7)
     document["tcp"] = tcp(document)
     article = dataclasses.replace(JOB, num_envs=4, **ARTICLE)
     works = [

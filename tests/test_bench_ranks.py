@@ -89,6 +89,8 @@ def test_the_section_of_the_ledger():
     document = PIECES | {
         "job": PIECES["job"] | {"num_envs": 16, "num_steps": 128},
         "here": {"1": row, "2": row, "4": row},
+        "pace": 1.05,
+        "two_cores": {"median": 1.8, "q1": 1.7, "q3": 1.9},
         "tcp": {"alpha": 2e-5, "bandwidth": 1e9, "rows": [{"bytes": 8, "foreseen": 2e-5, "measured": 3e-5}]},
         "networks": [{"name": "slow", "alpha": 1e-5, "bandwidth": 1e9}],
         "works": [{"name": "work", "rows": 100, "minibatch": 5e-4}],

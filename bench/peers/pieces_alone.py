@@ -74,8 +74,14 @@ def deal_per_row(job: Job, size: int = 64) -> float:
 
 
 def main() -> None:
-    """Measure for each number of ranks of the second argument, a JSON list, as much as one of them has to do."""
+    """Measure for each number of ranks of the second argument, a JSON list, as much as one of them has to do.
+
+    If the list is empty, only the rollout of the whole job.
+    """
     job, sizes = from_json(Job, sys.argv[1]), json.loads(sys.argv[2])
+    if not sizes:
+        print(json.dumps({"rollout": rollouts(job, job.num_envs)}))
+        return
     result = {
         "rollouts": {size: rollouts(job, job.num_envs // size) for size in sizes},
         "deal_per_row": deal_per_row(job),
