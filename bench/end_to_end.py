@@ -13,11 +13,12 @@ It writes the raw numbers to runs/bench/end_to_end.json and a bar chart beside i
 """
 
 import dataclasses
+import json
 from argparse import Namespace
 from dataclasses import dataclass
 
 from charts import bars
-from contest import Contestant, machine, parser, show, versions_of, write
+from contest import Contestant, Result, machine, parser, show, versions_of, write
 from protocol import Job
 from turns import Pace, compete
 
@@ -86,20 +87,32 @@ def pace(options: Namespace) -> Pace:
     return Pace(rounds=options.rounds, timeout=options.timeout)
 
 
+def added_to(before: Result, document: Result) -> Result:
+    """The document with the rows that were there before, of the commit that they were measured at."""
+    rows = {name: {"commit": before["commit"]} | row for name, row in before["rows"].items()}
+    return document | {"rows": rows, "versions": before.get("versions", {})}
+
+
 def main() -> None:
     """Run the rows, print a table of each, write the JSON file and draw the chart."""
     options = parser(__doc__, "end_to_end")
     options.add_argument("--rounds", type=int, default=20, help="slices of each contestant (default 20)")
+    options.add_argument("--add", action="store_true", help="keep the file's other rows")
     options.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="of a to j")
     options = options.parse_args()
     document = {"benchmark": "end_to_end", "quick": options.quick} | machine() | {"rows": {}}
+    if options.add:
+        document = added_to(json.loads(options.out.read_text()), document)
     for name in options.only:
         row = ROWS[name]
         results = compete(row.contestants, row.job, pace(options))
         show(f"({name}) {row.title}", results, "steps/s")
-        document["rows"][name] = {"title": row.title, "job": dataclasses.asdict(row.job), "results": results}
+        about = {"title": row.title, "job": dataclasses.asdict(row.job), "commit": document["commit"]}
+        document["rows"][name] = about | {"results": results}
         document["versions"] = document.get("versions", {}) | versions_of(results)
         write(options.out, document)  # after each row: what was measured stays, should a later one be cut short
+    document["rows"] = dict(sorted(document["rows"].items()))
+    write(options.out, document)
     bars(document["rows"], options.out.with_suffix(".png"))
 
 

@@ -129,7 +129,9 @@ def solve_table(document: Result) -> list[str]:
 def provenance(document: Result) -> list[str]:
     """Where and when the numbers of a document were measured, as cells."""
     versions = ", ".join(f"{package} {number}" for package, number in document.get("versions", {}).items())
-    at = (document.get("commit") or "")[:9] + (" with changes" if document.get("dirty") else "")
+    rows = document.get("rows", {}).values()
+    commits = dict.fromkeys(row["commit"] for row in rows if "commit" in row) or [document.get("commit") or ""]
+    at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document.get("dirty") else "")
     machine = f"{document['cpu']}, {document['cores']} cores"
     name = document["benchmark"]
     command = " ".join([f"python bench/{name}.py", *document["arguments"]])

@@ -8,8 +8,8 @@ Result = dict[str, Any]
 INTRODUCTION = """\
 Whole runs on ranks of MPI on this machine, {envs} environments of LunarLander-v3 x {steps}, 2 x [64, 64] tanh,
 {minibatches} minibatches, {epochs} epochs, one thread each, taking turns; and what the model of
-[cost_model.py](../bench/cost_model.py) foresees from the pieces below, each measured by itself, if one rank foresees itself (the factor is {pace}).
-[scale-out.md](scale-out.md) says how the work is shared.
+[cost_model.py](../bench/cost_model.py) foresees from the pieces below, each measured by itself, if one rank foresees
+itself (the factor is {pace}). [scale-out.md](scale-out.md) says how the work is shared.
 """
 OUTLOOK = """\
 What the model says of more hosts, with one rank each that has as much to do as one has alone (so minibatches grow
@@ -19,8 +19,8 @@ of a minibatch in each rank; with fewer, take larger minibatches, or fewer epoch
 """
 TCP = """\
 The formula for a network, tried on one: two ranks that talk by TCP through this machine's loopback
-(MPIR_CVAR_NOLOCAL=1; delays could not be added here, the kernel has no netem). From messages to and fro: alpha
-{alpha} us, {bandwidth} GB/s. Foreseen for two ranks is the better of one exchange of everything (alpha + n /
+(MPIR_CVAR_NOLOCAL=1, UCX_TLS=tcp; delays could not be added here, the kernel has no netem). From messages to and fro:
+alpha {alpha} us, {bandwidth} GB/s. Foreseen for two ranks is the better of one exchange of everything (alpha + n /
 bandwidth) and of halving and doubling (2 alpha + n / bandwidth).
 """
 
@@ -28,6 +28,11 @@ bandwidth) and of halving and doubling (2 alpha + n / bandwidth).
 def microseconds(seconds: float) -> str:
     """As text."""
     return number(1e6 * seconds)
+
+
+def quartiles(one: Result) -> str:
+    """As text."""
+    return f"{number(one['q1'])} to {number(one['q3'])}"
 
 
 def quartiles(one: Result) -> str:
@@ -53,10 +58,8 @@ def ranks_section(document: Result) -> list[str]:
         f"{two['median']:.2f} times ({quartiles(two)}) as quick together as one process with all: so much two cores "
         "are worth here."
     )
-    return [
-        "## Ranks", "", introduction, *table(heading, rows, words=()), limit, "", *_pieces(document), *_tcp(document["tcp"]),
-        *_outlook(document),
-    ]  # fmt: skip
+    here = ["## Ranks", "", introduction, *table(heading, rows, words=()), limit, "", *_pieces(document)]
+    return [*here, *_tcp(document["tcp"]), *_outlook(document)]
 
 
 def _pieces(document: Result) -> list[str]:

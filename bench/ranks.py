@@ -33,7 +33,7 @@ from ppo_np.launch import find_mpiexec
 SIZES = (1, 2, 4)
 HOSTS = (8, 64, 512)
 JOB = Job(num_envs=16)
-OVER_TCP = {"MPIR_CVAR_NOLOCAL": "1", "FI_PROVIDER": "tcp"}  # MPICH: not through shared memory, though on one host
+OVER_TCP = {"MPIR_CVAR_NOLOCAL": "1", "UCX_TLS": "tcp"}  # MPICH: not through shared memory, though on one host
 
 
 def told_by(*command: str, env: dict[str, str] | None = None, timeout: float = 600) -> Any:
