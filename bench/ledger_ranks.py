@@ -35,11 +35,6 @@ def quartiles(one: Result) -> str:
     return f"{number(one['q1'])} to {number(one['q3'])}"
 
 
-def quartiles(one: Result) -> str:
-    """As text."""
-    return f"{number(one['q1'])} to {number(one['q3'])}"
-
-
 def ranks_section(document: Result) -> list[str]:
     """Lines of Markdown."""
     job = document["job"]
