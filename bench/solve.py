@@ -62,10 +62,10 @@ def summaries(runs: Sequence[Result]) -> list[Result]:
     return [summary([run for run in runs if run["name"] == name]) for name in names]
 
 
-def runs_of_others(path: Path, names: Sequence[str]) -> list[Result]:
-    """Runs that the file has already, but for those of the contestants `names`."""
+def runs_of_others(path: Path, names: Sequence[str], seeds: Sequence[int]) -> list[Result]:
+    """Runs that the file has already, but for those of the contestants `names` with these seeds."""
     again = {CONTESTANTS[name][0].name for name in names}
-    return [run for run in json.loads(path.read_text())["runs"] if run["name"] not in again]
+    return [run for run in json.loads(path.read_text())["runs"] if run["name"] not in again or run["seed"] not in seeds]
 
 
 def show(results: Sequence[Result]) -> None:
@@ -87,10 +87,10 @@ def main() -> None:
     options = parser(__doc__, "solve", timeout=7200)
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options.add_argument("--threads", type=int, default=1, help="of matrix products; small networks want one")
-    options.add_argument("--add", action="store_true", help="keep the file's runs of contestants that are left out now")
+    options.add_argument("--add", action="store_true", help="keep the file's other runs")
     options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     options = options.parse_args()
-    kept = runs_of_others(options.out, options.only) if options.add else []
+    kept = runs_of_others(options.out, options.only, options.seeds) if options.add else []
     document = {"benchmark": "solve", "quick": options.quick} | machine() | {"runs": kept, "results": []}
     for seed in options.seeds[:1] if options.quick else options.seeds:
         for name in options.only:
