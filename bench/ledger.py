@@ -31,6 +31,7 @@ writes this page from the JSON files in [performance](performance), which the co
 Contestants of a row are processes that take turns in slices of less than a second, each with its best number of
 threads. Of rates, the figure is the median slice, and the range is from the least to the most; of ratios, the figure is
 the median over the peer's slices, each with ours just before and after it, and the range is that of the quartiles.
+Memory is that of one process: on two ranks, of rank 0.
 """
 QUICK = (
     "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
