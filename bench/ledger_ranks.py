@@ -21,7 +21,8 @@ TCP = """\
 The formula for a network, tried on one: two ranks that talk by TCP through this machine's loopback
 (MPIR_CVAR_NOLOCAL=1, UCX_TLS=tcp; delays could not be added here, the kernel has no netem). From messages to and fro:
 alpha {alpha} us, {bandwidth} GB/s. Foreseen for two ranks is the better of one exchange of everything (alpha + n /
-bandwidth) and of halving and doubling (2 alpha + n / bandwidth).
+bandwidth) and of halving and doubling (2 alpha + n / bandwidth). What is measured also adds up, and both directions
+share the two cores that compute, which cards of a network do not: take the formula for the least that a sum costs.
 """
 
 
