@@ -11,7 +11,9 @@ from ppo_np.ranks import ALONE, NotSharedError, Ranks, Shared, check_even, cores
 # One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (srun, say) has started a process.
 STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
 EXTRA = "mpi"
-LARGE = 2**18  # bytes from which MPICH's all-reduce that can be waited for is the quicker one (`bench/ranks.py`)
+# MPICH's all-reduce that blocks is the quicker one up to so many bytes, and only where each rank has a core: who waits
+# in it keeps the core from the others (`python bench/ranks.py`).
+LARGE = 2**18
 
 
 class MPIRanks(Ranks):
@@ -30,6 +32,7 @@ class MPIRanks(Ranks):
         self.on_one_host = host.Get_size() == self.size
         cores = set().union(*host.allgather(cores_allowed()))
         self._cores = max(1, len(cores) // host.Get_size())
+        self._small = LARGE if host.Get_size() <= len(cores) else -1
         host.Free()
 
     @property
@@ -39,7 +42,7 @@ class MPIRanks(Ranks):
 
     def sum(self, numbers: np.ndarray) -> None:
         """As `Ranks.sum`: one all-reduce, of a C-contiguous array."""
-        if numbers.nbytes <= LARGE:
+        if numbers.nbytes <= self._small:
             self.comm.Allreduce(self._in_place, numbers, self._sum)
         else:
             self.comm.Iallreduce(self._in_place, numbers, self._sum).Wait()
