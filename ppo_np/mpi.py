@@ -12,7 +12,7 @@ from ppo_np.ranks import ALONE, NotSharedError, Ranks, Shared, check_even, cores
 STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
 EXTRA = "mpi"
 # MPICH's all-reduce that blocks is the quicker one up to so many bytes, and only where each rank has a core: who waits
-# in it keeps the core from the others (`python bench/ranks.py`).
+# in it keeps the core from the others, who waits for a request does not (`python bench/ranks.py`).
 LARGE = 2**18
 
 
@@ -32,7 +32,7 @@ class MPIRanks(Ranks):
         self.on_one_host = host.Get_size() == self.size
         cores = set().union(*host.allgather(cores_allowed()))
         self._cores = max(1, len(cores) // host.Get_size())
-        self._small = LARGE if host.Get_size() <= len(cores) else -1
+        self._crowded = host.Get_size() > len(cores)
         host.Free()
 
     @property
@@ -42,20 +42,27 @@ class MPIRanks(Ranks):
 
     def sum(self, numbers: np.ndarray) -> None:
         """As `Ranks.sum`: one all-reduce, of a C-contiguous array."""
-        if numbers.nbytes <= self._small:
+        if numbers.nbytes <= LARGE and not self._crowded:
             self.comm.Allreduce(self._in_place, numbers, self._sum)
         else:
             self.comm.Iallreduce(self._in_place, numbers, self._sum).Wait()
 
     def gather(self, mine: Shared) -> list[Shared]:
         """As `Ranks.gather`; the objects are pickled."""
+        self._meet()
         return self.comm.allgather(mine)
 
     def gather_number(self, mine: int) -> np.ndarray:
         """As `Ranks.gather_number`."""
+        self._meet()
         numbers = np.zeros(self.size, np.int64)
         self.comm.Allgather(np.array([mine], np.int64), numbers)
         return numbers
+
+    def _meet(self) -> None:
+        """Where ranks share cores: wait for all in a way that lets the others have the core."""
+        if self._crowded:
+            self.comm.Ibarrier().Wait()
 
     def share(self, make: Callable[[], Shared]) -> Shared:
         """As `Ranks.share`: what rank 0 makes is pickled and sent to the others."""
