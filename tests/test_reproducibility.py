@@ -13,7 +13,7 @@ from commands import run
 from conftest import needs_jit
 
 from ppo_np import PPO, PPOConfig
-from ppo_np import run as run_module
+from ppo_np import summary
 from ppo_np.checkpoint import library_versions, read_checkpoint
 from ppo_np.state import capture
 from ppo_np.train import main
@@ -49,7 +49,7 @@ def test_the_interval_of_checkpoints_changes_nothing(tmp_path):
 
 def test_a_resumed_run_tells_which_versions_differ(tmp_path, monkeypatch, capsys):
     assert run(main, *FLAGS, "--run-dir", tmp_path / "run", "--total-timesteps", 128) == 0
-    monkeypatch.setattr(run_module, "library_versions", lambda: library_versions() | {"numpy": "99.0"})
+    monkeypatch.setattr(summary, "library_versions", lambda: library_versions() | {"numpy": "99.0"})
     assert run(main, "--resume", tmp_path / "run", "--total-timesteps", 128) == 0
     expected = r"warning: numpy was [\d.]+ and is 99\.0: results can differ in the last bits\.\n"
     assert re.fullmatch(expected, capsys.readouterr().err)
