@@ -42,10 +42,10 @@ def in_place():
 
 def rows():
     """A resumed run leaves rows in metrics.csv of updates that it will do again."""
-    from ppo_np import run
+    from ppo_np import run_logs
 
-    logger = run.CSVLogger
-    run.CSVLogger = lambda path, columns, last_update: logger(path, columns, 10**9)
+    logger = run_logs.CSVLogger
+    run_logs.CSVLogger = lambda path, columns, last_update: logger(path, columns, 10**9)
 
 
 ALL = {bug.__name__: bug for bug in (minibatch_rng, environments, in_place, rows)}
