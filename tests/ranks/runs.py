@@ -135,9 +135,13 @@ def train(name: str, ranks: Ranks = ALONE) -> dict[str, np.ndarray]:
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest |one - other| / |other| of the columns, as vectors; NaN must stand where NaN stands."""
+    """The largest |one - other| / |other| of the columns, as vectors; NaN must stand where NaN stands.
+
+    Of a table, |other| counts as 1 at least: metrics are means of numbers of that size, which may cancel (policy_loss
+    is nearly 0 where advantages are normalised), so that rounding is relative to those.
+    """
     if one.shape != other.shape or not np.array_equal(np.isnan(one), np.isnan(other)):
         return np.inf
     one, other = np.nan_to_num(np.float64(one)), np.nan_to_num(np.float64(other))
     apart, size = np.linalg.norm(one - other, axis=0), np.linalg.norm(other, axis=0)
-    return float(np.max(apart / np.maximum(size, 1e-12), initial=0))
+    return float(np.max(apart / np.maximum(size, 1 if one.ndim > 1 else 1e-12), initial=0))
