@@ -101,15 +101,17 @@ class Hub:
     def _end_all(self) -> None:
         code, text = self._words
         say(text)  # first: whoever ends may move a launcher to end this process as well
-        for _, line in self._members.values():
-            with suppress(OSError):
-                line.sendall(END + f" {code}\n".encode())
-                line.shutdown(socket.SHUT_WR)
-        for _, line in self._members.values():
-            with suppress(OSError):  # wait until it has read that, and has ended
-                line.settimeout(GRACE)
-                while line.recv(4096):
-                    pass
+        lines = [line for _, (_, line) in sorted(self._members.items(), reverse=True)]
+        for group in (lines[:-1], lines[-1:]):  # rank 0 last: this may be its own process
+            for line in group:
+                with suppress(OSError):
+                    line.sendall(END + f" {code}\n".encode())
+                    line.shutdown(socket.SHUT_WR)
+            for line in group:
+                with suppress(OSError):  # wait until it has read that, and has ended
+                    line.settimeout(GRACE)
+                    while line.recv(4096):
+                        pass
         self._end(code)
 
 
