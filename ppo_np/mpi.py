@@ -11,8 +11,9 @@ from ppo_np.ranks import ALONE, NotSharedError, Ranks, Shared, check_even, cores
 # One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (srun, say) has started a process.
 STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
 EXTRA = "mpi"
-# MPICH's all-reduce that blocks is the quicker one up to so many bytes, and only where each rank has a core: who waits
-# in it keeps the core from the others, who waits for a request does not (`python bench/ranks.py`).
+# Up to so many bytes MPICH's all-reduce that blocks was the quicker one when both were tried on two ranks of one host.
+# It is taken only where each rank has a core: who waits in it keeps the core from the others, who waits for a request
+# does not.
 LARGE = 2**18
 
 
