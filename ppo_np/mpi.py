@@ -105,7 +105,7 @@ def world() -> Ranks:
 
 
 def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
-    """How many ranks `--ranks` asks for; "auto" is one a core, as far as the environments can be shared evenly.
+    """How many ranks `--ranks`, 1 or more, asks for; "auto" is one a core, as far as they can share environments evenly.
 
     Raises:
         UserError: The environments cannot be shared evenly among them, or a launcher has started another number.
@@ -117,6 +117,5 @@ def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
     if ranks == "auto":
         cores = len(cores_allowed())
         return max(number for number in range(1, cores + 1) if num_envs % number == 0)
-    check(ranks >= 1, "ranks", ranks, "an integer >= 1, or auto")
     check_even(num_envs, ranks)
     return ranks
