@@ -105,7 +105,7 @@ def world() -> Ranks:
 
 
 def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
-    """How many ranks `--ranks`, 1 or more, asks for; "auto" is one a core, as far as they can share environments evenly.
+    """How many ranks `--ranks` (>= 1) asks for; "auto" is one a core, as far as they can share environments evenly.
 
     Raises:
         UserError: The environments cannot be shared evenly among them, or a launcher has started another number.
