@@ -17,9 +17,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "ranks"))
 
+from small_runs import RUNS, conditions, difference, train
+
 from ppo_np.checkpoint import read_checkpoint
 from ppo_np.launch import find_mpiexec
-from runs import RUNS, conditions, difference, train
 
 pytestmark = pytest.mark.mpi
 HERE = Path(__file__).parent

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "ranks"))
 
 from conftest import seeds
 from gymnasium.vector import VectorEnv
+from small_runs import RUNS, conditions, difference, discrete, train
 from thread_ranks import ThreadRanks, together
 
 from ppo_np import PPO, DivergedError, PPOConfig, UserError
@@ -26,7 +27,6 @@ from ppo_np.rollout import RolloutBuffer, RolloutReport
 from ppo_np.stream import Episode
 from ppo_np.summed_gradient import SummedGradient
 from ppo_np.threads import threads
-from runs import RUNS, conditions, difference, discrete, train
 
 TOLERANCE = 1e-12
 OTHERWISE = 1e-6  # what a planted bug exceeds by far

@@ -3,9 +3,9 @@
 import sys
 
 import numpy as np
+from small_runs import RUNS, conditions, train
 
 from ppo_np.mpi import world
-from runs import RUNS, conditions, train
 
 
 def main() -> None:
