@@ -11,13 +11,15 @@ import argparse
 import json
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from contest import HERE, OUT
+from end_to_end import ON_RANKS
 from ledger_ranks import ranks_section
+from limit import ENVIRONMENT, PARTS
 from tables import number, table
-from targets import ALONE, OURS, TARGETS, Documents, Result, Target, UnknownError, judge, result_of
+from targets import ALONE, OURS, TARGETS, Documents, Result, UnknownError, judge, result_of
 
 REASONS = HERE / "reasons.toml"
 BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "scaling", "start", "solve", "ranks")
@@ -33,18 +35,30 @@ threads. Of rates, the figure is the median slice, and the range is from the lea
 the median over the peer's slices, each with ours just before and after it, and the range is that of the quartiles.
 Memory is that of one process: on two ranks, of rank 0.
 """
+LIMIT = """\
+Microseconds an environment step, and threads: the bare environments, products of BLAS with the shapes of the row, the
+memory that Adam and the gradient's norm must move, and nothing else: no activation, no loss, no Python. An update's
+products in blocks are taken to be halved by a second thread, and whatever one core does by a second rank.
+"""
 QUICK = (
     "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
 )
 
 
-def share_of_limit(row: str, documents: Documents) -> str:
-    """How near ours came to what the machine allows in that row: to the bare environment, in "c" to limit.py's."""
+def share_of_limit(row: str, documents: Documents) -> float | None:
+    """How near ours came to what the machine allows in that row, to limit.py's; None if that is not known.
+
+    Ours and the bare environments took turns in end_to_end.py, the limit and the bare environments in limit.py.
+    """
+    like = ON_RANKS[row][0] if row in ON_RANKS else row
     try:
-        found = documents["limit"]["share"] if row == "c" else result_of(documents, row, ALONE)["ratio"]
+        found, ratio = documents["limit"]["limits"][like], result_of(documents, row, ALONE)["ratio"]["median"]
     except (KeyError, UnknownError):
-        return ""
-    return f"{found['median']:.2f}"
+        return None
+    if row == "c":
+        return found["share"]["median"]
+    limit = found["on_ranks"] if row in ON_RANKS else found["limit"]["median"]
+    return ratio * limit / found["microseconds"][ENVIRONMENT]["median"]
 
 
 def target_table(documents: Documents) -> list[str]:
@@ -58,7 +72,8 @@ def target_table(documents: Documents) -> list[str]:
             continue
         spread = f"{number(found['low'])} to {number(found['high'])}"
         verdict = "met" if found["met"] else "**missed**"
-        share = "" if target.at_most else share_of_limit(target.row, documents)
+        share = None if target.at_most else share_of_limit(target.row, documents)
+        share = f"{share:.2f}" if share else ""
         rows.append([target.row, target.text, wanted, number(found["figure"]), spread, share, verdict])
     return table(("row", "what", "target", "figure", "range", "share of the limit", "verdict"), rows, words=(0, 1, 6))
 
@@ -66,13 +81,35 @@ def target_table(documents: Documents) -> list[str]:
 def reasons_of(documents: Documents, reasons: Mapping[str, str]) -> list[str]:
     """Why each missed target was missed, as far as somebody has written it down."""
 
-    def missed(target: Target) -> bool:
-        return judge(target, documents).get("met") is False
-
-    lines = [
-        f"- **{one.row}**, {one.text}: {reasons[one.key]}" for one in TARGETS if missed(one) and one.key in reasons
-    ]
+    lines = []
+    for target in TARGETS:
+        found = judge(target, documents)
+        if found.get("met") is not False or target.key not in reasons:
+            continue
+        share = None if target.at_most else share_of_limit(target.row, documents)
+        best = f" At the limit of the machine it would be {number(found['figure'] / share)}." if share else ""
+        lines.append(f"- **{target.row}**, {target.text}:{best} {reasons[target.key]}")
     return ["Why targets were missed:", "", *lines, ""] if lines else []
+
+
+def limit_table(document: Result) -> list[str]:
+    """Microseconds an environment step by part of the limit, a column a row of end_to_end."""
+    columns = document["limits"]
+
+    def cells(find: Callable[[Result], str]) -> list[str]:
+        return [find(column) for column in columns.values()]
+
+    def part(name: str) -> list[str]:
+        return cells(lambda found: f"{found['microseconds'][name]['median']:.2f}, {found['threads'][name]}")
+
+    rows = [[name, *part(name)] for name in PARTS]
+    rows += [
+        ["**limit**", *cells(lambda found: f"{found['limit']['median']:.2f}")],
+        ["ours", *cells(lambda found: f"{found['ours']['median']:.2f}, {found['threads']['ours']}")],
+        ["limit / ours", *cells(lambda found: f"{found['share']['median']:.2f}")],
+        ["**limit** of two ranks", *cells(lambda found: f"{found['on_ranks']:.2f}")],
+    ]
+    return ["## What the machine allows", "", LIMIT, *table(["part", *columns], rows)]
 
 
 def where_table(document: Result) -> list[str]:
@@ -145,6 +182,8 @@ def page(documents: Documents, reasons: Mapping[str, str]) -> str:
     if any(document["quick"] for document in documents.values()):
         lines += [QUICK, ""]
     lines += ["## Targets", "", *target_table(documents), *reasons_of(documents, reasons)]
+    if "limit" in documents:
+        lines += limit_table(documents["limit"])
     if "where" in documents:
         lines += where_table(documents["where"])
     if "scaling" in documents:

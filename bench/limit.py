@@ -1,11 +1,16 @@
-"""What the machine allows for the article's run: seconds of an environment step, part by part, beside ours.
+"""What the machine allows: seconds of an environment step, part by part, beside ours; rows a to e of end_to_end.py.
 
-The limit is the sum of the bare environments, of BLAS calls with the shapes of one rollout and of one update (each with
-its best number of threads), and of the bytes that Adam and the gradient's norm must move, at the bandwidth of BLAS's
-axpy on arrays of that size. Everything takes turns in slices of less than a second. Needs an idle machine:
+The limit is the sum of the bare environments, of BLAS calls with the shapes of one rollout and of one update, and of
+the bytes that Adam and the gradient's norm must move, at the bandwidth of BLAS's axpy on arrays of that size. Products
+of wide networks have BLAS's best number of threads; those of narrow ones are of a block, and two threads are taken to
+halve the update's. No activation, no loss, no Python is in it. On two ranks, whatever one core does is taken to be
+halved, but for Adam and the norm, which each rank does for itself. Everything takes turns in slices of less than a
+second. Needs an idle machine:
 
+    pip install ".[envpool]"
     python bench/limit.py
     python bench/limit.py --quick
+    python bench/limit.py --only c
 
 It writes the numbers to runs/bench/limit.json.
 """
@@ -19,20 +24,31 @@ import numpy as np
 from contest import Result, machine, parser, write
 from end_to_end import ROWS
 from gym_envs import Alone
+from our_config import config_of
 from protocol import Job
 from scipy.linalg.blas import saxpy
 from slices import Training, alone_seconds, per_call
 from turns import spread
+from where import rows_at_once
 
 from ppo_np.checkpoint import library_versions
-from ppo_np.threads import limit_blas_threads
+from ppo_np.threads import is_wide, limit_blas_threads
 
 THREADS = (1, 2)
+ENVIRONMENT, ACTING, LEARNING, MOVING = PARTS = (
+    "environment",
+    "products, inference",
+    "products, update",
+    "memory of Adam and norm",
+)
+FIRST = {True: ("shared/0/weight",), False: ("policy/0/weight", "value/0/weight")}  # layers that see observations
 ADAM_AND_NORM = 8 * 4  # bytes a parameter: p, m, v and the gradient are read, p, m and v written; the norm reads again
 
 
-def products(shapes: Sequence[tuple[int, int]], rows: int, backward: bool) -> Callable[[], None]:
-    """A function that does the matrix products of one pass through layers (I, O); the input has no gradient."""
+def products(
+    shapes: Sequence[tuple[int, int]], rows: int, backward: bool, first: Sequence[int] = (0,)
+) -> Callable[[], None]:
+    """A function that does the matrix products of one pass through layers (I, O); to `first` ones, no gradient goes."""
     calls, rng = [], np.random.default_rng(0)
 
     def array(*shape: int) -> np.ndarray:
@@ -43,7 +59,7 @@ def products(shapes: Sequence[tuple[int, int]], rows: int, backward: bool) -> Ca
         calls.append((x, weight, out))
         if backward:
             calls.append((x.T, array(rows, width), array(fan_in, width)))
-        if backward and layer:
+        if backward and layer not in first:
             calls.append((array(rows, width), weight.T, array(rows, fan_in)))
 
     def run() -> None:
@@ -53,78 +69,111 @@ def products(shapes: Sequence[tuple[int, int]], rows: int, backward: bool) -> Ca
     return run
 
 
-def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[], float]]:
-    """By name, functions that measure seconds of an environment step."""
-    model = training.ppo.model
-    shapes = [shape for name, shape in model.shapes.items() if name.endswith("weight")]
-    size = model.params.size
-    act, learn = products(shapes, job.num_envs, False), products(shapes, job.minibatch_size, True)
+def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[int], float]]:
+    """By name, functions that measure seconds of an environment step with a number of threads."""
+    model, policy = training.ppo.model, training.ppo.policy
+    wide = is_wide(config_of(job), policy.observations.size)
+    shapes = {name: shape for name, shape in model.shapes.items() if name.endswith("weight")}
+    first = [i for i, name in enumerate(shapes) if name in FIRST[bool(job.shared_sizes)]]
+    shapes = list(shapes.values())
+    size, rows = model.params.size, rows_at_once(job, policy)
+    act, learn = products(shapes, job.num_envs, False), products(shapes, rows, True, first)
     minibatches, alone = job.num_minibatches * job.update_epochs, Alone(job)
+    pieces = minibatches * job.minibatch_size / rows
     arrays = np.ones((4, size), np.float32)
 
     def move() -> None:
         saxpy(arrays[0], arrays[1], a=1e-9)
         saxpy(arrays[2], arrays[3], a=1e-9)
 
-    def moved() -> float:
-        bandwidth = 2 * 3 * 4 * size / per_call(move, seconds / 4)
+    def environment(threads: int) -> float:
+        return alone_seconds(alone, seconds / 2)
+
+    def acting(threads: int) -> float:
+        with limit_blas_threads(threads if wide else 1):
+            return per_call(act, seconds / 4) * job.num_steps / job.batch_size
+
+    def learning(threads: int) -> float:
+        with limit_blas_threads(threads if wide else 1):
+            found = per_call(learn, seconds / 2) * pieces / job.batch_size
+        return found if wide else found / threads
+
+    def moving(threads: int) -> float:
+        with limit_blas_threads(threads if wide else 1):
+            bandwidth = 2 * 3 * 4 * size / per_call(move, seconds / 4)
         return minibatches * ADAM_AND_NORM * size / bandwidth / job.batch_size
 
-    return {
-        "environment": lambda: alone_seconds(alone, seconds / 2),
-        "products, inference": lambda: per_call(act, seconds / 4) * job.num_steps / job.batch_size,
-        "products, update": lambda: per_call(learn, seconds / 2) * minibatches / job.batch_size,
-        "memory of Adam and norm": moved,
-    }
+    return dict(zip(PARTS, (environment, acting, learning, moving), strict=True))
 
 
-def one_round(training: dict[int, Training], measured: dict[str, Callable[[], float]], seconds: float) -> Result:
+def one_round(training: dict[int, Training], measured: dict[str, Callable[[int], float]], seconds: float) -> Result:
     """Microseconds of a step: ours, and each part of the limit, by the number of threads."""
     found = {}
     for threads, ours in training.items():
         found[threads] = {"ours": ours.seconds_a_step(seconds) * 1e6}
-        with limit_blas_threads(threads):
-            found[threads] |= {name: measure() * 1e6 for name, measure in measured.items()}
+        found[threads] |= {name: measure(threads) * 1e6 for name, measure in measured.items()}
     return found
 
 
-def judged(rounds: Sequence[Result]) -> Result:
-    """Each part with its best number of threads by the median; limit / ours, round by round."""
+def judged(rounds: Sequence[Result], env_threads: int = 1) -> Result:
+    """Each part with its best number of threads by the median; the limit over ours, round by round.
+
+    `on_ranks` is the limit of two ranks over the bare environments of one process (of `env_threads` threads).
+    """
     best = {}
     for name in rounds[0][THREADS[0]]:
         best[name] = min(THREADS, key=lambda threads, name=name: median(one[threads][name] for one in rounds))
     columns = {name: [one[threads][name] for one in rounds] for name, threads in best.items()}
     ours = columns.pop("ours")
     limits = [sum(values) for values in zip(*columns.values(), strict=True)]
+    found = {name: spread(values, "q1", "q3") for name, values in columns.items()}
+    middle = {name: value["median"] for name, value in found.items()}
+    shared = {
+        name: value * max(best[name], env_threads if name == ENVIRONMENT else 1) / 2 for name, value in middle.items()
+    }
+    on_ranks = sum(shared.values()) - shared[MOVING] + middle[MOVING]
     return {
-        "microseconds": {name: spread(values, "q1", "q3") for name, values in columns.items()},
+        "microseconds": found,
         "threads": best,
         "limit": spread(limits, "q1", "q3"),
+        "on_ranks": float(f"{on_ranks:.5g}"),
         "ours": spread(ours, "q1", "q3"),
         "share": spread([limit / one for limit, one in zip(limits, ours, strict=True)], "q1", "q3"),
     }
 
 
+def measure(job: Job, rounds: int, seconds: float) -> Result:
+    """The limit of one row, and ours beside it."""
+    training = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in THREADS}
+    measured = parts(job, training[THREADS[0]], seconds)
+    found = judged([one_round(training, measured, seconds) for _ in range(rounds)], job.num_env_threads)
+    for one in training.values():
+        one.ppo.close()
+    return found
+
+
 def options_of() -> argparse.Namespace:
     """Options from the command line."""
     options = parser(__doc__, "limit")
-    options.add_argument("--rounds", type=int, default=20, help="slices of everything (default 20)")
+    options.add_argument("--rounds", type=int, default=15, help="slices of everything (default 15)")
+    options.add_argument(
+        "--only", nargs="+", choices=list("abcde"), default=list("abcde"), metavar="ROW", help="of a to e"
+    )
     return options.parse_args()
 
 
 def main() -> None:
-    """Measure round by round, print the parts, write the JSON file."""
+    """Measure row by row, print the parts, write the JSON file."""
     options = options_of()
-    job = ROWS["c"].job
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
     document = {"benchmark": "limit", "quick": options.quick} | machine() | {"versions": library_versions()}
-    training = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in THREADS}
-    measured = parts(job, training[THREADS[0]], seconds)
-    document |= judged([one_round(training, measured, seconds) for _ in range(rounds)])
-    for name, found in (document["microseconds"] | {"limit": document["limit"], "ours": document["ours"]}).items():
-        print(f"{name}: {found['median']:.1f} us a step ({found['q1']:.1f} to {found['q3']:.1f})")
-    print(f"share of the limit: {document['share']['median']:.2f}")
-    write(options.out, document)
+    document["limits"] = {}
+    for row in options.only:
+        document["limits"][row] = found = measure(ROWS[row].job, rounds, seconds)
+        print(f"({row}) share of the limit: {found['share']['median']:.2f}")
+        for name, one in (found["microseconds"] | {"limit": found["limit"], "ours": found["ours"]}).items():
+            print(f"    {name}: {one['median']:.2f} us a step ({one['q1']:.2f} to {one['q3']:.2f})")
+        write(options.out, document)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def share_of_limit(limit: float) -> Target:
     """The article's run must come so near to what the machine allows."""
 
     def figure(documents: Documents) -> tuple[float, float, float]:
-        found = documents.get("limit")
+        found = documents.get("limit", {}).get("limits", {}).get("c")
         if not found:
             raise UnknownError("not measured")
         return tuple(found["share"][name] for name in ("median", "q1", "q3"))

@@ -1,7 +1,6 @@
 """Arrays for a minibatch, and for its way through the network and back.
 
-Those of a smaller one can be the first rows of a larger one's: then no memory is taken, and one of them is used at a
-time.
+Those of a smaller one can be rows of a larger one's: then no memory is taken, and one of them is used at a time.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Minibatch:
-    """Preallocated arrays for the B rows that a loss is computed on.
+    """Preallocated arrays for the B rows that a loss is computed on; with `larger`, its rows from `start` on.
 
     Attributes:
         obs: (B, D), input of the network.
@@ -25,19 +24,14 @@ class Minibatch:
         terms: (6,), the numbers that `kernels.LOSS_TERMS` names.
     """
 
-    def __init__(self, rows: int, model: "ActorCritic", larger: "Minibatch | None" = None):
+    def __init__(self, rows: int, model: "ActorCritic", larger: "Minibatch | None" = None, start: int = 0):
         self.rows = self.total = rows
-        self.obs = larger.obs[:rows] if larger else np.zeros((rows, model.obs_size), model.dtype)
-        self.actions = larger.actions[:rows] if larger else model.actions(rows)
-        self.loss_inputs = larger.loss_inputs[:, :rows] if larger else np.zeros((4, rows), model.dtype)
+        own = slice(start, start + rows)
+        self.obs = larger.obs[own] if larger else np.zeros((rows, model.obs_size), model.dtype)
+        self.actions = larger.actions[own] if larger else model.actions(rows)
+        self.loss_inputs = larger.loss_inputs[:, own] if larger else np.zeros((4, rows), model.dtype)
         self.old_logprobs, self.old_values, self.advantages, self.returns = self.loss_inputs
         self.terms = np.zeros(len(LOSS_TERMS), np.float64)
-
-    def copy_rows(self, other: "Minibatch", start: int) -> None:
-        """Copy as many rows as there are here from another minibatch, from its row `start` on."""
-        rows = slice(start, start + self.rows)
-        self.obs[:], self.actions[:] = other.obs[rows], other.actions[rows]
-        self.loss_inputs[:] = other.loss_inputs[:, rows]
 
 
 class Batch(Minibatch):
@@ -47,12 +41,22 @@ class Batch(Minibatch):
         pi_out: (B, K) and values: (B,), outputs of the forward pass.
         distribution: over the actions; `ActorCritic.loss` sets it, or its own `sample` and `mode`.
         grads: (P,), where the gradient goes: the model's own, unless another vector is given.
+
+    Args:
+        rows, model, grads: as above.
+        larger: whose first rows are taken instead of new arrays.
+        inputs: a minibatch and the first of its rows that are the inputs, instead of those of `larger`.
     """
 
     def __init__(
-        self, rows: int, model: "ActorCritic", grads: np.ndarray | None = None, larger: "Batch | None" = None
-    ):  # fmt: skip
-        super().__init__(rows, model, larger)
+        self,
+        rows: int,
+        model: "ActorCritic",
+        grads: np.ndarray | None = None,
+        larger: "Batch | None" = None,
+        inputs: tuple[Minibatch, int] | None = None,
+    ):
+        super().__init__(rows, model, *(inputs or (larger,)))
         self.grads = model.grads if grads is None else grads
         self.grad_towers = model.grad_towers if grads is None else model.towers(grads)
         self.outputs = _columns(rows, model, larger and larger.outputs)

@@ -16,8 +16,14 @@ from ppo_np.batch import Batch, Minibatch
 from ppo_np.config import PPOConfig
 from ppo_np.model import ActorCritic
 
-BLOCK_ROWS = 256
+BLOCK_ROWS = 256  # the last block has half as many at least, and one and a half times as many at most
 FEWEST_BLOCKS = 4  # below, a second thread takes longer to wake than to work (`python bench/blocks.py`)
+
+
+def blocks_of(rows: int) -> list[tuple[int, int]]:
+    """The first row of each block, and the number of its rows."""
+    starts = range(0, max(rows - BLOCK_ROWS // 2, 0) + 1, BLOCK_ROWS)
+    return [(start, BLOCK_ROWS if start < starts[-1] else rows - start) for start in starts]
 
 
 class BlockedGradient:
@@ -32,7 +38,8 @@ class BlockedGradient:
     def __init__(self, model: ActorCritic, threads: int, wide: bool):
         self._model, self._wide = model, wide
         self._minibatches: dict[int, Minibatch] = {}
-        self._batches = [{} for _ in range(threads)]  # of each thread, by rows
+        self._batches = [{} for _ in range(threads)]  # of each thread, by first row and rows
+        self._work_arrays: list[Batch | None] = [None] * threads
         self._pool = ThreadPoolExecutor(max(1, threads - 1), "ppo_np-blocks")  # starts no thread before it has work
         self._grads = np.zeros((0, model.params.size), model.dtype)
         self._terms = np.zeros((0, len(LOSS_TERMS)))
@@ -40,11 +47,12 @@ class BlockedGradient:
     def minibatch(self, rows: int) -> Minibatch:
         """Arrays for a minibatch, to be used until the next call: a Batch if it is computed in one piece."""
         if rows not in self._minibatches:
-            kind = Batch if self._wide or rows <= BLOCK_ROWS else Minibatch
+            kind = Batch if self._wide or len(blocks_of(rows)) == 1 else Minibatch
             alike = [minibatch for minibatch in self._minibatches.values() if type(minibatch) is kind]
             largest = max(alike, key=lambda minibatch: minibatch.rows, default=None)
             if largest and largest.rows < rows:  # the views of it go as well
                 self._minibatches = {n: m for n, m in self._minibatches.items() if type(m) is not kind}
+                self._forget_blocks()
                 largest = None
             self._minibatches[rows] = kind(rows, self._model, larger=largest)
         return self._minibatches[rows]
@@ -72,52 +80,52 @@ class BlockedGradient:
         return minibatch.terms
 
     def _add_up_blocks(self, minibatch: Minibatch, config: PPOConfig, share: float) -> None:
-        starts = range(0, minibatch.rows, BLOCK_ROWS)
-        self._make_room(len(starts))
-        todo = deque(enumerate(starts))
-        threads = len(self._batches) if len(starts) >= FEWEST_BLOCKS else 1
-        others = [
-            self._pool.submit(self._work, todo, batches, minibatch, config, share)
-            for batches in self._batches[1:threads]
-        ]
+        blocks = blocks_of(minibatch.rows)
+        self._make_room(len(blocks))
+        todo = deque(enumerate(blocks))
+        threads = len(self._batches) if len(blocks) >= FEWEST_BLOCKS else 1
+        others = [self._pool.submit(self._work, thread, todo, minibatch, config, share) for thread in range(1, threads)]
         try:
-            self._work(todo, self._batches[0], minibatch, config, share)
+            self._work(0, todo, minibatch, config, share)
         finally:
             todo.clear()
             for other in others:
                 other.result()
-        np.sum(self._grads[: len(starts)], axis=0, out=self._model.grads)
-        np.sum(self._terms[: len(starts)], axis=0, out=minibatch.terms)
+        np.sum(self._grads[: len(blocks)], axis=0, out=self._model.grads)
+        np.sum(self._terms[: len(blocks)], axis=0, out=minibatch.terms)
 
-    def _work(
-        self, todo: deque, batches: dict[int, Batch], minibatch: Minibatch, config: PPOConfig, share: float
-    ) -> None:
+    def _work(self, thread: int, todo: deque, minibatch: Minibatch, config: PPOConfig, share: float) -> None:
         """Take blocks until none is left."""
         while True:
             try:
-                number, start = todo.popleft()
+                number, block = todo.popleft()
             except IndexError:
                 return
-            rows = min(BLOCK_ROWS, minibatch.rows - start)
-            batch = self._batch(batches, rows)
-            batch.copy_rows(minibatch, start)
-            part = rows / minibatch.rows * share
+            if block not in self._batches[thread]:
+                self._batches[thread][block] = self._batch(thread, number, block, minibatch)
+            batch = self._batches[thread][block]
+            part = batch.rows / minibatch.rows * share
             self._model.backpropagate(batch, config, part)
-            self._grads[number] = batch.grads
             np.multiply(batch.terms, part, out=self._terms[number])
 
-    def _batch(self, batches: dict[int, Batch], rows: int) -> Batch:
-        """Arrays of a thread for a block: the first rows of a whole block's."""
-        if BLOCK_ROWS not in batches:
-            batches[BLOCK_ROWS] = Batch(BLOCK_ROWS, self._model, np.zeros_like(self._model.params))
-        if rows not in batches:
-            batches[rows] = Batch(rows, self._model, batches[BLOCK_ROWS].grads, batches[BLOCK_ROWS])
-        return batches[rows]
+    def _batch(self, thread: int, number: int, block: tuple[int, int], minibatch: Minibatch) -> Batch:
+        """A block: rows of the minibatch, arrays of the thread, a gradient of its own."""
+        start, rows = block
+        arrays = self._work_arrays[thread]
+        if arrays is None or arrays.rows < rows:
+            arrays = self._work_arrays[thread] = Batch(max(rows, BLOCK_ROWS), self._model)
+        return Batch(rows, self._model, self._grads[number], arrays, (minibatch, start))
 
     def _make_room(self, blocks: int) -> None:
         if len(self._grads) < blocks:
+            self._forget_blocks()
             self._grads = np.zeros((blocks, self._model.params.size), self._model.dtype)
             self._terms = np.zeros((blocks, len(LOSS_TERMS)))
+
+    def _forget_blocks(self) -> None:
+        """Make them anew, at their next use: arrays that they are part of are replaced."""
+        for batches in self._batches:
+            batches.clear()
 
     def close(self) -> None:
         """End the threads."""

@@ -11,10 +11,6 @@ from ppo_np.ranks import ALONE, NotSharedError, Ranks, Shared, check_even, cores
 # One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (srun, say) has started a process.
 STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
 EXTRA = "mpi"
-# Up to so many bytes MPICH's all-reduce that blocks was the quicker one when both were tried on two ranks of one host.
-# It is taken only where each rank has a core: who waits in it keeps the core from the others, who waits for a request
-# does not.
-LARGE = 2**18
 
 
 class MPIRanks(Ranks):
@@ -42,11 +38,11 @@ class MPIRanks(Ranks):
         return self._cores
 
     def sum(self, numbers: np.ndarray) -> None:
-        """As `Ranks.sum`: one all-reduce, of a C-contiguous array."""
-        if numbers.nbytes <= LARGE and not self._crowded:
-            self.comm.Allreduce(self._in_place, numbers, self._sum)
-        else:
-            self.comm.Iallreduce(self._in_place, numbers, self._sum).Wait()
+        """As `Ranks.sum`: one all-reduce, of a C-contiguous array.
+
+        Whoever waits for a request lets others have the core; and MPICH sums more quickly this way (`bench/ranks.py`).
+        """
+        self.comm.Iallreduce(self._in_place, numbers, self._sum).Wait()
 
     def gather(self, mine: Shared) -> list[Shared]:
         """As `Ranks.gather`; the objects are pickled."""

@@ -52,7 +52,12 @@ OUR_ROW = contestant(OURS, 1000, memory=60.0)
         (smaller("a", CLEANRL, 0.59), rows(OUR_ROW, contestant(CLEANRL, 1)), 0.6, False),
         (absolute("a", 1000), rows(OUR_ROW), 1000, True),
         (absolute("a", 1001), rows(OUR_ROW), 1000, False),
-        (share_of_limit(0.85), {"limit": {"share": {"q1": 0.8, "median": 0.9, "q3": 1.0}}}, 0.9, True),
+        (
+            share_of_limit(0.85),
+            {"limit": {"limits": {"c": {"share": {"q1": 0.8, "median": 0.9, "q3": 1.0}}}}},
+            0.9,
+            True,
+        ),
     ],
 )
 def test_targets_are_judged(target, documents, figure, met):
@@ -123,15 +128,43 @@ def test_the_page_holds_targets_reasons_tables_and_provenance():
         "benchmark": "where",
         "rows_by_part": {"a": {"threads": 2, "total": 4.0, "parts": {"loss": 1.0}}},
     } | common
+    documents["limit"] = {"benchmark": "limit", "limits": {"a": limit_of(50.0, 1.0, 4.0)}} | common
     text = ledger.page(documents, {"a-CleanRL-style": "because.", "a-environment": "met, so not told."})
     what = "steps/s, ours / CleanRL-style loop's"
-    assert f"| a | {what} | at least 5 | 4.9 | 4.8 to 5 | 0.91 | **missed** |" in text
-    assert f"- **a**, {what}: because." in text and "not told" not in text
+    share = 0.91 * 55 / 50
+    assert f"| a | {what} | at least 5 | 4.9 | 4.8 to 5 | {share:.2f} | **missed** |" in text
+    best = f"At the limit of the machine it would be {ledger.number(4.9 / share)}."
+    assert f"- **a**, {what}: {best} because." in text and "not told" not in text
+    assert (
+        "| environment | 50.00, 1 |" in text and "| **limit** | 55.00 |" in text and "| limit / ours | 0.92 |" in text
+    )
     assert f"| {CLEANRL} | 1 | 200 | 199 to 201 | 100 MB | 4.90 (4.80 to 5.00) |" in text
     assert f"| {OURS} | 1 of 2 | 60 | 60 to unsolved |" in text
     assert "| part | a, 2 threads |" in text and "| loss | 1.00 (25%) |" in text
     assert "| `python bench/end_to_end.py` | 2026-01-02 | CPU, 2 cores | 012345678 with changes | numpy 2.0 |" in text
     assert "`python bench/solve.py --quick`" in text and ledger.QUICK in text
+
+
+def limit_of(environment, acting, learning):
+    parts = dict(zip(ledger.PARTS, (environment, acting, learning, 0.0), strict=True))
+    total = sum(parts.values())
+    return {
+        "microseconds": {name: {"median": value} for name, value in parts.items()},
+        "threads": dict.fromkeys([*parts, "ours"], 1),
+        "limit": {"median": total},
+        "ours": {"median": 60.0},
+        "share": {"median": total / 60},
+        "on_ranks": total / 2,
+    }
+
+
+@pytest.mark.parametrize(("row", "share"), [("a", 0.9 * 55 / 50), ("f", 0.9 * 27.5 / 50), ("c", 55 / 60)])
+def test_the_limit_is_compared_by_way_of_the_bare_environments(row, share):
+    limits = {"limit": {"limits": dict.fromkeys("ac", limit_of(50.0, 1.0, 4.0))}}
+    documents = rows(OUR_ROW, contestant(ALONE, 1100, 0.9), row=row) | limits
+    assert ledger.share_of_limit(row, documents) == pytest.approx(share)
+    assert ledger.share_of_limit("b", documents) is None
+    assert ledger.share_of_limit(row, limits) is None
 
 
 def test_reasons_are_those_of_targets():

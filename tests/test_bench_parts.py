@@ -47,18 +47,22 @@ def test_products_are_those_of_forward_and_backward_pass(monkeypatch):
     limit.products([(8, 32), (32, 4)], 5, False)()
     assert shapes == [((5, 8), (8, 32), (5, 32)), ((5, 32), (32, 4), (5, 4))]
     shapes.clear()
-    limit.products([(8, 32), (32, 4)], 5, True)()
-    assert sorted(out for _, _, out in shapes) == [(5, 4), (5, 32), (5, 32), (8, 32), (32, 4)]
+    limit.products([(8, 32), (32, 4), (8, 2)], 5, True, (0, 2))()
+    assert sorted(out for _, _, out in shapes) == [(5, 2), (5, 4), (5, 32), (5, 32), (8, 2), (8, 32), (32, 4)]
 
 
 def test_the_limit_takes_the_best_number_of_threads_part_by_part_and_the_share_round_by_round():
+    one, two = (dict(zip(limit.PARTS, parts, strict=True)) for parts in ((6.0, 1.0, 4.0, 1.0), (9.0, 1.5, 2.0, 1.0)))
     rounds = [
-        {1: {"ours": 20.0, "x": 6.0, "y": 4.0}, 2: {"ours": 30.0, "x": 9.0, "y": 2.0}},
-        {1: {"ours": 40.0, "x": 12.0, "y": 8.0}, 2: {"ours": 60.0, "x": 18.0, "y": 4.0}},
-    ]
+        {1: {"ours": 20.0 * k} | {name: k * value for name, value in one.items()},
+         2: {"ours": 30.0 * k} | {name: k * value for name, value in two.items()}}
+        for k in (1, 2)
+    ]  # fmt: skip
     found = limit.judged(rounds)
-    assert found["threads"] == {"ours": 1, "x": 1, "y": 2}
-    assert found["share"] == {"q1": 0.4, "median": 0.4, "q3": 0.4} and found["limit"]["median"] == 12
+    assert list(found["threads"].values()) == [1, 1, 1, 2, 1]
+    assert found["share"] == {"q1": 0.5, "median": 0.5, "q3": 0.5} and found["limit"]["median"] == 15
+    assert found["on_ranks"] == 1.5 * (6 / 2 + 1 / 2 + 2 + 1)
+    assert limit.judged(rounds, env_threads=2)["on_ranks"] == 1.5 * (6 + 1 / 2 + 2 + 1)
 
 
 def test_everything_of_the_limit_takes_time():

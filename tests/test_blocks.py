@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_model import HEADS, every_head
 
 from kernels.advantage import normalize
 from ppo_np import PPO, PPOConfig, blocks
 from ppo_np.batch import Batch
-from ppo_np.blocks import BLOCK_ROWS, FEWEST_BLOCKS, BlockedGradient
+from ppo_np.blocks import BLOCK_ROWS, FEWEST_BLOCKS, BlockedGradient, blocks_of
 from ppo_np.model import ActorCritic
 
 NETWORK = {"shared_sizes": (6,), "policy_sizes": (5,), "value_sizes": (4,), "activation": "tanh", "ent_coef": 0.1}
-SIZES = [BLOCK_ROWS + 1, 3 * BLOCK_ROWS, FEWEST_BLOCKS * BLOCK_ROWS + 37]
+SIZES = [BLOCK_ROWS * 3 // 2, 3 * BLOCK_ROWS, FEWEST_BLOCKS * BLOCK_ROWS + 37]
 
 
 def model_of(head, dtype=np.float64):
@@ -78,6 +80,16 @@ def test_small_minibatches_and_wide_networks_stay_in_one_piece():
     assert isinstance(BlockedGradient(model, 2, True).minibatch(10 * BLOCK_ROWS), Batch)
 
 
+@given(st.integers(1, 20 * BLOCK_ROWS))
+def test_blocks_cover_the_rows_and_none_is_tiny_or_huge(rows):
+    blocks = blocks_of(rows)
+    assert [start for start, _ in blocks] == [BLOCK_ROWS * i for i in range(len(blocks))]
+    assert [size for _, size in blocks[:-1]] == [BLOCK_ROWS] * (len(blocks) - 1)
+    start, size = blocks[-1]
+    assert start + size == rows
+    assert min(rows, BLOCK_ROWS // 2) <= size < BLOCK_ROWS * 3 / 2
+
+
 def test_minibatches_of_changing_sizes():
     model, config = model_of(HEADS["Box"]), PPOConfig(**NETWORK)
     gradient = BlockedGradient(model, 2, False)
@@ -95,7 +107,7 @@ def test_an_exception_in_a_thread_arrives_and_the_next_minibatch_is_right(monkey
     gradient = BlockedGradient(model, 2, False)
     minibatch = fill(gradient.minibatch(2000), model)
     with monkeypatch.context() as patch:
-        patch.setattr(Batch, "copy_rows", lambda *_: 1 / 0)
+        patch.setattr(ActorCritic, "backpropagate", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             gradient.loss_and_gradient(minibatch, config)
     gradient.loss_and_gradient(fill(minibatch, model), config)
