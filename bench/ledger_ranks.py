@@ -7,7 +7,7 @@ from tables import number, table
 Result = dict[str, Any]
 INTRODUCTION = """\
 Whole runs on ranks of MPI on this machine, {envs} environments of LunarLander-v3 x {steps}, 2 x [64, 64] tanh,
-{minibatches} minibatches, {epochs} epochs, one thread each, taking turns; and what the model of
+{minibatches} minibatches, {epochs} epochs, one thread each, taking turns, update for update; and what the model of
 [cost_model.py](../bench/cost_model.py) foresees from the pieces below, each measured by itself, if one rank foresees
 itself (the factor is {pace}). [scale-out.md](scale-out.md) says how the work is shared.
 """
@@ -44,10 +44,13 @@ def ranks_section(document: Result) -> list[str]:
         **{name: job[field] for name, field in names.items()}, pace=f"{document['pace']:.2f}"
     )
     rows = [
-        [size, number(one["median"]), quartiles(one), number(one["foreseen"]), f"{one['off']:+.0%}"]
+        [
+            size, number(one["median"]), quartiles(one), f"{one['ratio']['median']:.2f} ({quartiles(one['ratio'])})",
+            number(one["foreseen"]), f"{one['off']:+.0%}",
+        ]
         for size, one in document["here"].items()
-    ]
-    heading = ("ranks", "steps/s", "quartiles", "foreseen", "off by")
+    ]  # fmt: skip
+    heading = ("ranks", "steps/s", "quartiles", "times one rank's", "foreseen", "off by")
     two = document["two_cores"]
     limit = (
         f"Rollouts of two processes that have nothing to do with each other, each with half the environments, are "

@@ -3,7 +3,7 @@
 The pieces are measured by themselves: what a rank does alone (a rollout with its share of the environments, a minibatch
 with its share of the rows) and what ranks do together (sums by bytes, the dealing of an epoch, what is told once an
 update), before the runs and after them. bench/cost_model.py puts them together; one rank's run sets the pace of the
-machine. Whole runs take turns, and are compared with that. What two cores are worth is told by two processes that have
+machine. Whole runs take turns, update for update, and are compared with that. What two cores are worth is told by two processes that have
 nothing to do with each other. Needs the extra `mpi`, an idle machine and two cores:
 
     python bench/ranks.py
@@ -26,7 +26,7 @@ from end_to_end import ARTICLE
 from protocol import Job
 from rich.console import Console
 from rich.table import Table
-from turns import Pace, Seat, spread, take_turns
+from turns import Pace, Seat, spread
 
 from ppo_np.launch import find_mpiexec
 
@@ -71,8 +71,12 @@ def mean_of(one: Any, other: Any) -> Any:
     return (one + other) / 2
 
 
-def measured(pace: Pace, sizes: tuple[int, ...]) -> dict[str, Any]:
-    """Steps a second of whole runs on so many ranks, which take turns."""
+def measured(pace: Pace, updates: int, sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Steps a second of whole runs on so many ranks, which take turns in slices of so many updates.
+
+    All have done as many updates in each round, so that they play alike: what an environment's step costs changes while
+    the policy learns. "ratio" is how many times as quick as one rank, round by round.
+    """
     contestants = [
         Contestant(f"{size} rank{'s'[: size > 1]}", "run_ranks.py", threads=(1,), ranks=size) for size in sizes
     ]
@@ -80,14 +84,18 @@ def measured(pace: Pace, sizes: tuple[int, ...]) -> dict[str, Any]:
     try:
         for contestant in contestants:
             seats.append(Seat(contestant, JOB, pace))
-            seats[-1].warm_up()
-        take_turns(seats, pace.rounds)
+            seats[-1].go(updates)  # the first ones may compile
+            seats[-1].updates = updates
+        for _ in range(pace.rounds):
+            for seat in seats:
+                seat.turn()
         why = [seat.why for seat in seats if seat.why]
         if why:
             raise RuntimeError(why[0])
+        rates = {str(size): [told["rate"] for told in seat.slices] for size, seat in zip(sizes, seats, strict=True)}
+        ratios = {size: [rate / one for rate, one in zip(own, rates["1"], strict=True)] for size, own in rates.items()}
         return {
-            str(size): spread([told["rate"] for told in seat.slices], "q1", "q3")
-            for size, seat in zip(sizes, seats, strict=True)
+            size: spread(own, "q1", "q3") | {"ratio": spread(ratios[size], "q1", "q3")} for size, own in rates.items()
         } | {"versions": versions_of([seat.introduction for seat in seats])}
     finally:
         for seat in seats:
@@ -144,13 +152,15 @@ def main() -> None:
     """Measure the pieces, then the runs; compare; look further; write the JSON file."""
     options = parser(__doc__, "ranks", timeout=600)
     options.add_argument("--rounds", type=int, default=15, help="slices of each number of ranks (default 15)")
+    options.add_argument("--updates", type=int, default=12, help="of a slice (default 12)")
     options = options.parse_args()
     sizes = SIZES[:2] if options.quick else SIZES
-    pace = Pace(2, 0.2, options.timeout) if options.quick else Pace(options.rounds, 0.7, options.timeout)
+    rounds, updates = (2, 2) if options.quick else (options.rounds, options.updates)
+    pace = Pace(rounds, timeout=options.timeout)
     document = {"benchmark": "ranks", "quick": options.quick} | machine()
     document |= {"job": dataclasses.asdict(JOB), "gradient_bytes": gradient_bytes(JOB)}
     before = pieces(sizes)
-    runs = measured(pace, sizes)
+    runs = measured(pace, updates, sizes)
     document |= mean_of(before, pieces(sizes))
     document["versions"] = runs.pop("versions")
     document["here"] = runs

@@ -20,6 +20,7 @@ from targets import (
     absolute,
     faster,
     judge,
+    on_two_ranks,
     share_of_limit,
     smaller,
     solved,
@@ -51,6 +52,8 @@ OUR_ROW = contestant(OURS, 1000, memory=60.0)
         (smaller("a", CLEANRL, 0.6), rows(OUR_ROW, contestant(CLEANRL, 1)), 0.6, True),
         (smaller("a", CLEANRL, 0.59), rows(OUR_ROW, contestant(CLEANRL, 1)), 0.6, False),
         (absolute("a", 1000), rows(OUR_ROW), 1000, True),
+        (on_two_ranks(1.8), {"ranks": {"here": {"2": {"ratio": {"q1": 1.7, "median": 1.8, "q3": 2}}}}}, 1.8, True),
+        (on_two_ranks(1.8), {"ranks": {"here": {"2": {"ratio": {"q1": 1.7, "median": 1.79, "q3": 2}}}}}, 1.79, False),
         (absolute("a", 1001), rows(OUR_ROW), 1000, False),
         (
             share_of_limit(0.85),
@@ -106,7 +109,7 @@ def test_what_was_not_measured_is_unknown():
 
 def test_every_target_has_a_name_of_its_own_and_a_row_that_measures_it():
     assert len({target.key for target in TARGETS}) == len(TARGETS)
-    known = {*end_to_end.ROWS, "small", "article", "start", "solve"}
+    known = {*end_to_end.ROWS, "small", "article", "start", "solve", "ranks"}
     assert {target.row for target in TARGETS} <= known
 
 

@@ -86,6 +86,7 @@ def test_runs_of_others_are_kept(tmp_path):
 
 def test_the_section_of_the_ledger():
     row = {"median": 1000.0, "q1": 900.0, "q3": 1100.0, "foreseen": 1100.0, "off": 0.1}
+    row["ratio"] = {"median": 1.85, "q1": 1.8, "q3": 1.9}
     document = PIECES | {
         "job": PIECES["job"] | {"num_envs": 16, "num_steps": 128},
         "here": {"1": row, "2": row, "4": row},
@@ -97,7 +98,7 @@ def test_the_section_of_the_ledger():
         "outlook": [{"work": "work", "network": "slow", "ranks": 8, **scaled(WORK, SLOW, 8)}],
     }
     text = "\n".join(ranks_section(document))
-    assert "| 2 | 1,000 | 900 to 1,100 | 1,100 | +10% |" in text.replace(" ---: ", "")
+    assert "| 2 | 1,000 | 900 to 1,100 | 1.85 (1.8 to 1.9) | 1,100 | +10% |" in text.replace(" ---: ", "")
     assert "| a rollout | 8,000,000 | 4,000,000 | 2,000,000 |" in text
     assert "slow with alpha 10 us and 1 GB/s" in text
     assert text.count("| work | slow | 8 |") == 1
