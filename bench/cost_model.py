@@ -5,7 +5,8 @@
     minibatch = w g(B / R)                to learn from B / R rows, and Adam, which every rank does for itself
     sum(n, R) = 2 ceil(log2 R) alpha + 2 (R - 1) / R n / bandwidth      n bytes, in a network
 
-T, N, M, E: steps, environments, minibatches, epochs. w = max(1, ranks / cores) on a host. x_R is the mean of the
+T, N, M, E: steps, environments, minibatches, epochs. w = max(1, ranks / cores) on a host, times what it costs that the
+other cores work as well. x_R is the mean of the
 largest of R normal numbers. The sum is that of recursive halving and doubling (Thakur, Rabenseifner and Gropp 2005); on
 the machine itself it is measured.
 """
@@ -37,14 +38,21 @@ def sum_here(pieces: Pieces, size: int, ranks: int) -> float:
     return known[-1][1] * size / known[-1][0]
 
 
+def beside(pieces: Pieces) -> float:
+    """How much longer a process takes while another one works beside it, by the rollouts of both."""
+    runs = pieces["alone"]["runs"]
+    return max(1.0, runs["1"]["rollout"] / runs["2"]["rollout"] / pieces["two_cores"]["median"])
+
+
 def update_here(pieces: Pieces, ranks: int) -> float:
     """Seconds of one update on so many ranks of this machine."""
     job, key = pieces["job"], str(ranks)
     busy = max(1.0, ranks / pieces["cores"])
-    rollout = pieces["alone"]["rollouts"][key]
-    seconds = busy * (rollout["mean"] + largest_of(ranks) * rollout["deviation"])
+    if ranks > 1:
+        busy *= beside(pieces)
+    run = pieces["alone"]["runs"][key]
     epochs, minibatches = job["update_epochs"], job["update_epochs"] * job["num_minibatches"]
-    seconds += minibatches * busy * pieces["alone"]["minibatches"][key]
+    seconds = busy * (run["rollout"] + largest_of(ranks) * run["deviation"] + minibatches * run["minibatch"])
     if ranks > 1:
         together = pieces["together"][key]
         seconds += epochs * together["epoch"] + together["update"]

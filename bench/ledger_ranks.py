@@ -71,9 +71,9 @@ def _pieces(document: Result) -> list[str]:
         return microseconds(together[ranks][key]) if ranks in together else ""
 
     rows = [
-        ["a rollout", *(microseconds(alone["rollouts"][ranks]["mean"]) for ranks in sizes)],
-        ["its standard deviation", *(microseconds(alone["rollouts"][ranks]["deviation"]) for ranks in sizes)],
-        ["a minibatch, with Adam", *(microseconds(alone["minibatches"][ranks]) for ranks in sizes)],
+        ["a rollout", *(microseconds(alone["runs"][ranks]["rollout"]) for ranks in sizes)],
+        ["its standard deviation", *(microseconds(alone["runs"][ranks]["deviation"]) for ranks in sizes)],
+        ["a minibatch, with Adam", *(microseconds(alone["runs"][ranks]["minibatch"]) for ranks in sizes)],
         ["dealing of an epoch", *(both(ranks, "epoch") for ranks in sizes)],
         ["what is told once an update", *(both(ranks, "update") for ranks in sizes)],
     ]

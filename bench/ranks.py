@@ -1,9 +1,9 @@
 """Ranks of MPI on this machine: steps a second of 1, 2 and 4, and a model of their cost that foresees them.
 
 The pieces are measured by themselves: what a rank does alone (a rollout with its share of the environments, a minibatch
-with its share of the rows) and what ranks do together (sums by bytes, the dealing of an epoch, what is told once an
-update), before the runs and after them. bench/cost_model.py puts them together; one rank's run sets the pace of the
-machine. Whole runs take turns, update for update, and are compared with that. What two cores are worth is told by two processes that have
+of its rows) and what ranks do together (sums by bytes, the dealing of an epoch, what is told once an update), before
+the runs and after them. bench/cost_model.py puts them together; one rank's run sets the pace of the machine. Whole runs
+take turns, update for update, and are compared with that. What two cores are worth is told by two processes that have
 nothing to do with each other. Needs the extra `mpi`, an idle machine and two cores:
 
     python bench/ranks.py
@@ -113,7 +113,7 @@ def two_cores(repeats: int) -> dict[str, float]:
             subprocess.Popen(command, env=os.environ | limits(1), stdout=subprocess.PIPE, text=True)
             for command in commands
         ]
-        told = [json.loads(process.communicate()[0])["rollout"]["mean"] for process in processes]
+        told = [json.loads(process.communicate()[0])["rollout"] for process in processes]
         return [job.batch_size / seconds for job, seconds in zip(jobs, told, strict=True)]
 
     return spread([sum(rates(half, half)) / sum(rates(JOB)) for _ in range(repeats)], "q1", "q3")
@@ -128,10 +128,10 @@ def gradient_bytes(job: Job) -> int:
 
 def work_of(name: str, job: Job, pieces: Any) -> Work:
     """What one rank does alone, to be scaled; `pieces` are of the whole job and of half of it."""
-    rollout, minibatches = pieces["rollouts"]["1"], pieces["minibatches"]
-    fixed = max(0.0, 2 * minibatches["2"] - minibatches["1"])
+    whole, half = pieces["runs"]["1"], pieces["runs"]["2"]
+    fixed = max(0.0, 2 * half["minibatch"] - whole["minibatch"])
     return Work(
-        name, rollout["mean"], rollout["deviation"], minibatches["1"], fixed, job.minibatch_size, job.batch_size,
+        name, whole["rollout"], whole["deviation"], whole["minibatch"], fixed, job.minibatch_size, job.batch_size,
         job.num_minibatches, job.update_epochs, gradient_bytes(job), pieces["deal_per_row"],
     )  # fmt: skip
 
@@ -151,8 +151,8 @@ def show(document: dict[str, Any]) -> None:
 def main() -> None:
     """Measure the pieces, then the runs; compare; look further; write the JSON file."""
     options = parser(__doc__, "ranks", timeout=600)
-    options.add_argument("--rounds", type=int, default=15, help="slices of each number of ranks (default 15)")
-    options.add_argument("--updates", type=int, default=12, help="of a slice (default 12)")
+    options.add_argument("--rounds", type=int, default=12, help="slices of each number of ranks (default 12)")
+    options.add_argument("--updates", type=int, default=30, help="of a slice (default 30)")
     options = options.parse_args()
     sizes = SIZES[:2] if options.quick else SIZES
     rounds, updates = (2, 2) if options.quick else (options.rounds, options.updates)
@@ -163,13 +163,12 @@ def main() -> None:
     runs = measured(pace, updates, sizes)
     document |= mean_of(before, pieces(sizes))
     document["versions"] = runs.pop("versions")
-    document["here"] = runs
+    document["here"], document["two_cores"] = runs, two_cores(1 if options.quick else 7)
     # The machine is not the same from minute to minute: one rank's run says how quick it was.
     document["pace"] = runs["1"]["median"] * update_here(document, 1) / JOB.batch_size
     for size, row in runs.items():
         row["foreseen"] = document["pace"] * JOB.batch_size / update_here(document, int(size))
         row["off"] = row["foreseen"] / row["median"] - 1
-    document["two_cores"] = two_cores(1 if options.quick else 7)
     document["tcp"] = tcp(document)
     article = dataclasses.replace(JOB, num_envs=4, **ARTICLE)
     works = [

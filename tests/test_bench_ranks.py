@@ -8,7 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent.parent / "bench"))
 import solve
-from cost_model import Network, Work, largest_of, scaled, sum_here, sum_in, update_here
+from cost_model import Network, Work, beside, largest_of, scaled, sum_here, sum_in, update_here
 from end_to_end import ARTICLE
 from ledger_ranks import ranks_section
 from ranks import gradient_bytes
@@ -25,10 +25,11 @@ PIECES = {
     "gradient_bytes": 150,
     "job": {"update_epochs": 3, "num_minibatches": 5},
     "alone": {
-        "rollouts": {"1": {"mean": 8.0, "deviation": 1.0}, "2": {"mean": 4.0, "deviation": 0.0},
-                     "4": {"mean": 2.0, "deviation": 0.0}},
-        "minibatches": {"1": 0.4, "2": 0.2, "4": 0.1},
+        "runs": {"1": {"rollout": 8.0, "deviation": 1.0, "minibatch": 0.4},
+                 "2": {"rollout": 4.0, "deviation": 0.0, "minibatch": 0.2},
+                 "4": {"rollout": 2.0, "deviation": 0.0, "minibatch": 0.1}},
     },
+    "two_cores": {"median": 1.6, "q1": 1.5, "q3": 1.7},
     "together": {
         "2": {"epoch": 0.01, "update": 0.02, "sums": {"100": 0.001, "200": 0.003}},
         "4": {"epoch": 0.02, "update": 0.04, "sums": {"100": 0.002, "200": 0.006}},
@@ -52,8 +53,9 @@ def test_a_sum_between_measured_sizes():
 
 def test_an_update_here_is_the_sum_of_its_pieces():
     assert update_here(PIECES, 1) == pytest.approx(8.0 + 15 * 0.4)
-    assert update_here(PIECES, 2) == pytest.approx(4.0 + 15 * (0.2 + 0.002) + 3 * 0.01 + 0.02)
-    assert update_here(PIECES, 4) == pytest.approx(2 * 2.0 + 15 * (2 * 0.1 + 0.004) + 3 * 0.02 + 0.04)
+    assert beside(PIECES) == 2 / 1.6 and beside(PIECES | {"two_cores": {"median": 2.1}}) == 1
+    assert update_here(PIECES, 2) == pytest.approx(1.25 * (4.0 + 15 * 0.2) + 15 * 0.002 + 3 * 0.01 + 0.02)
+    assert update_here(PIECES, 4) == pytest.approx(2.5 * (2.0 + 15 * 0.1) + 15 * 0.004 + 3 * 0.02 + 0.04)
 
 
 def test_a_sum_in_a_network():
@@ -91,7 +93,6 @@ def test_the_section_of_the_ledger():
         "job": PIECES["job"] | {"num_envs": 16, "num_steps": 128},
         "here": {"1": row, "2": row, "4": row},
         "pace": 1.05,
-        "two_cores": {"median": 1.8, "q1": 1.7, "q3": 1.9},
         "tcp": {"alpha": 2e-5, "bandwidth": 1e9, "rows": [{"bytes": 8, "foreseen": 2e-5, "measured": 3e-5}]},
         "networks": [{"name": "slow", "alpha": 1e-5, "bandwidth": 1e9}],
         "works": [{"name": "work", "rows": 100, "minibatch": 5e-4}],

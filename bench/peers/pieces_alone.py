@@ -1,11 +1,10 @@
-"""Seconds of what a rank does by itself: a rollout by environments, a minibatch by rows. Prints JSON."""
+"""Seconds of what a rank does by itself, by its environments: a rollout, a minibatch. Prints JSON."""
 
 import json
 import sys
 import timeit
 from dataclasses import replace
 from statistics import mean, median, stdev
-from time import perf_counter
 
 import numpy as np
 from our_config import config_of
@@ -18,39 +17,28 @@ from ppo_np.ranks import Ranks
 UPDATES, WARM, SECONDS = 24, 4, 0.3
 
 
-def rollouts(job: Job, num_envs: int) -> dict[str, float]:
-    """Mean and spread of the seconds of one rollout with so many environments, in the first updates of a run."""
-    found = []
+def run(job: Job, num_envs: int) -> dict[str, float]:
+    """The first updates of a run with so many environments: seconds of a rollout, their spread, those of a minibatch.
+
+    A minibatch's are those of the whole update, divided: with its gathering, Adam, advantages and Python.
+    """
+    rollouts, learning = [], []
     ppo = PPO(config_of(replace(job, num_envs=num_envs)))
 
     def after_update(ppo: PPO, metrics: object) -> None:
-        found.append(metrics.time_env + metrics.time_inference)
-        if len(found) == UPDATES:
+        rollouts.append(metrics.time_env + metrics.time_inference)
+        learning.append(metrics.time_update)
+        if len(rollouts) == UPDATES:
             ppo.stop()
 
     ppo.learn(after_update)
     ppo.close()
-    return {"mean": mean(found[WARM:]), "deviation": stdev(found[WARM:])}
-
-
-def minibatch(job: Job, rows: int) -> float:
-    """Median seconds to gather so many rows of a rollout, to learn from them, and for Adam."""
-    ppo = PPO(config_of(job))
-    ppo.stream.reset(job.seed)
-    buffer, config = ppo._buffer, ppo.config
-    rng = np.random.default_rng(0)
-    buffer.obs[:], buffer.logprobs[:] = rng.standard_normal(buffer.obs.shape), -np.log(4)
-    buffer.advantages[:], buffer.returns[:] = rng.standard_normal((2, *buffer.returns.shape))
-    order, seconds, begun = rng.permutation(job.batch_size)[:rows], [], perf_counter()
-    while perf_counter() - begun < SECONDS:
-        start = perf_counter()
-        batch = ppo._minibatch(rows)
-        buffer.gather(order, ppo.policy, batch)
-        ppo._gradient.loss_and_gradient(batch, config)
-        ppo._optimize(config, batch)
-        seconds.append(perf_counter() - start)
-    ppo.close()
-    return median(seconds)
+    minibatches = job.update_epochs * job.num_minibatches
+    return {
+        "rollout": mean(rollouts[WARM:]),
+        "deviation": stdev(rollouts[WARM:]),
+        "minibatch": mean(learning[WARM:]) / minibatches,
+    }
 
 
 class OneOfMany(Ranks):
@@ -76,18 +64,17 @@ def deal_per_row(job: Job, size: int = 64) -> float:
 def main() -> None:
     """Measure for each number of ranks of the second argument, a JSON list, as much as one of them has to do.
 
-    If the list is empty, only the rollout of the whole job.
+    If the list is empty, only the whole job.
     """
     job, sizes = from_json(Job, sys.argv[1]), json.loads(sys.argv[2])
     if not sizes:
-        print(json.dumps({"rollout": rollouts(job, job.num_envs)}))
+        print(json.dumps(run(job, job.num_envs)))
         return
-    result = {
-        "rollouts": {size: rollouts(job, job.num_envs // size) for size in sizes},
-        "deal_per_row": deal_per_row(job),
-        "minibatches": {size: minibatch(job, job.minibatch_size // size) for size in sizes},
-    }
-    print(json.dumps(result))
+    print(
+        json.dumps(
+            {"runs": {size: run(job, job.num_envs // size) for size in sizes}, "deal_per_row": deal_per_row(job)}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -67,11 +67,14 @@ class Clock:
     Args:
         asked: gives a number of updates a line; its end ends the process.
         told: takes a JSON line after each slice.
+
+    Attributes:
+        left: updates until the end of this slice.
     """
 
     def __init__(self, asked: TextIO, told: TextIO):
         self._asked, self._told = asked, told
-        self._left, self._idle = 0, (0.0, 0.0)
+        self.left, self._idle = 0, (0.0, 0.0)
         self._begin = (0, 0.0, 0.0)
 
     def say(self, line: Mapping[str, Any]) -> None:
@@ -84,8 +87,8 @@ class Clock:
 
     def mark(self, steps: int) -> None:
         """An update has ended; `steps` transitions are done since the start, reset rows not counted."""
-        self._left -= 1
-        if self._left:
+        self.left -= 1
+        if self.left:
             return
         now = steps, perf_counter(), process_time()
         names = ("steps", "seconds", "cpu_seconds")
@@ -99,7 +102,7 @@ class Clock:
         word = self._asked.readline()
         if not word:
             raise SystemExit
-        self._left = int(word)
+        self.left = int(word)
         self._begin = steps, perf_counter(), process_time()
         self._idle = self._begin[1] - since, self._begin[2] - cpu
 

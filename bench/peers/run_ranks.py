@@ -32,21 +32,24 @@ def measure(job: Job, clock: Clock) -> NoReturn:
     share = max(1, job.num_env_threads // ranks.size)
     ppo, others = PPO(dataclasses.replace(config_of(job), num_env_threads=share), ranks=ranks), lines(ranks)
 
-    def go_on() -> None:
+    def next_slice() -> int:
+        if ranks.rank:
+            return others[0].recv()
         for other in others:
-            if ranks.rank == 0:
-                other.send_bytes(b"go")
-            else:
-                other.recv_bytes()
+            other.send(clock.left)
+        return clock.left
 
     if ranks.rank == 0:
         clock.start()
-    go_on()
+    left = next_slice()
 
     def after_update(ppo: PPO, _metrics: object) -> None:
+        nonlocal left
+        left -= 1
         if ranks.rank == 0:
             clock.mark(ppo.global_step)
-        go_on()
+        if left == 0:
+            left = next_slice()
 
     ppo.learn(after_update)
 
