@@ -84,6 +84,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def commands_before(document: Result) -> list[list[str]]:
+    """The arguments of all commands that have written a document, for the one that adds to it."""
+    return [*document.get("before", []), document["arguments"]]
+
+
 def write(path: Path, document: Result) -> None:
     """Write a JSON file, and its folder if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from argparse import Namespace
 from dataclasses import dataclass
 
 from charts import bars
-from contest import Contestant, Result, machine, parser, show, versions_of, write
+from contest import Contestant, Result, commands_before, machine, parser, show, versions_of, write
 from protocol import Job
 from turns import Pace, compete
 
@@ -90,7 +90,7 @@ def pace(options: Namespace) -> Pace:
 def added_to(before: Result, document: Result) -> Result:
     """The document with the rows that were there before, of the commit that they were measured at."""
     rows = {name: {"commit": before["commit"]} | row for name, row in before["rows"].items()}
-    return document | {"rows": rows, "versions": before.get("versions", {})}
+    return document | {"rows": rows, "versions": before.get("versions", {}), "before": commands_before(before)}
 
 
 def main() -> None:

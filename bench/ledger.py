@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from contest import HERE, OUT
+from contest import HERE, OUT, commands_before
 from end_to_end import ON_RANKS
 from ledger_ranks import ranks_section
 from limit import ENVIRONMENT, PARTS
@@ -172,8 +172,8 @@ def provenance(document: Result) -> list[str]:
     at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document.get("dirty") else "")
     machine = f"{document['cpu']}, {document['cores']} cores"
     name = document["benchmark"]
-    command = " ".join([f"python bench/{name}.py", *document["arguments"]])
-    return [f"`{command}`", document["date"], machine, at, versions]
+    commands = ", ".join(f"`{' '.join([f'python bench/{name}.py', *told])}`" for told in commands_before(document))
+    return [commands, document["date"], machine, at, versions]
 
 
 def page(documents: Documents, reasons: Mapping[str, str]) -> str:

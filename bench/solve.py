@@ -9,6 +9,7 @@ an idle machine, and hours:
     pip install ".[peers]"
     python bench/solve.py
     python bench/solve.py --seeds 1 2 3 --only ppo_np
+    python bench/solve.py --add --seeds 1 2 3 --only sb3 cleanrl --jobs 2
     python bench/solve.py --quick
 
 It writes the curves to runs/bench/solve.json and a plot beside it.
@@ -19,11 +20,13 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from statistics import median
 
 from charts import curves
-from contest import Contestant, Result, machine, parser, versions_of, write
+from contest import Contestant, Result, commands_before, machine, parser, versions_of, write
 from referee import Race
 from rich.console import Console
 from rich.table import Table
@@ -87,19 +90,26 @@ def main() -> None:
     options = parser(__doc__, "solve", timeout=7200)
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options.add_argument("--threads", type=int, default=1, help="of matrix products; small networks want one")
+    options.add_argument("--jobs", type=int, default=1, help="races at a time, each on a core (default 1)")
     options.add_argument("--add", action="store_true", help="keep the file's other runs")
     options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     options = options.parse_args()
     kept = runs_of_others(options.out, options.only, options.seeds) if options.add else []
     document = {"benchmark": "solve", "quick": options.quick} | machine() | {"runs": kept, "results": []}
-    for seed in options.seeds[:1] if options.quick else options.seeds:
-        for name in options.only:
-            contestant, settings = CONTESTANTS[name]
-            race = Race(started=time.time(), seed=seed, threads=options.threads, **settings)
-            race = dataclasses.replace(race, **QUICK) if options.quick else race
-            run = contestant.run(race, options.timeout) | {"name": contestant.name}
+    if options.add:
+        document["before"] = commands_before(json.loads(options.out.read_text()))
+    seeds = options.seeds[:1] if options.quick else options.seeds
+
+    def race(seed: int, name: str) -> Result:
+        contestant, settings = CONTESTANTS[name]
+        race = Race(started=time.time(), seed=seed, threads=options.threads, **settings)
+        race = dataclasses.replace(race, **QUICK) if options.quick else race
+        return contestant.run(race, options.timeout) | {"name": contestant.name, "seed": seed}
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for run in pool.map(race, *zip(*product(seeds, options.only), strict=True)):
             found = run.get("skipped") or f"{run['solved_seconds'] or math.inf:.0f} s"
-            print(f"{contestant.name}, seed {seed}: {found}, {run.get('solved_step')} steps", flush=True)
+            print(f"{run['name']}, seed {run['seed']}: {found}, {run.get('solved_step')} steps", flush=True)
             document["runs"].append(run)
             document["results"] = summaries(document["runs"])
             document["versions"] = versions_of(document["runs"])
