@@ -3,6 +3,8 @@
     python bench/results.py train --presets cartpole acrobot --seeds 1 2 3 4 5 --runs runs/results
     python bench/results.py table --runs runs/results --out docs/results.md --json docs/results.json
 
+With `--keep docs/results.md` the page keeps presets that were not trained anew.
+
 `train` leaves a run in <runs>/<preset>/<seed>/, its output in <seed>.log beside it, and, when all is done, results.json
 in the run folder: the greedy policy's returns over 100 episodes with the unseen seeds 10,000 to 10,099. Runs that have
 one are kept, runs that were cut short are done anew. A third command prints a Markdown table of any finished runs:
@@ -23,6 +25,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from results_merge import merged
 from results_page import markdown_table, page, preset_cells, read_json, read_results, seed_cells, summaries
 from rich.console import Console
 from rich.table import Table
@@ -191,8 +194,10 @@ def table(options: argparse.Namespace) -> int:
     """Write the page, and the numbers of it as JSON; print the short form."""
     for name, file in (("out", options.out), ("json", options.json)):
         check(file is None or file.parent.is_dir(), name, str(file), "in a folder that exists")
+    check(options.keep is None or options.keep.is_file(), "keep", str(options.keep), "a page that this command wrote")
     results, unfinished = read_results(options.runs, RESULTS)
-    write_whole(options.out, page(results, unfinished, options))
+    text = page(results, unfinished, options)
+    write_whole(options.out, merged(text, options.keep.read_text()) if options.keep else text)
     rows = summaries(results)
     if options.json:
         runs = [{name: value for name, value in result.items() if name != "returns"} for result in results]
@@ -224,6 +229,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     one.set_defaults(command=train)
     two = commands.add_parser("table", help="write the page")
     two.add_argument("--out", type=Path, default=Path("docs/results.md"), help="default: docs/results.md")
+    two.add_argument("--keep", type=Path, help="a page whose other presets are kept, as they stand there")
     two.add_argument("--json", type=Path, help="write the numbers to this file as well, single returns left out")
     two.set_defaults(command=table)
     for command in (one, two):

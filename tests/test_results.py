@@ -141,7 +141,7 @@ def test_the_page_names_its_commands_and_they_can_be_read(runs):
     store(runs, result("ufo", 1, 5.0))
     store(runs, result("two", 1, 5.0) | {"flags": {"jobs": 2, "threads": 1, "total_timesteps": 99}})
     stored, _ = read_results(runs, "results.json")
-    options = Namespace(runs=Path("runs/r"), out=Path("docs/p.md"), json=None)
+    options = Namespace(runs=Path("runs/r"), out=Path("docs/p.md"), json=None, keep=None)
     lines = list(commands(stored, options))
     start = "python bench/results.py train --presets"
     assert lines == [
@@ -177,6 +177,37 @@ def test_the_numbers_as_json(runs, capsys):
     assert [row["preset"] for row in document["presets"]] == ["abc", "xyz"]
     assert document["presets"][0] == json.loads(json.dumps(summary(stored[:5])))
     assert [one["mean"] for one in document["runs"]] == [*SCORES, -7.0]
+
+
+def test_presets_of_an_earlier_page_are_kept(runs, capsys):
+    earlier, _ = table(runs, capsys)
+    page = runs.parent / "page.md"
+    anew = runs.parent / "anew"
+    for seed in (1, 2):
+        store(anew, result("xyz", seed, 9.0, threshold=None) | {"date": "2026-12-01"}, learning_rate=1.0)
+    assert run(results.main, "table", "--runs", anew, "--out", page, "--keep", page) == 0
+    text = page.read_text()
+    old, new = earlier.splitlines(), text.splitlines()
+    assert [line for line in new if line.startswith("| abc ")] == [line for line in old if line.startswith("| abc ")]
+    assert [line.split("|")[2].strip() for line in new if line.startswith("| xyz ")] == ["xyz-v0", "1", "2", "4 x 128"]
+    about = "on Abacus, 2 cores; python 3.11, numpy 2.0; commit 0123456."
+    assert [line for line in new if "Trained" in line] == [
+        f"xyz: Trained 2026-12-01 {about}",
+        f"abc: Trained 2026-11-22 {about}",
+    ]
+    listed = [line for line in new if line.startswith("python bench/results.py")]
+    assert listed[0] == next(line for line in old if line.startswith("python bench/results.py"))
+    assert "train --presets xyz --seeds 1 2" in listed[-2] and listed[-1].endswith(f"--keep {page}")
+    # And once more, over the page that was merged: only abc is new now.
+    store(runs.parent / "third", result("abc", 1, 3.0))
+    assert run(results.main, "table", "--runs", runs.parent / "third", "--out", page, "--keep", page) == 0
+    assert [line for line in page.read_text().splitlines() if "Trained" in line] == [
+        f"abc: Trained 2026-11-22 {about}",
+        f"xyz: Trained 2026-12-01 {about}",
+    ]
+    page.write_text("| preset | other |\n|---|---|\n")
+    assert run(results.main, "table", "--runs", anew, "--out", page, "--keep", page) == cli.BAD_ARGUMENTS
+    assert "keep is a page whose tables have other columns" in capsys.readouterr().err
 
 
 def test_seeds_with_other_settings_are_no_seeds_of_one_preset(runs, capsys):
