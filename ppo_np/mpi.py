@@ -38,10 +38,7 @@ class MPIRanks(Ranks):
         return self._cores
 
     def sum(self, numbers: np.ndarray) -> None:
-        """As `Ranks.sum`: one all-reduce, of a C-contiguous array.
-
-        Whoever waits for a request lets others have the core; and MPICH sums more quickly this way (`bench/ranks.py`).
-        """
+        """As `Ranks.sum`: one all-reduce, of a C-contiguous array; who waits for the request lets others have the core."""
         self.comm.Iallreduce(self._in_place, numbers, self._sum).Wait()
 
     def gather(self, mine: Shared) -> list[Shared]:
