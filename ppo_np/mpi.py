@@ -38,7 +38,7 @@ class MPIRanks(Ranks):
         return self._cores
 
     def sum(self, numbers: np.ndarray) -> None:
-        """As `Ranks.sum`: one all-reduce, of a C-contiguous array; who waits for the request lets others have the core."""
+        """As `Ranks.sum`: one all-reduce, of a C-contiguous array; who waits for it lets others have the core."""
         self.comm.Iallreduce(self._in_place, numbers, self._sum).Wait()
 
     def gather(self, mine: Shared) -> list[Shared]:
