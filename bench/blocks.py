@@ -1,24 +1,29 @@
 """Measure what blocks of rows bring: loss and gradient of a minibatch, whole or in blocks, on one thread and on two.
 
 The network is two separate [64, 64] tanh towers, 8 numbers in and 4 actions out. Microseconds a row, medians, the
-columns taken in turns; `ppo_np/blocks.py` takes its two numbers from this table. Needs an idle machine:
+columns taken in turns, two threads also where there are but two blocks; `ppo_np/blocks.py` takes its two numbers from
+this table. Needs an idle machine:
 
     python bench/blocks.py
     python bench/blocks.py --rows 2048 --block-rows 128 256 512
+    python bench/blocks.py --quick
+
+It writes the table to runs/bench/blocks.json.
 """
 
-import argparse
 from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
 
 import numpy as np
+from contest import machine, parser, write
 from rich.console import Console
 from rich.table import Table
 
 from ppo_np import blocks
 from ppo_np.batch import Minibatch
 from ppo_np.blocks import BlockedGradient
+from ppo_np.checkpoint import library_versions
 from ppo_np.config import PPOConfig
 from ppo_np.distributions import discrete
 from ppo_np.model import ActorCritic
@@ -38,7 +43,7 @@ def fill(minibatch: Minibatch, rng: np.random.Generator) -> None:
 
 def measure(rows: int, block_rows: int, threads: Sequence[int], repeats: int) -> list[float]:
     """Median microseconds a row: in one piece, then in blocks with each number of threads."""
-    blocks.BLOCK_ROWS = block_rows
+    blocks.BLOCK_ROWS, blocks.FEWEST_BLOCKS = block_rows, 2
     rng = np.random.default_rng(0)
     model = ActorCritic(OBS_SIZE, discrete(NUM_ACTIONS), CONFIG, rng)
     columns = [BlockedGradient(model, 1, wide=True), *(BlockedGradient(model, count, wide=False) for count in threads)]
@@ -58,22 +63,27 @@ def measure(rows: int, block_rows: int, threads: Sequence[int], repeats: int) ->
 
 def main() -> None:
     """Measure every size and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[512, 1024, 2048, 8192], help="of a minibatch")
-    parser.add_argument("--block-rows", type=int, nargs="+", default=[128, 256, 512])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--repeats", type=int, default=100, help="calls behind each median")
-    options = parser.parse_args()
+    options = parser(__doc__, "blocks")
+    options.add_argument("--rows", type=int, nargs="+", default=[512, 1024, 2048, 8192], help="of a minibatch")
+    options.add_argument("--block-rows", type=int, nargs="+", default=[128, 256, 512])
+    options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--repeats", type=int, default=100, help="calls behind each median")
+    options = options.parse_args()
+    repeats = 2 if options.quick else options.repeats
     table = Table(title="Median microseconds a row")
     names = "in one piece", *(f"blocks, {n} thread{'s'[: n > 1]}" for n in options.threads)
     for heading in ("rows", "rows of a block", *names):
         table.add_column(heading, justify="right")
+    document = {"benchmark": "blocks", "quick": options.quick} | machine() | {"versions": library_versions()}
+    document |= {"columns": names, "figures": []}
     with limit_blas_threads(1):
         for rows in options.rows:
             for block_rows in options.block_rows:
-                figures = measure(rows, block_rows, options.threads, options.repeats)
+                figures = measure(rows, block_rows, options.threads, repeats)
                 table.add_row(f"{rows:,}", str(block_rows), *(f"{figure:.2f}" for figure in figures))
+                document["figures"].append({"rows": rows, "block_rows": block_rows, "microseconds": figures})
     Console().print(table)
+    write(options.out, document)
 
 
 if __name__ == "__main__":

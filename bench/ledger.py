@@ -22,7 +22,7 @@ from tables import number, table
 from targets import ALONE, OURS, TARGETS, Documents, Result, UnknownError, judge, result_of
 
 REASONS = HERE / "reasons.toml"
-BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "scaling", "start", "solve", "ranks")
+BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "blocks", "scaling", "start", "solve", "ranks")
 PICTURES = ("end_to_end", "scaling", "solve")
 PREAMBLE = """\
 # Performance
@@ -39,6 +39,10 @@ LIMIT = """\
 Microseconds an environment step, and threads: the bare environments, products of BLAS with the shapes of the row, the
 memory that Adam and the gradient's norm must move, and nothing else: no activation, no loss, no Python. An update's
 products in blocks are taken to be halved by a second thread, and whatever one core does by a second rank.
+"""
+BLOCKS = """\
+Loss and gradient of a minibatch of 2 x [64, 64] tanh, whole or in blocks: microseconds a row. A second thread is
+used from 1,024 rows on: what it brings with two blocks is lost again where a run has to wake it for each minibatch.
 """
 QUICK = (
     "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
@@ -127,6 +131,15 @@ def where_table(document: Result) -> list[str]:
     return ["## Where the time goes", "", "Microseconds an environment step.", "", *table(["part", *heads], rows)]
 
 
+def blocks_table(document: Result) -> list[str]:
+    """Microseconds a row of a minibatch, whole and in blocks."""
+    rows = [
+        [f"{one['rows']:,}", str(one["block_rows"]), *(f"{value:.2f}" for value in one["microseconds"])]
+        for one in document["figures"]
+    ]
+    return ["## Blocks and threads", "", BLOCKS, *table(("rows", "of a block", *document["columns"]), rows, words=())]
+
+
 def row_table(name: str, row: Result) -> list[str]:
     """A line for each contestant of one row."""
     unit = "minibatches/s" if name in ("small", "article") else "steps/s"
@@ -186,6 +199,8 @@ def page(documents: Documents, reasons: Mapping[str, str]) -> str:
         lines += limit_table(documents["limit"])
     if "where" in documents:
         lines += where_table(documents["where"])
+    if "blocks" in documents:
+        lines += blocks_table(documents["blocks"])
     if "scaling" in documents:
         picture = "![Steps a second against environments, width and minibatch size](images/scaling.png)"
         lines += ["## Scaling", "", documents["scaling"]["caption"], "", picture, ""]

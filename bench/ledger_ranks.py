@@ -26,6 +26,9 @@ share the two cores that compute, which cards of a network do not: take the form
 """
 
 
+SUMS = {"sums": "", "blocking": ", by the call that blocks (not used)"}
+
+
 def microseconds(seconds: float) -> str:
     """As text."""
     return number(1e6 * seconds)
@@ -63,7 +66,7 @@ def ranks_section(document: Result) -> list[str]:
 
 def _pieces(document: Result) -> list[str]:
     """A column a number of ranks."""
-    alone, together, size = document["alone"], document["together"], str(document["gradient_bytes"])
+    alone, together = document["alone"], document["together"]
     sizes = list(document["here"])
     heading = ("microseconds of a rank", *(f"{ranks} rank{'s'[: ranks != '1']}" for ranks in sizes))
 
@@ -77,10 +80,10 @@ def _pieces(document: Result) -> list[str]:
         ["dealing of an epoch", *(both(ranks, "epoch") for ranks in sizes)],
         ["what is told once an update", *(both(ranks, "update") for ranks in sizes)],
     ]
-    for bytes_ in next(iter(together.values()))["sums"]:
-        mark = " (this gradient)" if bytes_ == size else ""
-        cells = [microseconds(together[ranks]["sums"][bytes_]) if ranks in together else "" for ranks in sizes]
-        rows.append([f"a sum of {int(bytes_):,} bytes{mark}", *cells])
+    for kind, what in SUMS.items():
+        for bytes_ in next(iter(together.values()))[kind]:
+            cells = [microseconds(together[ranks][kind][bytes_]) if ranks in together else "" for ranks in sizes]
+            rows.append([f"a sum of {int(bytes_):,} bytes{what}", *cells])
     text = "Pieces; with more ranks than cores, those of a rank alone count as often as ranks share a core:"
     return [text, "", *table(heading, rows)]
 

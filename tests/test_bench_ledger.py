@@ -132,6 +132,9 @@ def test_the_page_holds_targets_reasons_tables_and_provenance():
         "rows_by_part": {"a": {"threads": 2, "total": 4.0, "parts": {"loss": 1.0}}},
     } | common
     documents["limit"] = {"benchmark": "limit", "limits": {"a": limit_of(50.0, 1.0, 4.0)}} | common
+    figures = [{"rows": 1024, "block_rows": 256, "microseconds": [1.0, 1.25, 0.75]}]
+    columns = ["in one piece", "blocks, 1 thread", "blocks, 2 threads"]
+    documents["blocks"] = {"benchmark": "blocks", "columns": columns, "figures": figures} | common
     text = ledger.page(documents, {"a-CleanRL-style": "because.", "a-environment": "met, so not told."})
     what = "steps/s, ours / CleanRL-style loop's"
     share = 0.91 * 55 / 50
@@ -143,6 +146,7 @@ def test_the_page_holds_targets_reasons_tables_and_provenance():
     )
     assert f"| {CLEANRL} | 1 | 200 | 199 to 201 | 100 MB | 4.90 (4.80 to 5.00) |" in text
     assert f"| {OURS} | 1 of 2 | 60 | 60 to unsolved |" in text
+    assert "| 1,024 | 256 | 1.00 | 1.25 | 0.75 |" in text
     assert "| part | a, 2 threads |" in text and "| loss | 1.00 (25%) |" in text
     assert "| `python bench/end_to_end.py` | 2026-01-02 | CPU, 2 cores | 012345678 with changes | numpy 2.0 |" in text
     assert "`python bench/solve.py --quick`" in text and ledger.QUICK in text

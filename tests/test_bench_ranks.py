@@ -31,8 +31,8 @@ PIECES = {
     },
     "two_cores": {"median": 1.6, "q1": 1.5, "q3": 1.7},
     "together": {
-        "2": {"epoch": 0.01, "update": 0.02, "sums": {"100": 0.001, "200": 0.003}},
-        "4": {"epoch": 0.02, "update": 0.04, "sums": {"100": 0.002, "200": 0.006}},
+        "2": {"epoch": 0.01, "update": 0.02, "sums": {"100": 0.001, "200": 0.003}, "blocking": {"100": 0.1}},
+        "4": {"epoch": 0.02, "update": 0.04, "sums": {"100": 0.002, "200": 0.006}, "blocking": {"100": 0.2}},
     },
 }  # fmt: skip
 WORK = Work("work", 10.0, 0.0, 0.5, 0.1, 100, 1000, 4, 2, 1000, 0.0)
@@ -101,5 +101,6 @@ def test_the_section_of_the_ledger():
     text = "\n".join(ranks_section(document))
     assert "| 2 | 1,000 | 900 to 1,100 | 1.85 (1.8 to 1.9) | 1,100 | +10% |" in text.replace(" ---: ", "")
     assert "| a rollout | 8,000,000 | 4,000,000 | 2,000,000 |" in text
+    assert "| a sum of 100 bytes, by the call that blocks (not used) |  | 100,000 | 200,000 |" in text
     assert "slow with alpha 10 us and 1 GB/s" in text
     assert text.count("| work | slow | 8 |") == 1

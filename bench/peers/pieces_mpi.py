@@ -76,13 +76,17 @@ def update(ranks: MPIRanks, num_steps: int, num_envs: int) -> Callable[[], objec
 def main() -> None:
     """Measure; the job is T, N and M, as JSON, on the command line."""
     ranks, (num_steps, num_envs, num_minibatches) = world(), json.loads(sys.argv[1])
-    sums = {}
+    from mpi4py import MPI  # as `world` has set it up
+
+    sums, blocking = {}, {}
     for size in BYTES:
         numbers = np.ones(max(1, size // 4), np.float32)
         sums[size] = mean_seconds(ranks, lambda numbers=numbers: ranks.sum(numbers))
+        blocking[size] = mean_seconds(ranks, lambda numbers=numbers: ranks.comm.Allreduce(MPI.IN_PLACE, numbers))
     result = {
         "ranks": ranks.size,
         "sums": sums,
+        "blocking": blocking,
         "epoch": mean_seconds(ranks, epoch(ranks, num_steps, num_envs, num_minibatches)),
         "update": mean_seconds(ranks, update(ranks, num_steps, num_envs)),
         "messages": {size: ping_pong(ranks, size) for size in BYTES},
