@@ -2,13 +2,12 @@
 
     update  = rollout + E deal + E M (minibatch + sum) + once
     rollout = w (mean + x_R deviation)    the slowest of R ranks, each with N / R environments
-    minibatch = w g(B / R)                to learn from B / R rows, and Adam, which every rank does for itself
+    minibatch = w g(B / R)                an update by one process with B / R rows in each minibatch, over E M
     sum(n, R) = 2 ceil(log2 R) alpha + 2 (R - 1) / R n / bandwidth      n bytes, in a network
 
 T, N, M, E: steps, environments, minibatches, epochs. w = max(1, ranks / cores) on a host, times what it costs that the
-other cores work as well. x_R is the mean of the
-largest of R normal numbers. The sum is that of recursive halving and doubling (Thakur, Rabenseifner and Gropp 2005); on
-the machine itself it is measured.
+other cores work as well. x_R is the mean of the largest of R normal numbers. The sum is that of recursive halving and
+doubling (Thakur, Rabenseifner and Gropp 2005); on the machine itself it is measured.
 """
 
 import math
@@ -87,7 +86,7 @@ class Work:
     Attributes:
         name: for the table.
         rollout, deviation: seconds of a rollout with a rank's environments.
-        minibatch: seconds to learn from `rows` rows and for Adam. fixed: the part of it that does not shrink with rows.
+        minibatch: seconds of an update, over its minibatches of `rows` rows. fixed: what does not shrink with rows.
         rows: of a minibatch, a rank.
         transitions: of a rollout, a rank.
         minibatches, epochs: M, E.

@@ -32,35 +32,38 @@ writes this page from the JSON files in [performance](performance), which the co
 
 Contestants of a row are processes that take turns in slices of less than a second, each with its best number of
 threads. Of rates, the figure is the median slice, and the range is from the least to the most; of ratios, the figure is
-the median over the peer's slices, each with ours just before and after it, and the range is that of the quartiles.
+the median over the peer's slices, each with ours just before and after it, and the range is that of the quartiles
+(one rank and several take turns update for update: there it is that of each round).
 Memory is that of one process: on two ranks, of rank 0.
 """
 LIMIT = """\
 Microseconds an environment step, and threads: the bare environments, products of BLAS with the shapes of the row, the
 memory that Adam and the gradient's norm must move, and nothing else: no activation, no loss, no Python. An update's
-products in blocks are taken to be halved by a second thread, and whatever one core does by a second rank.
+products in blocks are taken to be halved by a second thread, and whatever one core does by a second rank, but for Adam
+and the norm, which each rank does for itself.
 """
 BLOCKS = """\
 Loss and gradient of a minibatch of 2 x [64, 64] tanh, whole or in blocks: microseconds a row. A second thread is
-used from 1,024 rows on: what it brings with two blocks is lost again where a run has to wake it for each minibatch.
+used from four blocks on: what it brings to two is lost again where a run has to wake it for each minibatch.
 """
 QUICK = (
     "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
 )
 
 
-def share_of_limit(row: str, documents: Documents) -> float | None:
+def share_reached(row: str, documents: Documents) -> float | None:
     """How near ours came to what the machine allows in that row, to limit.py's; None if that is not known.
 
     Ours and the bare environments took turns in end_to_end.py, the limit and the bare environments in limit.py.
     """
     like = ON_RANKS[row][0] if row in ON_RANKS else row
     try:
-        found, ratio = documents["limit"]["limits"][like], result_of(documents, row, ALONE)["ratio"]["median"]
+        found = documents["limit"]["limits"][like]
+        if row == "c":  # most of it is not the environment, and its share is a target itself
+            return found["share"]["median"]
+        ratio = result_of(documents, row, ALONE)["ratio"]["median"]
     except (KeyError, UnknownError):
         return None
-    if row == "c":
-        return found["share"]["median"]
     limit = found["on_ranks"] if row in ON_RANKS else found["limit"]["median"]
     return ratio * limit / found["microseconds"][ENVIRONMENT]["median"]
 
@@ -76,7 +79,7 @@ def target_table(documents: Documents) -> list[str]:
             continue
         spread = f"{number(found['low'])} to {number(found['high'])}"
         verdict = "met" if found["met"] else "**missed**"
-        share = None if target.at_most else share_of_limit(target.row, documents)
+        share = None if target.at_most else share_reached(target.row, documents)
         share = f"{share:.2f}" if share else ""
         rows.append([target.row, target.text, wanted, number(found["figure"]), spread, share, verdict])
     return table(("row", "what", "target", "figure", "range", "share of the limit", "verdict"), rows, words=(0, 1, 6))
@@ -90,7 +93,8 @@ def reasons_of(documents: Documents, reasons: Mapping[str, str]) -> list[str]:
         found = judge(target, documents)
         if found.get("met") is not False or target.key not in reasons:
             continue
-        share = None if target.at_most else share_of_limit(target.row, documents)
+        own = target.at_most or target.key == "c-limit"
+        share = None if own else share_reached(target.row, documents)
         best = f" At the limit of the machine it would be {number(found['figure'] / share)}." if share else ""
         lines.append(f"- **{target.row}**, {target.text}:{best} {reasons[target.key]}")
     return ["Why targets were missed:", "", *lines, ""] if lines else []
@@ -165,7 +169,9 @@ def solve_table(document: Result) -> list[str]:
             rows.append([result["contestant"], "", f"left out: {result['skipped']}", ""])
             continue
         middle, low, high = ("unsolved" if result[k] is None else f"{result[k]:,.0f}" for k in ("median", "min", "max"))
-        rows.append([result["contestant"], f"{result['solved']} of {result['seeds']}", middle, f"{low} to {high}"])
+        beside = f", {result['jobs']} races at a time" if result["jobs"] > 1 else ""
+        name = result["contestant"] + beside
+        rows.append([name, f"{result['solved']} of {result['seeds']}", middle, f"{low} to {high}"])
     heading = ("contestant", "solved", "seconds, median", "range")
     picture = "![Greedy return against seconds since the start of the process](images/solve.png)"
     return [
@@ -180,8 +186,9 @@ def solve_table(document: Result) -> list[str]:
 def provenance(document: Result) -> list[str]:
     """Where and when the numbers of a document were measured, as cells."""
     versions = ", ".join(f"{package} {number}" for package, number in document.get("versions", {}).items())
-    rows = document.get("rows", {}).values()
-    commits = dict.fromkeys(row["commit"] for row in rows if "commit" in row) or [document.get("commit") or ""]
+    told = [one["commit"] for one in document.get("rows", {}).values() if "commit" in one]
+    told += [commit for one in document.get("results", ()) for commit in one.get("commits", ())]
+    commits = dict.fromkeys(told) or [document.get("commit") or ""]
     at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document.get("dirty") else "")
     machine = f"{document['cpu']}, {document['cores']} cores"
     name = document["benchmark"]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cost_model import beside
 from tables import number, table
 
 Result = dict[str, Any]
@@ -76,15 +77,22 @@ def _pieces(document: Result) -> list[str]:
     rows = [
         ["a rollout", *(microseconds(alone["runs"][ranks]["rollout"]) for ranks in sizes)],
         ["its standard deviation", *(microseconds(alone["runs"][ranks]["deviation"]) for ranks in sizes)],
-        ["a minibatch, with Adam", *(microseconds(alone["runs"][ranks]["minibatch"]) for ranks in sizes)],
+        [
+            "an update of one process, by minibatch",
+            *(microseconds(alone["runs"][ranks]["minibatch"]) for ranks in sizes),
+        ],
         ["dealing of an epoch", *(both(ranks, "epoch") for ranks in sizes)],
         ["what is told once an update", *(both(ranks, "update") for ranks in sizes)],
     ]
     for kind, what in SUMS.items():
         for bytes_ in next(iter(together.values()))[kind]:
             cells = [microseconds(together[ranks][kind][bytes_]) if ranks in together else "" for ranks in sizes]
-            rows.append([f"a sum of {int(bytes_):,} bytes{what}", *cells])
-    text = "Pieces; with more ranks than cores, those of a rank alone count as often as ranks share a core:"
+            mark = " (this gradient)" if bytes_ == str(document["gradient_bytes"]) else ""
+            rows.append([f"a sum of {int(bytes_):,} bytes{mark}{what}", *cells])
+    text = (
+        "Pieces; with more ranks than cores, those of a rank alone count as often as ranks share a core. While the "
+        f"other core is busy as well, they take {beside(document):.2f} times as long (by the two processes above):"
+    )
     return [text, "", *table(heading, rows)]
 
 

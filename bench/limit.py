@@ -10,14 +10,12 @@ second. Needs an idle machine:
     pip install ".[envpool]"
     python bench/limit.py
     python bench/limit.py --quick
-    python bench/limit.py --only c
 
 It writes the numbers to runs/bench/limit.json.
 """
 
-import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 import numpy as np
@@ -115,22 +113,27 @@ def one_round(training: dict[int, Training], measured: dict[str, Callable[[int],
     return found
 
 
-def judged(rounds: Sequence[Result], env_threads: int = 1) -> Result:
-    """Each part with its best number of threads by the median; the limit over ours, round by round.
+def fixed_threads(job: Job, obs_size: int) -> dict[str, int]:
+    """The threads of those parts that do not depend on the number of ours."""
+    narrow = {} if is_wide(config_of(job), obs_size) else {ACTING: 1, MOVING: 1}
+    return {ENVIRONMENT: job.num_env_threads} | narrow
 
-    `on_ranks` is the limit of two ranks over the bare environments of one process (of `env_threads` threads).
+
+def judged(rounds: Sequence[Result], fixed: Mapping[str, int]) -> Result:
+    """Each part with its best number of threads by the median, or its only one; the limit over ours, round by round.
+
+    `on_ranks` is the limit of two ranks: what has one thread is halved, but for Adam and the norm.
     """
-    best = {}
+    best, columns = dict(fixed), {}
     for name in rounds[0][THREADS[0]]:
-        best[name] = min(THREADS, key=lambda threads, name=name: median(one[threads][name] for one in rounds))
-    columns = {name: [one[threads][name] for one in rounds] for name, threads in best.items()}
+        of_threads = {threads: [one[threads][name] for one in rounds] for threads in THREADS}
+        best.setdefault(name, min(THREADS, key=lambda threads, of_threads=of_threads: median(of_threads[threads])))
+        columns[name] = of_threads[THREADS[0] if name in fixed else best[name]]
     ours = columns.pop("ours")
     limits = [sum(values) for values in zip(*columns.values(), strict=True)]
     found = {name: spread(values, "q1", "q3") for name, values in columns.items()}
     middle = {name: value["median"] for name, value in found.items()}
-    shared = {
-        name: value * max(best[name], env_threads if name == ENVIRONMENT else 1) / 2 for name, value in middle.items()
-    }
+    shared = {name: value * best[name] / len(THREADS) for name, value in middle.items()}
     on_ranks = sum(shared.values()) - shared[MOVING] + middle[MOVING]
     return {
         "microseconds": found,
@@ -146,29 +149,22 @@ def measure(job: Job, rounds: int, seconds: float) -> Result:
     """The limit of one row, and ours beside it."""
     training = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in THREADS}
     measured = parts(job, training[THREADS[0]], seconds)
-    found = judged([one_round(training, measured, seconds) for _ in range(rounds)], job.num_env_threads)
+    fixed = fixed_threads(job, training[THREADS[0]].ppo.policy.observations.size)
+    found = judged([one_round(training, measured, seconds) for _ in range(rounds)], fixed)
     for one in training.values():
         one.ppo.close()
     return found
 
 
-def options_of() -> argparse.Namespace:
-    """Options from the command line."""
-    options = parser(__doc__, "limit")
-    options.add_argument("--rounds", type=int, default=15, help="slices of everything (default 15)")
-    options.add_argument(
-        "--only", nargs="+", choices=list("abcde"), default=list("abcde"), metavar="ROW", help="of a to e"
-    )
-    return options.parse_args()
-
-
 def main() -> None:
     """Measure row by row, print the parts, write the JSON file."""
-    options = options_of()
+    options = parser(__doc__, "limit")
+    options.add_argument("--rounds", type=int, default=15, help="slices of everything (default 15)")
+    options = options.parse_args()
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
     document = {"benchmark": "limit", "quick": options.quick} | machine() | {"versions": library_versions()}
     document["limits"] = {}
-    for row in options.only:
+    for row in "abcde":
         document["limits"][row] = found = measure(ROWS[row].job, rounds, seconds)
         print(f"({row}) share of the limit: {found['share']['median']:.2f}")
         for name, one in (found["microseconds"] | {"limit": found["limit"], "ours": found["ours"]}).items():

@@ -54,7 +54,7 @@ def alone(job: Job, sizes: tuple[int, ...]) -> Any:
 
 def together(job: Job, size: int, env: dict[str, str] | None = None) -> Any:
     """The pieces of so many ranks together."""
-    shape = json.dumps([job.num_steps, job.num_envs, job.num_minibatches])
+    shape = json.dumps([job.num_steps, job.num_envs, job.num_minibatches, gradient_bytes(job)])
     script = str(PEERS / "pieces_mpi.py")
     return told_by(find_mpiexec(), "-n", str(size), sys.executable, script, shape, env=env)
 
@@ -139,11 +139,12 @@ def work_of(name: str, job: Job, pieces: Any) -> Work:
 def show(document: dict[str, Any]) -> None:
     """Print the comparison and the outlook."""
     console, table = Console(), Table(title="Steps a second on ranks of this machine")
-    for heading in ("ranks", "measured", "quartiles", "foreseen", "off by"):
+    for heading in ("ranks", "measured", "quartiles", "times one", "foreseen", "off by"):
         table.add_column(heading, justify="right", no_wrap=True)
     for size, row in document["here"].items():
         quartiles = f"{row['q1']:,.0f} to {row['q3']:,.0f}"
-        table.add_row(size, f"{row['median']:,.0f}", quartiles, f"{row['foreseen']:,.0f}", f"{row['off']:+.1%}")
+        figures = f"{row['ratio']['median']:.2f}", f"{row['foreseen']:,.0f}", f"{row['off']:+.1%}"
+        table.add_row(size, f"{row['median']:,.0f}", quartiles, *figures)
     console.print(table)
     console.print(*document["outlook"], sep="\n", highlight=False, soft_wrap=True)
 

@@ -195,6 +195,9 @@ def table(options: argparse.Namespace) -> int:
     for name, file in (("out", options.out), ("json", options.json)):
         check(file is None or file.parent.is_dir(), name, str(file), "in a folder that exists")
     check(options.keep is None or options.keep.is_file(), "keep", str(options.keep), "a page that this command wrote")
+    check(
+        not (options.keep and options.json), "json", str(options.json), "left out with --keep: a page holds no numbers"
+    )
     results, unfinished = read_results(options.runs, RESULTS)
     text = page(results, unfinished, options)
     write_whole(options.out, merged(text, options.keep.read_text()) if options.keep else text)

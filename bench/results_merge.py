@@ -17,14 +17,14 @@ def merged(page: str, earlier: str) -> str:
     Raises:
         UserError: The earlier page has other tables.
     """
-    if _heads(page) != _heads(earlier):
+    if _heads(page) != _heads(earlier) or not LISTING.search(earlier):
         raise UserError("keep is a page whose tables have other columns, but it must be one that this command wrote.")
     own = {_preset(line) for line in next(_bodies(page))}
     kept = {_preset(line) for line in next(_bodies(earlier))} - own
     for new, old in zip(list(_bodies(page)), _bodies(earlier), strict=True):
         lines = sorted([*new, *(line for line in old if _preset(line) in kept)], key=_preset)
         page = page.replace("\n".join(new), "\n".join(lines), 1)
-    *trained, _table = LISTING.search(earlier)[0].splitlines()
+    trained = [line for line in LISTING.search(earlier)[0].splitlines() if set(line.split()) & kept]
     page = LISTING.sub(lambda found: "\n".join([*trained, found[0]]), page, count=1)
     origins = [f"{', '.join(sorted(own))}: {ORIGIN.search(page)['text']}"]
     for found in ORIGIN.finditer(earlier):

@@ -208,10 +208,10 @@ def commands(results: list[dict[str, Any]], options: argparse.Namespace) -> Iter
         more = [part for name, value in flags for part in (f"--{name.replace('_', '-')}", value)]
         words = ["train", "--presets", *presets, "--seeds", *seeds, "--runs", options.runs, *more]
         yield f"python bench/results.py {shlex.join(map(str, words))}"
-    more = [
+    files = [
         part for name in ("keep", "json") if getattr(options, name) for part in (f"--{name}", getattr(options, name))
     ]
-    words = ["table", "--runs", options.runs, "--out", options.out, *more]
+    words = ["table", "--runs", options.runs, "--out", options.out, *files]
     yield f"python bench/results.py {shlex.join(map(str, words))}"
 
 

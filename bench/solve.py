@@ -4,7 +4,7 @@ Solved is a mean return of at least 200 in 100 greedy episodes with unseen seeds
 is not counted, that of imports and compilation is. Ours has its preset, once with Gymnasium's environments, once with
 EnvPool's, and once on two ranks of MPI; Stable-Baselines3 has the settings of RL Zoo, the CleanRL-style loop CleanRL's
 defaults but for its length. Whoever has not solved it at the end of its budget of steps is counted as unsolved. Needs
-an idle machine, and hours:
+an idle machine, and hours (with `--jobs 2` half as many, and a busy neighbour, as the ledger then says):
 
     pip install ".[peers]"
     python bench/solve.py
@@ -18,9 +18,10 @@ It writes the curves to runs/bench/solve.json and a plot beside it.
 import dataclasses
 import json
 import math
+import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -56,7 +57,8 @@ def summary(runs: Sequence[Result]) -> Result:
     numbers = {"median": median(seconds), "min": seconds[0], "max": seconds[-1]}
     solved = sum(map(math.isfinite, seconds))
     found = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-    return {"contestant": runs[0]["name"], "solved": solved, "seeds": len(ended)} | found
+    about = {"jobs": max(run["jobs"] for run in ended), "commits": sorted({run["commit"] or "" for run in ended})}
+    return {"contestant": runs[0]["name"], "solved": solved, "seeds": len(ended)} | found | about
 
 
 def summaries(runs: Sequence[Result]) -> list[Result]:
@@ -68,7 +70,9 @@ def summaries(runs: Sequence[Result]) -> list[Result]:
 def runs_of_others(path: Path, names: Sequence[str], seeds: Sequence[int]) -> list[Result]:
     """Runs that the file has already, but for those of the contestants `names` with these seeds."""
     again = {CONTESTANTS[name][0].name for name in names}
-    return [run for run in json.loads(path.read_text())["runs"] if run["name"] not in again or run["seed"] not in seeds]
+    document = json.loads(path.read_text())
+    runs = [run for run in document["runs"] if run["name"] not in again or run["seed"] not in seeds]
+    return [{"commit": document["commit"], "jobs": 1} | run for run in runs]
 
 
 def show(results: Sequence[Result]) -> None:
@@ -90,24 +94,28 @@ def main() -> None:
     options = parser(__doc__, "solve", timeout=7200)
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options.add_argument("--threads", type=int, default=1, help="of matrix products; small networks want one")
-    options.add_argument("--jobs", type=int, default=1, help="races at a time, each on a core (default 1)")
+    options.add_argument("--jobs", type=int, default=1, help="races at a time (default 1); not of several ranks")
     options.add_argument("--add", action="store_true", help="keep the file's other runs")
     options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     options = options.parse_args()
+    if options.jobs > 1 and "ranks" in options.only:
+        sys.exit(f"jobs is {options.jobs}, but a race on several ranks must have the cores for itself: it must be 1.")
     kept = runs_of_others(options.out, options.only, options.seeds) if options.add else []
     document = {"benchmark": "solve", "quick": options.quick} | machine() | {"runs": kept, "results": []}
     if options.add:
         document["before"] = commands_before(json.loads(options.out.read_text()))
     seeds = options.seeds[:1] if options.quick else options.seeds
+    about = {"commit": document["commit"], "jobs": options.jobs}
 
-    def race(seed: int, name: str) -> Result:
+    def run_race(seed: int, name: str) -> Result:
         contestant, settings = CONTESTANTS[name]
         race = Race(started=time.time(), seed=seed, threads=options.threads, **settings)
         race = dataclasses.replace(race, **QUICK) if options.quick else race
-        return contestant.run(race, options.timeout) | {"name": contestant.name, "seed": seed}
+        return contestant.run(race, options.timeout) | {"name": contestant.name, "seed": seed} | about
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        for run in pool.map(race, *zip(*product(seeds, options.only), strict=True)):
+        races = [pool.submit(run_race, seed, name) for seed, name in product(seeds, options.only)]
+        for run in (ended.result() for ended in as_completed(races)):
             found = run.get("skipped") or f"{run['solved_seconds'] or math.inf:.0f} s"
             print(f"{run['name']}, seed {run['seed']}: {found}, {run.get('solved_step')} steps", flush=True)
             document["runs"].append(run)

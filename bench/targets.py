@@ -79,7 +79,7 @@ def faster(row: str, peer: str, limit: float, text: str = "steps/s, ours / {}'s"
             raise UnknownError("no slice lies between two of ours")
         return tuple(result["ratio"][name] for name in ("median", "q1", "q3"))
 
-    return Target(f"{row}-{peer.replace('ppo_np, ', '').split()[0].rstrip(',')}", text.format(peer), limit, figure)
+    return Target(f"{row}-{peer.split()[0].rstrip(',')}", text.format(peer), limit, figure)
 
 
 def on_two_ranks(limit: float) -> Target:

@@ -30,7 +30,7 @@ from kernels.activation import activation_backward, activation_forward
 from kernels.advantage import normalize
 from kernels.loss import ppo_loss_backward, ppo_loss_forward
 from ppo_np.batch import Batch
-from ppo_np.blocks import BLOCK_ROWS
+from ppo_np.blocks import blocks_of
 from ppo_np.checkpoint import library_versions
 from ppo_np.config import PPOConfig
 from ppo_np.envs import make_env, make_vector_env
@@ -102,7 +102,7 @@ def threads_of(job: Job, policy: Policy) -> tuple[int, ...]:
 def rows_at_once(job: Job, policy: Policy) -> int:
     """Rows of a minibatch that are computed in one piece."""
     wide = is_wide(config_of(job), policy.observations.size)
-    return job.minibatch_size if wide else min(job.minibatch_size, BLOCK_ROWS)
+    return job.minibatch_size if wide else blocks_of(job.minibatch_size)[0][1]
 
 
 def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:

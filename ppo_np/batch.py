@@ -1,6 +1,6 @@
 """Arrays for a minibatch, and for its way through the network and back.
 
-Those of a smaller one can be rows of a larger one's: then no memory is taken, and one of them is used at a time.
+Those of a smaller one can be rows of a larger one's: then little memory is taken, and one of them is used at a time.
 """
 
 from typing import TYPE_CHECKING

@@ -2,11 +2,11 @@
 
 The loss is a mean over the rows, so that a block of B_k of the B rows, with the upstream gradient B_k / B, has its
 share of the gradient. Blocks are of the same rows whatever the number of threads, and are added up in their order:
-threads change no bit. A block's arrays also stay in the cache of its core, which those of a whole minibatch do not.
+threads change no bit. A block's layers also stay in the cache of its core, which those of a whole minibatch do not.
 """
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ppo_np.config import PPOConfig
 from ppo_np.model import ActorCritic
 
 BLOCK_ROWS = 256  # the last block has half as many at least, and one and a half times as many at most
-FEWEST_BLOCKS = 4  # below, a second thread takes longer to wake than to work (`python bench/blocks.py`)
+FEWEST_BLOCKS = 4  # below, waking a second thread takes what it brings: two blocks made no whole run shorter
 
 
 def blocks_of(rows: int) -> list[tuple[int, int]]:
@@ -89,8 +89,9 @@ class BlockedGradient:
             self._work(0, todo, minibatch, config, share)
         finally:
             todo.clear()
-            for other in others:
-                other.result()
+            wait(others)
+        for other in others:
+            other.result()
         np.sum(self._grads[: len(blocks)], axis=0, out=self._model.grads)
         np.sum(self._terms[: len(blocks)], axis=0, out=minibatch.terms)
 
@@ -111,10 +112,9 @@ class BlockedGradient:
     def _batch(self, thread: int, number: int, block: tuple[int, int], minibatch: Minibatch) -> Batch:
         """A block: rows of the minibatch, arrays of the thread, a gradient of its own."""
         start, rows = block
-        arrays = self._work_arrays[thread]
-        if arrays is None or arrays.rows < rows:
-            arrays = self._work_arrays[thread] = Batch(max(rows, BLOCK_ROWS), self._model)
-        return Batch(rows, self._model, self._grads[number], arrays, (minibatch, start))
+        if self._work_arrays[thread] is None:
+            self._work_arrays[thread] = Batch(BLOCK_ROWS + BLOCK_ROWS // 2, self._model)
+        return Batch(rows, self._model, self._grads[number], self._work_arrays[thread], (minibatch, start))
 
     def _make_room(self, blocks: int) -> None:
         if len(self._grads) < blocks:

@@ -125,7 +125,7 @@ def test_the_page_holds_targets_reasons_tables_and_provenance():
         "arguments": [],
     }
     documents["end_to_end"] |= common | {"versions": {"numpy": "2.0"}}
-    race = {"contestant": OURS, "solved": 1, "seeds": 2, "median": 60, "min": 60, "max": None}
+    race = {"contestant": OURS, "solved": 1, "seeds": 2, "median": 60, "min": 60, "max": None, "jobs": 2}
     documents["solve"] = {"benchmark": "solve", "results": [race]} | common | {"quick": True, "arguments": ["--quick"]}
     documents["where"] = {
         "benchmark": "where",
@@ -145,7 +145,7 @@ def test_the_page_holds_targets_reasons_tables_and_provenance():
         "| environment | 50.00, 1 |" in text and "| **limit** | 55.00 |" in text and "| limit / ours | 0.92 |" in text
     )
     assert f"| {CLEANRL} | 1 | 200 | 199 to 201 | 100 MB | 4.90 (4.80 to 5.00) |" in text
-    assert f"| {OURS} | 1 of 2 | 60 | 60 to unsolved |" in text
+    assert f"| {OURS}, 2 races at a time | 1 of 2 | 60 | 60 to unsolved |" in text
     assert "| 1,024 | 256 | 1.00 | 1.25 | 0.75 |" in text
     assert "| part | a, 2 threads |" in text and "| loss | 1.00 (25%) |" in text
     assert "| `python bench/end_to_end.py` | 2026-01-02 | CPU, 2 cores | 012345678 with changes | numpy 2.0 |" in text
@@ -169,9 +169,9 @@ def limit_of(environment, acting, learning):
 def test_the_limit_is_compared_by_way_of_the_bare_environments(row, share):
     limits = {"limit": {"limits": dict.fromkeys("ac", limit_of(50.0, 1.0, 4.0))}}
     documents = rows(OUR_ROW, contestant(ALONE, 1100, 0.9), row=row) | limits
-    assert ledger.share_of_limit(row, documents) == pytest.approx(share)
-    assert ledger.share_of_limit("b", documents) is None
-    assert ledger.share_of_limit(row, limits) is None
+    assert ledger.share_reached(row, documents) == pytest.approx(share)
+    assert ledger.share_reached("b", documents) is None
+    assert ledger.share_reached("a", limits) is None
 
 
 def test_reasons_are_those_of_targets():

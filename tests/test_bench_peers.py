@@ -78,8 +78,9 @@ def test_threads_are_limited_in_every_library():
 
 
 def test_unsolved_races_are_longer_than_any():
-    runs = [{"name": "x", "solved_seconds": seconds} for seconds in (30.0, None, 50.0)]
-    assert solve.summary(runs) == {"contestant": "x", "solved": 2, "seeds": 3, "median": 50, "min": 30, "max": None}
+    runs = [{"name": "x", "solved_seconds": seconds, "commit": "c", "jobs": 1} for seconds in (30.0, None, 50.0)]
+    found = {"contestant": "x", "solved": 2, "seeds": 3, "median": 50, "min": 30, "max": None}
+    assert solve.summary(runs) == found | {"jobs": 1, "commits": ["c"]}
     assert solve.summary([{"name": "x", "skipped": "why"}]) == {"contestant": "x", "skipped": "why"}
 
 

@@ -82,8 +82,11 @@ def test_the_bytes_of_a_gradient(job):
 
 def test_runs_of_others_are_kept(tmp_path):
     runs = [{"name": name, "seed": seed} for name in ("ppo_np", "Stable-Baselines3") for seed in (1, 2)]
-    (tmp_path / "solve.json").write_text(json.dumps({"runs": runs}))
-    assert solve.runs_of_others(tmp_path / "solve.json", ["ppo_np", "ranks"], [2]) == [runs[0], *runs[2:]]
+    runs[3] |= {"commit": "earlier", "jobs": 2}
+    (tmp_path / "solve.json").write_text(json.dumps({"commit": "before", "runs": runs}))
+    found = solve.runs_of_others(tmp_path / "solve.json", ["ppo_np", "ranks"], [2])
+    assert found == [{"commit": "before", "jobs": 1} | run for run in (runs[0], *runs[2:])]
+    assert found[-1]["commit"] == "earlier"
 
 
 def test_the_section_of_the_ledger():

@@ -93,7 +93,7 @@ def test_blocks_cover_the_rows_and_none_is_tiny_or_huge(rows):
 def test_minibatches_of_changing_sizes():
     model, config = model_of(HEADS["Box"]), PPOConfig(**NETWORK)
     gradient = BlockedGradient(model, 2, False)
-    for rows in (2000, 1999, 1300, 2560, 2000):
+    for rows in (2000, 2010, 1999, 1300, 2560, 2010, 2000):  # 2010 has as many blocks as 2000, in other arrays
         minibatch = fill(gradient.minibatch(rows), model)
         normalize(minibatch.advantages, minibatch.advantages)
         gradient.loss_and_gradient(minibatch, PPOConfig(**NETWORK, norm_adv=False))

@@ -205,6 +205,9 @@ def test_presets_of_an_earlier_page_are_kept(runs, capsys):
         f"abc: Trained 2026-11-22 {about}",
         f"xyz: Trained 2026-12-01 {about}",
     ]
+    arguments = "table", "--runs", anew, "--out", page, "--keep", page, "--json", page.with_suffix(".json")
+    assert run(results.main, *arguments) == cli.BAD_ARGUMENTS
+    assert "left out with --keep" in capsys.readouterr().err
     page.write_text("| preset | other |\n|---|---|\n")
     assert run(results.main, "table", "--runs", anew, "--out", page, "--keep", page) == cli.BAD_ARGUMENTS
     assert "keep is a page whose tables have other columns" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from ppo_np import PPO
 from ppo_np.dealer import Dealer
 from ppo_np.ranks import Ranks
 
-UPDATES, WARM, SECONDS = 24, 4, 0.3
+UPDATES, WARM = 24, 4
 
 
 def run(job: Job, num_envs: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ from ppo_np.mpi import MPIRanks, world
 from ppo_np.rollout import RolloutBuffer, RolloutReport
 from ppo_np.stream import Episode
 
-BYTES = (8, 1_024, 16_384, 36_904, 131_072, 524_288, 1_048_576, 4_255_788)
+BYTES = (8, 1_024, 16_384, 131_072, 524_288, 1_048_576, 4_255_788)
 SECONDS = 0.4  # for each figure
 
 
@@ -53,11 +53,11 @@ def epoch(ranks: MPIRanks, num_steps: int, num_envs: int, num_minibatches: int) 
     return lambda: list(dealer.deal(rows, num_minibatches, advantages))
 
 
-def update(ranks: MPIRanks, num_steps: int, num_envs: int) -> Callable[[], object]:
+def update(ranks: MPIRanks, num_steps: int, num_envs: int, gradient_bytes: int) -> Callable[[], object]:
     """What ranks tell each other once an update."""
     own = num_envs // ranks.size
     dealer = Dealer(ranks, num_steps, num_envs)
-    valid, params = np.ones((num_steps, own), bool), np.zeros(9_221, np.float32)
+    valid, params = np.ones((num_steps, own), bool), np.zeros(gradient_bytes // 4, np.float32)
     report = RolloutReport(num_steps, num_steps * own, [Episode(0.0, 1)] * own, [0] * own)
     buffer = RolloutBuffer.__new__(RolloutBuffer)
     buffer.returns, buffer.valid = np.random.default_rng(0).random((num_steps, own), np.float32), valid
@@ -74,12 +74,12 @@ def update(ranks: MPIRanks, num_steps: int, num_envs: int) -> Callable[[], objec
 
 
 def main() -> None:
-    """Measure; the job is T, N and M, as JSON, on the command line."""
-    ranks, (num_steps, num_envs, num_minibatches) = world(), json.loads(sys.argv[1])
+    """Measure; the job is T, N, M and the bytes of a gradient, as JSON, on the command line."""
+    ranks, (num_steps, num_envs, num_minibatches, gradient_bytes) = world(), json.loads(sys.argv[1])
     from mpi4py import MPI  # as `world` has set it up
 
     sums, blocking = {}, {}
-    for size in BYTES:
+    for size in sorted({*BYTES, gradient_bytes}):
         numbers = np.ones(max(1, size // 4), np.float32)
         sums[size] = mean_seconds(ranks, lambda numbers=numbers: ranks.sum(numbers))
         blocking[size] = mean_seconds(ranks, lambda numbers=numbers: ranks.comm.Allreduce(MPI.IN_PLACE, numbers))
@@ -88,7 +88,7 @@ def main() -> None:
         "sums": sums,
         "blocking": blocking,
         "epoch": mean_seconds(ranks, epoch(ranks, num_steps, num_envs, num_minibatches)),
-        "update": mean_seconds(ranks, update(ranks, num_steps, num_envs)),
+        "update": mean_seconds(ranks, update(ranks, num_steps, num_envs, gradient_bytes)),
         "messages": {size: ping_pong(ranks, size) for size in BYTES},
     }
     if ranks.rank == 0:
