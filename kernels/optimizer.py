@@ -53,8 +53,9 @@ def adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
     m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2
     theta <- theta - lr mhat / (sqrt(vhat) + eps),   mhat = m / (1 - beta1^k),   vhat = v / (1 - beta2^k)
 
-    A moment below the smallest normal number becomes 0: those of units that have died would halve and halve into
-    subnormal numbers and stay there, with which processors compute up to 100 times as long.
+    A moment whose products would leave the normal numbers becomes 0: m below tiny / epsilon (1e-31 in float32), v below
+    tiny. Those of units that have died would shrink into subnormal numbers and stay there, with which processors
+    compute up to 100 times as long.
 
     Derivation: docs/gradients.md, "Adam".
 
@@ -72,10 +73,11 @@ def adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
     rest1, rest2 = real(1.0 - beta1), real(1.0 - beta2)
     rate = real(learning_rate / (1.0 - beta1**step))
     correction2 = real(1.0 / (1.0 - beta2**step))
-    zero, smallest = real(0), np.finfo(params.dtype).tiny
+    smallest2 = np.finfo(params.dtype).tiny
+    smallest1, zero = smallest2 / np.finfo(params.dtype).eps, real(0)
     for p in range(params.shape[0]):
         first = beta1_ * m[p] + rest1 * grads[p]
         second = beta2_ * v[p] + rest2 * grads[p] * grads[p]
-        m[p] = zero if abs(first) < smallest else first
-        v[p] = zero if second < smallest else second
+        m[p] = zero if abs(first) < smallest1 else first
+        v[p] = zero if second < smallest2 else second
         params[p] -= rate * m[p] / (math.sqrt(v[p] * correction2) + eps_)

@@ -162,25 +162,26 @@ def test_zero_gradient_and_zero_moments_leave_the_parameters():
 @both_dtypes
 def test_moments_of_a_dead_unit_become_zero_and_not_subnormal(dtype):
     """0.9 times the smallest subnormal number rounds to itself: there they would stay, and slow each step down."""
-    adam, smallest = Adam(4, dtype), np.finfo(dtype).tiny
-    adam.m[:] = np.array([4, -4, 1, -1]) * smallest
-    adam.v[:] = np.array([4, 4, 1, 0]) * smallest
+    adam, tiny, epsilon = Adam(4, dtype), np.finfo(dtype).tiny, np.finfo(dtype).eps
+    adam.m[:] = np.array([4, -4, 1, -1]) * tiny / epsilon
+    adam.v[:] = np.array([4, 4, 1, 0]) * tiny
     adam.step(np.zeros(4, dtype), beta1=0.5, beta2=0.5)
-    np.testing.assert_array_equal(adam.m, np.array([2, -2, 0, 0]) * smallest)
-    np.testing.assert_array_equal(adam.v, np.array([2, 2, 0, 0]) * smallest)
+    np.testing.assert_array_equal(adam.m, np.array([2, -2, 0, 0]) * tiny / epsilon)
+    np.testing.assert_array_equal(adam.v, np.array([2, 2, 0, 0]) * tiny)
     for _ in range(2):
         adam.step(np.zeros(4, dtype), beta1=0.5, beta2=0.5)
     assert not adam.m.any() and not adam.v.any()
 
 
 @both_dtypes
-def test_the_smallest_normal_moments_stay_and_so_does_nan(dtype):
-    adam, smallest = Adam(3, dtype), np.finfo(dtype).tiny
+def test_the_smallest_moments_that_are_kept_stay_and_so_does_nan(dtype):
+    adam, tiny = Adam(3, dtype), np.finfo(dtype).tiny
+    smallest = tiny / np.finfo(dtype).eps
     adam.m[:] = np.array([2 * smallest, -2 * smallest, np.nan])
-    adam.v[:] = np.array([2 * smallest, 2 * smallest, np.nan])
+    adam.v[:] = np.array([2 * tiny, 2 * tiny, np.nan])
     adam.step(np.zeros(3, dtype), beta1=0.5, beta2=0.5, learning_rate=0.0)
     np.testing.assert_array_equal(adam.m, np.array([smallest, -smallest, np.nan], dtype))
-    np.testing.assert_array_equal(adam.v, np.array([smallest, smallest, np.nan], dtype))
+    np.testing.assert_array_equal(adam.v, np.array([tiny, tiny, np.nan], dtype))
 
 
 def test_learning_rate_0_moves_the_moments_only():
