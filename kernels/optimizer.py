@@ -79,5 +79,5 @@ def adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
         first = beta1_ * m[p] + rest1 * grads[p]
         second = beta2_ * v[p] + rest2 * grads[p] * grads[p]
         m[p] = zero if abs(first) < smallest1 else first
-        v[p] = zero if second < smallest2 else second
+        v[p] = zero if abs(second) < smallest2 else second
         params[p] -= rate * m[p] / (math.sqrt(v[p] * correction2) + eps_)
