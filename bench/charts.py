@@ -76,6 +76,8 @@ def scaling(curves: Mapping[str, Any], path: Path) -> None:
     drawn = _figure(len(curves), 2.6 * len(curves))
     if drawn is None:
         return
+    from matplotlib.ticker import LogLocator
+
     figure, axes = drawn
     for ax, (name, found) in zip(axes[:, 0], curves.items(), strict=True):
         for threads, marker in zip(found["ours"], "osd", strict=False):
@@ -86,6 +88,7 @@ def scaling(curves: Mapping[str, Any], path: Path) -> None:
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
         ax.set_xticks(found["points"], [str(point) for point in found["points"]])
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # powers of ten alone leave a flat curve without any
         ax.yaxis.set_major_formatter("{x:,.0f}")
         ax.yaxis.set_minor_formatter("")
         ax.set_ylabel("steps a second")
