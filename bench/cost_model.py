@@ -46,9 +46,7 @@ def beside(pieces: Pieces) -> float:
 def update_here(pieces: Pieces, ranks: int) -> float:
     """Seconds of one update on so many ranks of this machine."""
     job, key = pieces["job"], str(ranks)
-    busy = max(1.0, ranks / pieces["cores"])
-    if ranks > 1:
-        busy *= beside(pieces)
+    busy = max(1.0, ranks / pieces["cores"]) * (beside(pieces) if ranks > 1 else 1.0)
     run = pieces["alone"]["runs"][key]
     epochs, minibatches = job["update_epochs"], job["update_epochs"] * job["num_minibatches"]
     seconds = busy * (run["rollout"] + largest_of(ranks) * run["deviation"] + minibatches * run["minibatch"])

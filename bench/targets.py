@@ -60,6 +60,11 @@ def result_of(documents: Documents, row: str, name: str) -> Result:
     return known(found)
 
 
+def with_quartiles(found: Result) -> tuple[float, float, float]:
+    """The median and the quartiles."""
+    return found["median"], found["q1"], found["q3"]
+
+
 def known(found: list[Result]) -> Result:
     """The only result, if it is one."""
     if not found:
@@ -77,7 +82,7 @@ def faster(row: str, peer: str, limit: float, text: str = "steps/s, ours / {}'s"
         result = result_of(documents, row, peer)
         if "ratio" not in result:
             raise UnknownError("no slice lies between two of ours")
-        return tuple(result["ratio"][name] for name in ("median", "q1", "q3"))
+        return with_quartiles(result["ratio"])
 
     return Target(f"{row}-{peer.split()[0].rstrip(',')}", text.format(peer), limit, figure)
 
@@ -89,7 +94,7 @@ def on_two_ranks(limit: float) -> Target:
         found = documents.get("ranks", {}).get("here", {}).get("2")
         if not found:
             raise UnknownError("not measured")
-        return tuple(found["ratio"][name] for name in ("median", "q1", "q3"))
+        return with_quartiles(found["ratio"])
 
     text = "steps/s of row b's work, 2 ranks / one rank with one thread, update for update"
     return Target("ranks-2", text, limit, figure)
@@ -122,7 +127,7 @@ def share_of_limit(limit: float) -> Target:
         found = documents.get("limit", {}).get("limits", {}).get("c")
         if not found:
             raise UnknownError("not measured")
-        return tuple(found["share"][name] for name in ("median", "q1", "q3"))
+        return with_quartiles(found["share"])
 
     return Target("c-limit", "speed, ours / the limit: bare BLAS, bare environment, bare memory", limit, figure)
 

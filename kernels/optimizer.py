@@ -54,8 +54,8 @@ def adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
     theta <- theta - lr mhat / (sqrt(vhat) + eps),   mhat = m / (1 - beta1^k),   vhat = v / (1 - beta2^k)
 
     A moment whose products would leave the normal numbers becomes 0: m below tiny / epsilon (1e-31 in float32), v below
-    tiny. Those of units that have died would shrink into subnormal numbers and stay there, with which processors
-    compute up to 100 times as long.
+    tiny. Those of units that have died would shrink into subnormal numbers and stay there, with which some processors
+    compute many times as long.
 
     Derivation: docs/gradients.md, "Adam".
 
