@@ -1,7 +1,8 @@
 """How the rows of a rollout are dealt to minibatches, and which of a minibatch's rows this rank has to compute."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,8 +10,7 @@ from kernels.advantage import NORMALIZE_EPS
 from ppo_np.ranks import Ranks
 
 
-@dataclass(frozen=True)
-class Hand:
+class Hand(NamedTuple):
     """This rank's part of a minibatch.
 
     Attributes:
@@ -44,7 +44,7 @@ class Dealer:
 
     def rows(self, valid: np.ndarray) -> np.ndarray:
         """Flat indices t N + n of all ranks' valid transitions, given this rank's `valid`, (T, N_r)."""
-        return np.flatnonzero(np.concatenate(self._ranks.gather(valid), axis=1))
+        return np.flatnonzero(np.concatenate(self._ranks.gather_numbers(valid), axis=1))
 
     def deal(self, rows: np.ndarray, num_minibatches: int, advantages: np.ndarray | None) -> Iterator[Hand]:
         """Deal shuffled rows out evenly: minibatches can differ in size by one; those without any row are left out.
@@ -54,28 +54,46 @@ class Dealer:
             num_minibatches: M.
             advantages: this rank's, flat, if they are to be normalised over each minibatch; else None.
         """
-        parts = [part for part in np.array_split(rows, num_minibatches) if len(part)]
-        if self._ranks.size == 1:
-            return (Hand(part, len(part)) for part in parts)
-        sizes = np.array([len(part) for part in parts])
-        places = self._place[rows]
+        sizes = even_parts(len(rows), num_minibatches)
+        ends = [0, *accumulate(sizes)]
+        if self._ranks.size == 1 or not sizes:
+            return map(Hand, _split(rows, ends), sizes)
+        places = self._place.take(rows)
         mine = places >= 0
-        places, minibatch = places[mine], np.repeat(np.arange(len(parts)), sizes)[mine]
-        ends = np.bincount(minibatch, minlength=len(parts)).cumsum()[:-1]
-        hands = np.split(places, ends)
+        places = places.compress(mine)
+        counts = np.add.reduceat(mine, ends[:-1], dtype=np.intp)
+        own_ends = [0, *counts.cumsum().tolist()]
+        hands = _split(places, own_ends)
         if advantages is None:
-            return map(Hand, hands, sizes.tolist())
-        normalized = self._normalized(advantages[places], minibatch, sizes)
-        return map(Hand, hands, sizes.tolist(), np.split(normalized, ends))
+            return map(Hand, hands, sizes)
+        normalized = self._normalized(advantages.take(places), counts, np.array(sizes))
+        return map(Hand, hands, sizes, _split(normalized, own_ends))
 
-    def _normalized(self, advantages: np.ndarray, minibatch: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        """As `kernels.advantage.normalize`, each minibatch by its mean and deviation over all ranks, in float64."""
-        advantages = advantages.astype(np.float64)
+    def _normalized(self, advantages: np.ndarray, counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """As `kernels.advantage.normalize`, each minibatch by its mean and deviation over all ranks, in float64.
+
+        Args:
+            advantages: of this rank's rows, minibatch after minibatch.
+            counts, sizes: (M,), how many rows of each minibatch this rank has, and all ranks have.
+        """
+        minibatch = np.arange(len(sizes)).repeat(counts)
         means = np.bincount(minibatch, advantages, len(sizes))
         self._ranks.sum(means)
         means /= sizes
-        deviations = advantages - means[minibatch]
-        variances = np.bincount(minibatch, deviations**2, len(sizes))
+        means[sizes == 1] = 0  # a single row is left as it is
+        deviations = advantages - means.take(minibatch)
+        variances = np.bincount(minibatch, deviations * deviations, len(sizes))
         self._ranks.sum(variances)
         scales = 1 / (np.sqrt(variances / sizes) + NORMALIZE_EPS)
-        return np.where(sizes[minibatch] == 1, advantages, deviations * scales[minibatch])
+        scales[sizes == 1] = 1
+        return deviations * scales.take(minibatch)
+
+
+def even_parts(rows: int, parts: int) -> list[int]:
+    """Sizes of so many parts, or of fewer where there are not enough rows: the first ones may be larger by one."""
+    parts = min(rows, parts)
+    return [rows // parts + (part < rows % parts) for part in range(parts)]
+
+
+def _split(array: np.ndarray, ends: list[int]) -> Iterator[np.ndarray]:
+    return (array[start:end] for start, end in pairwise(ends))

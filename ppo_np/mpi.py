@@ -1,12 +1,16 @@
 """Ranks of MPI, through mpi4py, which is imported only where an MPI launcher has started this process."""
 
 import os
+import re
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
 from ppo_np.errors import UserError, check, require_extra
 from ppo_np.ranks import ALONE, NotSharedError, Ranks, Shared, check_even, cores_allowed
+from ppo_np.shared_sum import SharedSum
 
 # One of these is set where MPICH, Open MPI, MVAPICH or a launcher that speaks PMIx (srun, say) has started a process.
 STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
@@ -31,6 +35,8 @@ class MPIRanks(Ranks):
         self._cores = max(1, len(cores) // host.Get_size())
         self._crowded = host.Get_size() > len(cores)
         host.Free()
+        self._shared = SharedSum(comm) if self.on_one_host else None
+        _unlink_shared_memory()
 
     @property
     def cores(self) -> int:
@@ -38,7 +44,10 @@ class MPIRanks(Ranks):
         return self._cores
 
     def sum(self, numbers: np.ndarray) -> None:
-        """As `Ranks.sum`: one all-reduce, of a C-contiguous array; who waits for it lets others have the core."""
+        """As `Ranks.sum`, of a C-contiguous array; who waits for it lets others have the core."""
+        if self._shared and self._shared.fits(numbers):
+            self._shared.add_up(numbers)
+            return
         self.comm.Iallreduce(self._in_place, numbers, self._sum).Wait()
 
     def gather(self, mine: Shared) -> list[Shared]:
@@ -46,11 +55,11 @@ class MPIRanks(Ranks):
         self._meet()
         return self.comm.allgather(mine)
 
-    def gather_number(self, mine: int) -> np.ndarray:
-        """As `Ranks.gather_number`."""
+    def gather_numbers(self, mine: np.ndarray) -> np.ndarray:
+        """As `Ranks.gather_numbers`, of a C-contiguous array."""
         self._meet()
-        numbers = np.zeros(self.size, np.int64)
-        self.comm.Allgather(np.array([mine], np.int64), numbers)
+        numbers = np.zeros((self.size, *mine.shape), mine.dtype)
+        self.comm.Allgather(mine, numbers)
         return numbers
 
     def _meet(self) -> None:
@@ -70,6 +79,16 @@ class MPIRanks(Ranks):
         if not fine:
             raise NotSharedError from failed
         return made
+
+
+def _unlink_shared_memory() -> None:
+    """Take the name from memory that MPICH has shared among a host's ranks, once all of them have it.
+
+    It goes with the last of them then; under its name, it would stay behind a rank that is killed.
+    """
+    with suppress(OSError):  # no Linux
+        for name in set(re.findall(r"/dev/shm/mpich_shm_\w+", Path("/proc/self/maps").read_text())):
+            Path(name).unlink(missing_ok=True)
 
 
 def is_started() -> bool:

@@ -44,9 +44,9 @@ class Ranks:
         """Everybody's object, in the order of the ranks, on all ranks."""
         return [mine]
 
-    def gather_number(self, mine: int) -> np.ndarray:
-        """Everybody's integer of at most 63 bits, (size,), on all ranks."""
-        return np.array([mine])
+    def gather_numbers(self, mine: np.ndarray) -> np.ndarray:
+        """Everybody's array of this shape and type, (size, ...), in the order of the ranks, on all ranks."""
+        return mine[np.newaxis]
 
     def share(self, make: Callable[[], Shared]) -> Shared:
         """What rank 0 makes, on all ranks.
@@ -58,7 +58,7 @@ class Ranks:
 
     def any(self, mine: bool) -> bool:
         """Whether it is true on at least one rank."""
-        return bool(self.gather_number(mine).any())
+        return bool(self.gather_numbers(np.array(mine)).any())
 
     def envs(self, num_envs: int) -> range:
         """Which of all environments this rank steps.
@@ -78,7 +78,7 @@ class Ranks:
         """
         if self.size == 1:
             return
-        sums = self.gather_number(zlib.crc32(params))
+        sums = self.gather_numbers(np.array(zlib.crc32(params)))
         odd = np.flatnonzero(sums != sums[0])
         if len(odd):
             raise RanksError(
@@ -140,10 +140,10 @@ def pool(counts: np.ndarray, means: np.ndarray, variances: np.ndarray) -> tuple[
     n = sum_g n_g,   mean = sum_g n_g mean_g / n,   variance = sum_g n_g (variance_g + (mean_g - mean)^2) / n
 
     Args:
-        counts: (G, 1), not all 0. means, variances: (G, D), the population's (1/n).
+        counts: (G, 1) or (G, D), in no column all 0. means, variances: (G, D), the population's (1/n).
 
     Returns:
-        n, (1,); mean and variance, (D,).
+        n, (1,) or (D,); mean and variance, (D,).
     """
     count = counts.sum(axis=0)
     mean = (counts * means).sum(axis=0) / count

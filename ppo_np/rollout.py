@@ -38,6 +38,10 @@ class RolloutBuffer:
         self.logprobs, self.rewards, self.final_values, self.advantages, self.returns = np.zeros((5, *shape), dtype)
         self.terminations, self.truncations, self.valid = np.zeros((3, *shape), bool)
         self.values = np.zeros((num_steps + 1, num_envs), dtype)
+        # All transitions in one row, as minibatches are gathered from them: views, made once.
+        self._flat_obs, self._flat_actions = (a.reshape(-1, *a.shape[2:]) for a in (self.obs, self.actions))
+        of_loss = self.logprobs, self.values[:-1], self.advantages, self.returns
+        self._flat_loss_inputs = [array.reshape(-1) for array in of_loss]
 
     def normalize_obs(self, policy: Policy, ranks: Ranks = ALONE) -> None:
         """Replace `obs` by what the network saw, and count them for the next rollout.
@@ -58,30 +62,23 @@ class RolloutBuffer:
 
     def gather(self, rows: np.ndarray, policy: Policy, batch: Minibatch) -> None:
         """Copy the transitions with the flat indices `rows`, (B,), into a minibatch."""
-        flat_obs = self.obs.reshape(-1, self.obs.shape[-1])
-        if flat_obs.dtype == batch.obs.dtype:
-            np.take(flat_obs, rows, axis=0, out=batch.obs, mode="clip")
+        if self._flat_obs.dtype == batch.obs.dtype:
+            self._flat_obs.take(rows, 0, batch.obs, "clip")
         else:
-            policy.encode(flat_obs[rows], batch.obs)
-        for source, target in (
-            (self.actions.reshape(-1, *self.actions.shape[2:]), batch.actions),
-            (self.logprobs.reshape(-1), batch.old_logprobs),
-            (self.values[:-1].reshape(-1), batch.old_values),
-            (self.advantages.reshape(-1), batch.advantages),
-            (self.returns.reshape(-1), batch.returns),
-        ):
-            np.take(source, rows, axis=0, out=target, mode="clip")
+            policy.encode(self._flat_obs[rows], batch.obs)
+        self._flat_actions.take(rows, 0, batch.actions, "clip")
+        for source, target in zip(self._flat_loss_inputs, batch.loss_inputs, strict=True):
+            source.take(rows, 0, target, "clip")
 
     def explained_variance(self, ranks: Ranks = ALONE) -> float:
         """1 - Var(returns - values) / Var(returns) over all ranks' valid rows; NaN where the returns do not vary."""
         returns = self.returns[self.valid].astype(np.float64)
         rows = np.stack([returns, returns - self.values[:-1][self.valid]])
-        own = ([returns.size], rows.mean(axis=1), rows.var(axis=1)) if returns.size else None
-        groups = [group for group in ranks.gather(own) if group]
-        if not groups:
+        moments = (rows.mean(axis=1), rows.var(axis=1)) if returns.size else np.zeros((2, 2))
+        groups = ranks.gather_numbers(np.array([np.full(2, returns.size), *moments]))
+        if not groups[:, 0].any():
             return float("nan")
-        several = len(groups) > 1
-        variance, rest = (pool(*map(np.array, zip(*groups, strict=True))) if several else groups[0])[2]
+        variance, rest = groups[0, 2] if ranks.size == 1 else pool(*groups.transpose(1, 0, 2))[2]
         return float(1 - rest / variance) if variance > 0 else float("nan")
 
 
@@ -143,8 +140,7 @@ def collect(
     begun = perf_counter() - report.time
     for t in range(report.rows, len(buffer.rewards)):
         if stopped():
-            report.time = perf_counter() - begun
-            return report
+            return _ended(report, buffer, begun)
         start = perf_counter()
         _look(stream, policy, buffer.obs[t], batch)
         pi.sample(batch.pi_out, rng)
@@ -159,9 +155,9 @@ def collect(
         if step.final_obs is not None:
             _bootstrap(stream, step, policy, batch, buffer.final_values[t])
         report.rows += 1
-        report.episodes += step.episodes
-        report.ends += [t] * len(step.episodes)
-        report.steps += int(np.count_nonzero(step.valid))
+        if step.episodes:
+            report.episodes += step.episodes
+            report.ends += [t] * len(step.episodes)
         report.time_env += stepped - acted
         report.time_inference += acted - start + perf_counter() - stepped
     _look(stream, policy, np.zeros_like(buffer.obs[0]), batch)
@@ -169,6 +165,11 @@ def collect(
     if stream.next_step:
         # The row after an episode's last one holds its final observation.
         buffer.final_values[:] = buffer.values[1:]
+    return _ended(report, buffer, begun)
+
+
+def _ended(report: RolloutReport, buffer: RolloutBuffer, begun: float) -> RolloutReport:
+    report.steps = int(np.count_nonzero(buffer.valid[: report.rows]))
     report.time = perf_counter() - begun
     return report
 

@@ -4,6 +4,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 from rich.console import Console
 
 from ppo_np import resume
@@ -101,7 +102,7 @@ def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:
 
 def _exit_code(signals: StopSignals, ranks: Ranks, errors: Console) -> int:
     """Of all ranks: that of the first one that got a signal."""
-    codes = ranks.gather_number(signals.exit_code)
+    codes = ranks.gather_numbers(np.array(signals.exit_code))
     first = int((codes > 0).argmax())
     if first > 0:
         errors.print(f"rank {first} got signal {codes[first] - 128}: all ranks have stopped.")

@@ -34,20 +34,18 @@ class SerialEnvs(SyncVectorEnv):
     def step(self, actions):
         """As SyncVectorEnv's, with fewer infos."""
         observations, finals = self._env_obs, None
-        rewards, terminations, truncations = [], [], []
+        rewards, (terminations, truncations) = [], np.zeros((2, self.num_envs), bool)
         for n, (step, action) in enumerate(zip(self._steps, self._each(actions), strict=True)):
             obs, reward, terminated, truncated, _ = step(action)
             if terminated or truncated:
                 finals = np.full(self.num_envs, None, object) if finals is None else finals
-                finals[n] = obs
+                finals[n], terminations[n], truncations[n] = obs, terminated, truncated
                 obs, _ = self.envs[n].reset()
             observations[n] = obs
             rewards.append(reward)
-            terminations.append(terminated)
-            truncations.append(truncated)
         if self._rows is None:
             self._observations = concatenate(self.single_observation_space, observations, self._observations)
         else:
             np.concatenate(observations, out=self._rows)
-        columns = np.array(rewards, np.float64), np.array(terminations, bool), np.array(truncations, bool)
-        return self._observations, *columns, {} if finals is None else {"final_obs": finals}
+        infos = {} if finals is None else {"final_obs": finals}
+        return self._observations, np.array(rewards, np.float64), terminations, truncations, infos

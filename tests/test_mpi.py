@@ -91,6 +91,15 @@ def test_ranks_do_what_one_process_does(together, name):
         assert difference(results[f"{name}/{part}"], array) <= tolerance, part
 
 
+@pytest.mark.parametrize("turns", [2, 1])
+def test_sums_through_shared_memory(size, turns):
+    """Right however late the ranks are; with the planted bug of a single turn, wrong."""
+    code, out, err = run(*mpiexec(size, sys.executable, HERE / "ranks" / "sums.py", turns))
+    wrong, messages = out.split()
+    assert (code, messages) == (0, "{2}"), err  # one array of each type has no room
+    assert wrong == "0" if turns == 2 else int(wrong) > 0
+
+
 # --- one run folder
 
 
@@ -202,11 +211,17 @@ def processes_of(folder):
     return found
 
 
+def shared_memory():
+    """What MPICH has left under a name."""
+    return set(Path("/dev/shm").glob("mpich*"))
+
+
 class Ranks:
     """A long run on two ranks with environments in worker processes, which is ended."""
 
     def __init__(self, folder, env_id="CartPole-v1", *more, by_launcher=False):
         self.folder = folder
+        self.shared_memory = shared_memory()
         arguments = flags(env_id, folder, "--vectorization", "async", "--total-timesteps", LONG, *more)
         command = mpiexec(2, *TRAIN, *arguments) if by_launcher else [*TRAIN, *arguments, "--ranks", "2"]
         self.process = subprocess.Popen(
@@ -218,11 +233,12 @@ class Ranks:
         return min(pid for pid, its_rank in processes_of(self.folder).items() if its_rank == rank)
 
     def finish(self, since=None):
-        """Exit code and stderr; no process is left, and the checkpoint is whole."""
+        """Exit code and stderr; no process and no memory of MPICH's is left, and the checkpoint is whole."""
         out, err = self.process.communicate(timeout=PATIENCE)
         while processes_of(self.folder) and time.monotonic() < (since or time.monotonic()) + AT_ONCE:
             time.sleep(0.02)
         assert processes_of(self.folder) == {}
+        assert shared_memory() <= self.shared_memory
         if since is not None:
             assert time.monotonic() - since < AT_ONCE
         assert read_checkpoint(self.folder / "checkpoint.h5").counters["update"] >= 0

@@ -43,7 +43,8 @@ def test_arrows_run_downwards_only():
     """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
     floors = [
         {"errors", "layout", "signals", "gradient_report", "files", "hdf5", "incidents", "serial", "batch"},
-        {"config", "film", "watchdog", "interval", "ranks"}, {"rebuild", "mpi", "dealer"}, {"guard", "lifeline"},
+        {"config", "film", "watchdog", "interval", "ranks", "shared_sum"}, {"rebuild", "mpi", "dealer"},
+        {"guard", "lifeline"},
         {"workers", "cli", "distributions", "normalizer", "threads", "planted_bugs", "launch"},
         {"recorder", "model", "spaces"},
         {"stream", "envs", "policy", "stages"}, {"gradients", "rollout", "checkpoint", "episodes"},

@@ -17,6 +17,7 @@ from gymnasium.vector import VectorEnv
 from small_runs import RUNS, conditions, difference, discrete, train
 from thread_ranks import ThreadRanks, together
 
+from kernels.advantage import normalize
 from ppo_np import PPO, DivergedError, PPOConfig, UserError
 from ppo_np.dealer import Dealer
 from ppo_np.errors import RanksError
@@ -52,9 +53,9 @@ def test_in_single_precision():
     assert differences("Discrete, shared, normalised", 2, np.float32)["params"] < 1e-5
 
 
-def local_normalization(self, advantages, minibatch, sizes):
-    means = np.bincount(minibatch, advantages, len(sizes)) / np.maximum(np.bincount(minibatch, minlength=len(sizes)), 1)
-    deviations = advantages - means[minibatch]
+def local_normalization(self, advantages, counts, sizes):
+    minibatch = np.repeat(np.arange(len(sizes)), counts)
+    deviations = advantages - (np.bincount(minibatch, advantages, len(sizes)) / np.maximum(counts, 1))[minibatch]
     return deviations / deviations.std()
 
 
@@ -166,6 +167,20 @@ def test_hands_are_the_minibatches_of_one_process(size, each, steps, minibatches
         assert sorted(row for rows, _ in dealt for row in rows) == sorted(part.tolist())
         assert {total for _, total in dealt} == {len(part)}
     assert {len(hand) for hand in hands} == {len(expected)}
+
+
+@given(st.integers(2, 4), st.integers(1, 5), st.integers(1, 12), seeds)
+def test_hands_are_normalised_as_one_process_does(size, steps, minibatches, seed):
+    numbers = np.random.default_rng(seed).normal(5, 3, (steps, size))  # an environment a rank
+
+    def deal(ranks):
+        rows = np.random.default_rng(seed).permutation(steps * size)
+        return list(Dealer(ranks, steps, size).deal(rows, minibatches, numbers[:, ranks.rank].copy()))
+
+    for hands in zip(*together(size, deal), strict=True):
+        whole = np.concatenate([numbers[hand.rows, rank] for rank, hand in enumerate(hands)])
+        normalize(whole, whole)
+        np.testing.assert_allclose(np.concatenate([hand.advantages for hand in hands]), whole, rtol=1e-12, atol=1e-12)
 
 
 @given(st.integers(1, 4), st.lists(st.booleans(), min_size=1, max_size=3), seeds)

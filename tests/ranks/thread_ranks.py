@@ -28,7 +28,7 @@ class ThreadRanks(Ranks):
         self._barrier.wait(SECONDS)
         return everyone
 
-    def gather_number(self, mine):
+    def gather_numbers(self, mine):
         return np.array(self.gather(mine))
 
     def sum(self, numbers):
