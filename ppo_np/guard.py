@@ -34,6 +34,7 @@ class Guard(gymnasium.Wrapper):
         index: its number in the vector environment.
 
     Attributes:
+        takes_integers: whether actions may be Python's integers instead of NumPy's.
         busy: whether the environment is at work just now. calls: how often it was.
         episodes: how many were begun.
     """
@@ -43,7 +44,7 @@ class Guard(gymnasium.Wrapper):
         self.index = index
         self.busy, self.calls = False, 0
         self.episodes, self._seed, self._rng_then = 0, NO_SEED, None
-        self._plain = isinstance(env.action_space, spaces.Discrete) and _is_gymnasiums(env)
+        self.takes_integers = isinstance(env.action_space, spaces.Discrete) and _is_gymnasiums(env)
         space = env.observation_space
         self._shape, self._dtype = (space.shape, space.dtype) if isinstance(space, spaces.Box) else (None, None)
 
@@ -78,7 +79,7 @@ class Guard(gymnasium.Wrapper):
         self.busy = True
         self.calls += 1
         try:
-            obs, reward, terminated, truncated, info = self.env.step(int(action) if self._plain else action)
+            obs, reward, terminated, truncated, info = self.env.step(int(action) if self.takes_integers else action)
             ended = bool(terminated) or bool(truncated)
         except EnvironmentFault:
             raise

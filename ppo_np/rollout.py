@@ -214,7 +214,10 @@ def flatten_obs(stream: EnvStream, policy: Policy, rows: np.ndarray) -> None:
     Raises:
         EnvironmentFault: They do not fit their space.
     """
-    _flatten(stream, policy.observations.flatten, stream.obs, rows)
+    if stream.checked and policy.observations.copies:
+        rows[:] = stream.obs.reshape(rows.shape)
+    else:
+        _flatten(stream, policy.observations.flatten, stream.obs, rows)
 
 
 def _bootstrap(stream: EnvStream, step: Transition, policy: Policy, batch: Batch, final_values: np.ndarray) -> None:

@@ -15,7 +15,7 @@ class SerialEnvs(SyncVectorEnv):
     """Gymnasium's SyncVectorEnv in SAME_STEP mode, with a leaner `step`.
 
     The same transitions; of the infos only `final_obs` is kept. Observations are written into one array, which is the
-    same in every step.
+    same in every step; so are terminations and truncations as long as no episode ends.
 
     Args:
         factories: make the environments.
@@ -28,17 +28,23 @@ class SerialEnvs(SyncVectorEnv):
         # All observations one behind the other: a single call copies them.
         self._rows = self._observations.reshape(-1, *space.shape[1:]) if arrays else None
         simple_actions = isinstance(self.single_action_space, ARRAYS)
-        self._each = iter if simple_actions else lambda actions: iterate(self.action_space, actions)
+        if all(getattr(env, "takes_integers", False) for env in self.envs):
+            self._each = np.ndarray.tolist
+        else:
+            self._each = iter if simple_actions else lambda actions: iterate(self.action_space, actions)
+        self._none = np.zeros(self.num_envs, bool)
         self._steps = [env.step for env in self.envs]
 
     def step(self, actions):
         """As SyncVectorEnv's, with fewer infos."""
-        observations, finals = self._env_obs, None
-        rewards, (terminations, truncations) = [], np.zeros((2, self.num_envs), bool)
+        observations, rewards, finals = self._env_obs, [], None
+        terminations = truncations = self._none
         for n, (step, action) in enumerate(zip(self._steps, self._each(actions), strict=True)):
             obs, reward, terminated, truncated, _ = step(action)
             if terminated or truncated:
-                finals = np.full(self.num_envs, None, object) if finals is None else finals
+                if finals is None:
+                    finals = np.full(self.num_envs, None, object)
+                    terminations, truncations = np.zeros((2, self.num_envs), bool)
                 finals[n], terminations[n], truncations[n] = obs, terminated, truncated
                 obs, _ = self.envs[n].reset()
             observations[n] = obs

@@ -29,6 +29,7 @@ class ObservationAdapter:
         size: D, the length of a flat observation.
         dtype: of rows that hold observations without loss: uint8 for a Box of uint8, else float32.
         scale: what rows of that dtype have to be multiplied with for the network.
+        copies: whether `flatten` only copies the numbers of arrays that are in the space.
 
     Raises:
         UserError: The space cannot be flattened into a Box, or it is empty.
@@ -48,6 +49,7 @@ class ObservationAdapter:
         self._leaves = [(*leaf, _writer(leaf[1])) for leaf in _leaves(space)]
         compact = isinstance(space, spaces.Box) and space.dtype == np.uint8
         self.dtype = np.uint8 if compact else np.float32
+        self.copies = isinstance(space, spaces.Box) and not _is_image(space)
         self.scale = IMAGE_SCALE if compact and _is_image(space) else np.float32(1)
 
     def flatten(self, observations: Any, rows: np.ndarray) -> None:

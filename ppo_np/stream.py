@@ -61,6 +61,7 @@ class EnvStream:
     Attributes:
         obs: the N current observations, until the next step.
         next_step: whether the mode is NEXT_STEP.
+        checked: whether types and shapes are those of the spaces: our environments have looked themselves.
         steps: steps done, of each environment, reset rows included.
         guests: other environments of this process that `watched` watches as well.
 
@@ -86,7 +87,7 @@ class EnvStream:
         self._returns = np.zeros(envs.num_envs)
         self._lengths = np.zeros(envs.num_envs, np.int64)
         self._dones = np.zeros(envs.num_envs, bool)
-        self._own = isinstance(envs, SerialEnvs)  # whose types and shapes need no look
+        self.checked = isinstance(envs, SerialEnvs)
         self._first = first
         self._recorder = EnvRecorder(envs, first)
 
@@ -221,7 +222,7 @@ class EnvStream:
     def _step(self, actions: np.ndarray) -> tuple:
         """As the environments' step, with arrays of the types and shapes that are relied on."""
         obs, rewards, terminations, truncations, infos = self.envs.step(actions)
-        if self._own:
+        if self.checked:
             return obs, rewards, terminations, truncations, infos
         rewards = np.asarray(rewards, np.float64)
         terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)

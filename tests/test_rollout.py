@@ -9,7 +9,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from ppo_np.config import PPOConfig
 from ppo_np.errors import EnvironmentFault
 from ppo_np.policy import Policy
-from ppo_np.rollout import RolloutBuffer, collect
+from ppo_np.rollout import RolloutBuffer, collect, flatten_obs
+from ppo_np.serial import SerialEnvs
 from ppo_np.stream import EnvStream
 
 GAMMA, LAMBDA = 0.9, 0.8
@@ -100,6 +101,43 @@ def test_report():
     assert [episode.episodic_length for episode in report.episodes] == [3, 3, 4, 4]
     assert report.time_env > 0
     assert report.time_inference > 0
+
+
+class Observing(gymnasium.Env):
+    """Random observations of a space."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, space):
+        self.observation_space = space
+
+    def reset(self, *, seed=None, options=None):
+        return self.observation_space.sample(), {}
+
+
+BOXES = {
+    "one number": gymnasium.spaces.Box(-1, 1, ()),
+    "numbers": gymnasium.spaces.Box(-1, 1, (2, 3)),
+    "in double precision": gymnasium.spaces.Box(-1, 1, (4,), np.float64),
+    "integers": gymnasium.spaces.Box(-9, 9, (4,), np.int64),
+    "bytes": gymnasium.spaces.Box(0, 9, (4,), np.uint8),
+    "an image": gymnasium.spaces.Box(0, 255, (2, 2, 3), np.uint8),
+}
+
+
+@pytest.mark.parametrize("norm_obs", [False, True])
+@pytest.mark.parametrize("space", BOXES.values(), ids=BOXES)
+def test_observations_of_our_environments_are_copied_as_those_of_others_are_flattened(space, norm_obs):
+    envs = SerialEnvs([lambda: Observing(space)] * 3)
+    policy = Policy(space, envs.single_action_space, PPOConfig(norm_obs=norm_obs), np.random.default_rng(0))
+    stream = EnvStream(envs).reset(seed=0)
+    copied, flattened = np.zeros((2, 3, policy.observations.size), policy.obs_dtype)
+    flatten_obs(stream, policy, copied)
+    assert stream.checked
+    stream.checked = False
+    flatten_obs(stream, policy, flattened)
+    np.testing.assert_array_equal(copied, flattened)
+    assert copied.any()
 
 
 def test_gather_copies_the_same_row_of_everything():

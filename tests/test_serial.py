@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from ppo_np.guard import Guard
 from ppo_np.serial import SerialEnvs
 
 
@@ -35,11 +36,13 @@ def make(name):
     )
 
 
+@pytest.mark.parametrize("guarded", [False, True])
 @pytest.mark.parametrize(
     "name", ["nested", "guess", "counting", "CartPole-v1", "Pendulum-v1", "LunarLander-v3", "FrozenLake-v1"]
 )
-def test_the_same_transitions(name):
-    ours = SerialEnvs([make(name)] * 3)
+def test_the_same_transitions(name, guarded):
+    one_env = make(name)
+    ours = SerialEnvs([(lambda: Guard(one_env(), 0)) if guarded else one_env] * 3)
     theirs = SyncVectorEnv([make(name)] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
     np.testing.assert_equal(ours.reset(seed=4)[0], theirs.reset(seed=4)[0])
     theirs.action_space.seed(1)
@@ -55,6 +58,32 @@ def test_the_same_transitions(name):
     assert ends > 0
     ours.close()
     theirs.close()
+
+
+@pytest.mark.parametrize(("of_gymnasium", "kind"), [((True, True), int), ((True, False), np.int64)])
+def test_python_s_integers_only_where_all_environments_take_them(of_gymnasium, kind):
+    class Seeing(environments.Guess):
+        def step(self, action):
+            kinds.append(type(action))
+            return super().step(action)
+
+    def guarded(own):
+        env = Guard(Seeing(), 0)
+        env.takes_integers = own
+        return env
+
+    kinds = []
+    envs = SerialEnvs([lambda own=own: guarded(own) for own in of_gymnasium])
+    envs.reset(seed=0)
+    envs.step(np.zeros(2, np.int64))
+    assert kinds == [int, kind]
+
+
+def test_flags_of_a_step_that_ended_episodes_do_not_stay():
+    envs = SerialEnvs([lambda: environments.Counting((3,)), lambda: environments.Counting((2,))])
+    envs.reset(seed=0)
+    ends = [envs.step(np.zeros(2, np.int64))[2:4] for _ in range(6)]
+    assert [(a | b).tolist() for a, b in ends] == [[step % 3 == 0, step % 2 == 0] for step in range(1, 7)]
 
 
 @pytest.mark.parametrize("actions", [2, 4])
