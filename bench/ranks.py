@@ -75,7 +75,8 @@ def measured(pace: Pace, updates: int, sizes: tuple[int, ...]) -> dict[str, Any]
     """Steps a second of whole runs on so many ranks, which take turns in slices of so many updates.
 
     All have done as many updates in each round, so that they play alike: what an environment's step costs changes while
-    the policy learns. "ratio" is how many times as quick as one rank, round by round.
+    the policy learns. "ratio" is how many times as quick as one rank, round by round. Each slice begins with updates
+    that are not timed: a core that was idle takes its time until it is as quick as in a run that goes on.
     """
     contestants = [
         Contestant(f"{size} rank{'s'[: size > 1]}", "run_ranks.py", threads=(1,), ranks=size) for size in sizes
@@ -85,7 +86,7 @@ def measured(pace: Pace, updates: int, sizes: tuple[int, ...]) -> dict[str, Any]
         for contestant in contestants:
             seats.append(Seat(contestant, JOB, pace))
             seats[-1].go(updates)  # the first ones may compile
-            seats[-1].updates = updates
+            seats[-1].updates, seats[-1].untimed = updates, max(1, updates * 2 // 3)
         for _ in range(pace.rounds):
             for seat in seats:
                 seat.turn()

@@ -36,13 +36,13 @@ class Seat:
     Attributes:
         contestant, threads: whose it is.
         why: a sentence, once it has left the contest.
-        updates: of one slice.
+        updates, untimed: of one slice, and before it.
         slices: what it has told of each slice since `slices` was emptied.
     """
 
     def __init__(self, contestant: Contestant, job: Any, pace: Pace):
         self.contestant, self.threads, self.pace = contestant, job.threads, pace
-        self.why, self.updates, self.slices = None, 1, []
+        self.why, self.updates, self.untimed, self.slices = None, 1, 0, []
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by __exit__
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
         self._process = subprocess.Popen(**contestant.command(job), **pipes)
@@ -64,12 +64,12 @@ class Seat:
         self._errors.close()
 
     def go(self, updates: int) -> Result:
-        """Let it work for so many updates; what it told, empty if it has left the contest."""
+        """Let it work for so many updates, untimed ones before; what it told, empty if it has left the contest."""
         if self.why:
             return {}
         time.sleep(REST)
         with suppress(BrokenPipeError):  # it has died: reading tells why
-            print(updates, file=self._process.stdin, flush=True)
+            print(updates, self.untimed, file=self._process.stdin, flush=True)
         return self._read()
 
     def turn(self) -> Result:

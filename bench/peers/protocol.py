@@ -65,7 +65,8 @@ class Clock:
     """Lets a contestant work in slices. Between them it waits, blocked, to be told how many updates come next.
 
     Args:
-        asked: gives a number of updates a line; its end ends the process.
+        asked: gives a number of updates a line, and how many more come before them that are not timed, 0 if it is not
+            there; its end ends the process.
         told: takes a JSON line after each slice.
 
     Attributes:
@@ -74,7 +75,7 @@ class Clock:
 
     def __init__(self, asked: TextIO, told: TextIO):
         self._asked, self._told = asked, told
-        self.left, self._idle = 0, (0.0, 0.0)
+        self.left, self._timed, self._idle = 0, 0, (0.0, 0.0)
         self._begin = (0, 0.0, 0.0)
 
     def say(self, line: Mapping[str, Any]) -> None:
@@ -88,6 +89,8 @@ class Clock:
     def mark(self, steps: int) -> None:
         """An update has ended; `steps` transitions are done since the start, reset rows not counted."""
         self.left -= 1
+        if self.left == self._timed:
+            self._begin = steps, perf_counter(), process_time()
         if self.left:
             return
         now = steps, perf_counter(), process_time()
@@ -102,7 +105,8 @@ class Clock:
         word = self._asked.readline()
         if not word:
             raise SystemExit
-        self.left = int(word)
+        self._timed, before = map(int, (*word.split(), 0)[:2])
+        self.left = self._timed + before
         self._begin = steps, perf_counter(), process_time()
         self._idle = self._begin[1] - since, self._begin[2] - cpu
 
