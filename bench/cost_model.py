@@ -1,6 +1,6 @@
 """What an update on R ranks costs, from measured pieces; and on machines that were not measured, from two numbers.
 
-    update  = rollout + E deal + E M (minibatch + sum) + once
+    update  = rollout + deal + E M (minibatch + sum) + once
     rollout = w (mean + x_R deviation)    the slowest of R ranks, each with N / R environments
     minibatch = w g(B / R)                an update by one process with B / R rows in each minibatch, over E M
     sum(n, R) = 2 ceil(log2 R) alpha + 2 (R - 1) / R n / bandwidth      n bytes, in a network
@@ -48,11 +48,11 @@ def update_here(pieces: Pieces, ranks: int) -> float:
     job, key = pieces["job"], str(ranks)
     busy = max(1.0, ranks / pieces["cores"]) * (beside(pieces) if ranks > 1 else 1.0)
     run = pieces["alone"]["runs"][key]
-    epochs, minibatches = job["update_epochs"], job["update_epochs"] * job["num_minibatches"]
+    minibatches = job["update_epochs"] * job["num_minibatches"]
     seconds = busy * (run["rollout"] + largest_of(ranks) * run["deviation"] + minibatches * run["minibatch"])
     if ranks > 1:
         together = pieces["together"][key]
-        seconds += epochs * together["epoch"] + together["update"]
+        seconds += together["deal"] + together["update"]
         seconds += minibatches * sum_here(pieces, pieces["gradient_bytes"], ranks)
     return seconds
 
@@ -114,9 +114,8 @@ def scaled(work: Work, network: Network, ranks: int) -> dict[str, float]:
     """
     one = sum_in(network, work.gradient_bytes, ranks)
     calls = work.epochs * work.minibatches
-    deal = work.epochs * (
-        ranks * work.transitions * work.deal_per_row + 2 * sum_in(network, 8 * work.minibatches, ranks)
-    )
+    rows = work.epochs * ranks * work.transitions
+    deal = rows * work.deal_per_row + 2 * sum_in(network, 8 * calls, ranks)
     alone = work.rollout + calls * work.minibatch
     seconds = work.rollout + largest_of(ranks) * work.deviation + calls * (work.minibatch + one) + deal
     each = (work.minibatch - work.fixed) / work.rows

@@ -27,7 +27,7 @@ share the two cores that compute, which cards of a network do not: take the form
 """
 
 
-SUMS = {"sums": "", "blocking": ", by the call that blocks (not used)"}
+SUMS = {"sums": "", "allreduces": ", by messages"}
 
 
 def microseconds(seconds: float) -> str:
@@ -81,7 +81,7 @@ def _pieces(document: Result) -> list[str]:
             "an update of one process, by minibatch",
             *(microseconds(alone["runs"][ranks]["minibatch"]) for ranks in sizes),
         ],
-        ["dealing of an epoch", *(both(ranks, "epoch") for ranks in sizes)],
+        ["dealing, once an update", *(both(ranks, "deal") for ranks in sizes)],
         ["what is told once an update", *(both(ranks, "update") for ranks in sizes)],
     ]
     for kind, what in SUMS.items():

@@ -1,10 +1,10 @@
 """Ranks of MPI on this machine: steps a second of 1, 2 and 4, and a model of their cost that foresees them.
 
 The pieces are measured by themselves: what a rank does alone (a rollout with its share of the environments, a minibatch
-of its rows) and what ranks do together (sums by bytes, the dealing of an epoch, what is told once an update), before
-the runs and after them. bench/cost_model.py puts them together; one rank's run sets the pace of the machine. Whole runs
-take turns, update for update, and are compared with that. What two cores are worth is told by two processes that have
-nothing to do with each other. Needs the extra `mpi`, an idle machine and two cores:
+of its rows) and what ranks do together (sums by bytes, the dealing, what is told once an update), before the runs and
+after them. bench/cost_model.py puts them together; one rank's run sets the pace of the machine. Whole runs take turns,
+update for update, and are compared with that. What two cores are worth is told by two processes that have nothing to do
+with each other. Needs the extra `mpi`, an idle machine and two cores:
 
     python bench/ranks.py
     python bench/ranks.py --quick
@@ -54,7 +54,7 @@ def alone(job: Job, sizes: tuple[int, ...]) -> Any:
 
 def together(job: Job, size: int, env: dict[str, str] | None = None) -> Any:
     """The pieces of so many ranks together."""
-    shape = json.dumps([job.num_steps, job.num_envs, job.num_minibatches, gradient_bytes(job)])
+    shape = json.dumps([job.num_steps, job.num_envs, job.num_minibatches, job.update_epochs, gradient_bytes(job)])
     script = str(PEERS / "pieces_mpi.py")
     return told_by(find_mpiexec(), "-n", str(size), sys.executable, script, shape, env=env)
 
@@ -200,7 +200,7 @@ def tcp(document: dict[str, Any]) -> dict[str, Any]:
     alpha = messages[small]
     bandwidth = (large - small) / (messages[large] - alpha)
     rows = []
-    for size, seconds in found["sums"].items():
+    for size, seconds in found["allreduces"].items():
         foreseen = min(alpha + int(size) / bandwidth, 2 * alpha + int(size) / bandwidth)
         rows.append({"bytes": int(size), "measured": seconds, "foreseen": foreseen})
     shared = sum_here(document, document["gradient_bytes"], 2)

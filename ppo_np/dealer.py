@@ -1,7 +1,7 @@
 """How the rows of a rollout are dealt to minibatches, and which of a minibatch's rows this rank has to compute."""
 
 from collections.abc import Iterator
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -46,15 +46,23 @@ class Dealer:
         """Flat indices t N + n of all ranks' valid transitions, given this rank's `valid`, (T, N_r)."""
         return np.flatnonzero(np.concatenate(self._ranks.gather_numbers(valid), axis=1))
 
-    def deal(self, rows: np.ndarray, num_minibatches: int, advantages: np.ndarray | None) -> Iterator[Hand]:
+    def deal(self, rows: np.ndarray, num_minibatches: int, advantages: np.ndarray | None) -> list[list[Hand]]:
         """Deal shuffled rows out evenly: minibatches can differ in size by one; those without any row are left out.
 
         Args:
-            rows: of all ranks, shuffled alike.
-            num_minibatches: M.
+            rows: (E, B), of all ranks, for each epoch in the order into which all ranks have shuffled them.
+            num_minibatches: M, of an epoch.
             advantages: this rank's, flat, if they are to be normalised over each minibatch; else None.
+
+        Returns:
+            For each epoch its hands. All are dealt at once, so that ranks have to meet but once.
         """
-        sizes = even_parts(len(rows), num_minibatches)
+        epochs, of_an_epoch = len(rows), even_parts(rows.shape[1], num_minibatches)
+        hands = self._deal(rows.reshape(-1), of_an_epoch * epochs, advantages)
+        return [list(islice(hands, len(of_an_epoch))) for _ in range(epochs)]
+
+    def _deal(self, rows: np.ndarray, sizes: list[int], advantages: np.ndarray | None) -> Iterator[Hand]:
+        """Minibatches of these sizes, one after the other."""
         ends = [0, *accumulate(sizes)]
         if self._ranks.size == 1 or not sizes:
             return map(Hand, _split(rows, ends), sizes)

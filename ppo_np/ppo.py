@@ -191,12 +191,13 @@ class PPO:
 
         The rows are dealt out evenly: with reset rows among them, minibatches can differ in size by one.
         """
-        rows = self._dealer.rows(self._buffer.valid)
+        rows, orders = self._dealer.rows(self._buffer.valid), []
+        for _ in range(config.update_epochs):
+            self.minibatch_rng.shuffle(rows)
+            orders.append(rows.copy())
         advantages = self._buffer.advantages.reshape(-1) if config.norm_adv else None
         terms, norms = [], []
-        for epoch in range(config.update_epochs):
-            self.minibatch_rng.shuffle(rows)
-            hands = list(self._dealer.deal(rows, config.num_minibatches, advantages))
+        for epoch, hands in enumerate(self._dealer.deal(np.stack(orders), config.num_minibatches, advantages)):
             for hand in hands:
                 minibatch = self._minibatch(len(hand.rows))
                 self._fill(minibatch, hand)

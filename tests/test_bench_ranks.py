@@ -31,8 +31,8 @@ PIECES = {
     },
     "two_cores": {"median": 1.6, "q1": 1.5, "q3": 1.7},
     "together": {
-        "2": {"epoch": 0.01, "update": 0.02, "sums": {"100": 0.001, "200": 0.003}, "blocking": {"100": 0.1}},
-        "4": {"epoch": 0.02, "update": 0.04, "sums": {"100": 0.002, "200": 0.006}, "blocking": {"100": 0.2}},
+        "2": {"deal": 0.01, "update": 0.02, "sums": {"100": 0.001, "200": 0.003}, "allreduces": {"100": 0.1}},
+        "4": {"deal": 0.02, "update": 0.04, "sums": {"100": 0.002, "200": 0.006}, "allreduces": {"100": 0.2}},
     },
 }  # fmt: skip
 WORK = Work("work", 10.0, 0.0, 0.5, 0.1, 100, 1000, 4, 2, 1000, 0.0)
@@ -54,8 +54,8 @@ def test_a_sum_between_measured_sizes():
 def test_an_update_here_is_the_sum_of_its_pieces():
     assert update_here(PIECES, 1) == pytest.approx(8.0 + 15 * 0.4)
     assert beside(PIECES) == 2 / 1.6 and beside(PIECES | {"two_cores": {"median": 2.1}}) == 1
-    assert update_here(PIECES, 2) == pytest.approx(1.25 * (4.0 + 15 * 0.2) + 15 * 0.002 + 3 * 0.01 + 0.02)
-    assert update_here(PIECES, 4) == pytest.approx(2.5 * (2.0 + 15 * 0.1) + 15 * 0.004 + 3 * 0.02 + 0.04)
+    assert update_here(PIECES, 2) == pytest.approx(1.25 * (4.0 + 15 * 0.2) + 15 * 0.002 + 0.01 + 0.02)
+    assert update_here(PIECES, 4) == pytest.approx(2.5 * (2.0 + 15 * 0.1) + 15 * 0.004 + 0.02 + 0.04)
 
 
 def test_a_sum_in_a_network():
@@ -104,6 +104,6 @@ def test_the_section_of_the_ledger():
     text = "\n".join(ranks_section(document))
     assert "| 2 | 1,000 | 900 to 1,100 | 1.85 (1.8 to 1.9) | 1,100 | +10% |" in text.replace(" ---: ", "")
     assert "| a rollout | 8,000,000 | 4,000,000 | 2,000,000 |" in text
-    assert "| a sum of 100 bytes, by the call that blocks (not used) |  | 100,000 | 200,000 |" in text
+    assert "| a sum of 100 bytes, by messages |  | 100,000 | 200,000 |" in text
     assert "slow with alpha 10 us and 1 GB/s" in text
     assert text.count("| work | slow | 8 |") == 1

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "ranks"))
 
 from conftest import seeds
 from gymnasium.vector import VectorEnv
-from small_runs import RUNS, conditions, difference, discrete, train
+from small_runs import RUNS, UPDATES, conditions, difference, discrete, train
 from thread_ranks import ThreadRanks, together
 
 from kernels.advantage import normalize
@@ -107,14 +107,14 @@ def test_a_planted_bug_is_seen(bug):
         assert max(differences("Discrete, shared, normalised", 2).values()) > OTHERWISE
 
 
-def test_one_sum_a_minibatch_and_two_an_epoch():
+def test_one_sum_a_minibatch_and_two_an_update():
     def count(ranks):
         result = train("Discrete, separate", ranks)
         return ranks.sums, int(result["adam_step"][0])
 
     with conditions("Discrete, separate", np.float32):
         sums, minibatches = together(2, count)[0]
-    assert sums == minibatches + 2 * minibatches // 4
+    assert sums == minibatches + 2 * UPDATES
 
 
 def test_ranks_have_different_episodes():
@@ -158,9 +158,11 @@ def test_hands_are_the_minibatches_of_one_process(size, each, steps, minibatches
         own = ranks.envs(num_envs)
         dealer, mine = Dealer(ranks, steps, num_envs), numbers[:, own.start : own.stop].reshape(-1)
         rows = dealer.rows(valid[:, own.start : own.stop])[order]
-        return [(mine[hand.rows].tolist(), hand.total) for hand in dealer.deal(rows, minibatches, None)]
+        epochs = dealer.deal(np.stack([rows, rows[::-1]]), minibatches, None)
+        return [(mine[hand.rows].tolist(), hand.total) for hands in epochs for hand in hands]
 
-    expected = [part for part in np.array_split(numbers[valid][order], minibatches) if len(part)]
+    expected = [np.array_split(numbers[valid][order][::way], minibatches) for way in (1, -1)]
+    expected = [part for epoch in expected for part in epoch if len(part)]
     hands = together(size, deal)
     for number, part in enumerate(expected):
         dealt = [hand[number] for hand in hands]
@@ -174,8 +176,8 @@ def test_hands_are_normalised_as_one_process_does(size, steps, minibatches, seed
     numbers = np.random.default_rng(seed).normal(5, 3, (steps, size))  # an environment a rank
 
     def deal(ranks):
-        rows = np.random.default_rng(seed).permutation(steps * size)
-        return list(Dealer(ranks, steps, size).deal(rows, minibatches, numbers[:, ranks.rank].copy()))
+        rows = np.random.default_rng(seed).permuted(np.tile(np.arange(steps * size), (2, 1)), axis=1)
+        return list(chain(*Dealer(ranks, steps, size).deal(rows, minibatches, numbers[:, ranks.rank].copy())))
 
     for hands in zip(*together(size, deal), strict=True):
         whole = np.concatenate([numbers[hand.rows, rank] for rank, hand in enumerate(hands)])

@@ -1,4 +1,4 @@
-"""Seconds of what ranks do together: sums by bytes, and what an epoch and an update need beside them, as JSON."""
+"""Seconds of what ranks do together: sums by bytes, and what an update needs beside them, as JSON."""
 
 import json
 import sys
@@ -45,12 +45,15 @@ def ping_pong(ranks: MPIRanks, size: int) -> float:
     return mean_seconds(ranks, there_and_back) / 2
 
 
-def epoch(ranks: MPIRanks, num_steps: int, num_envs: int, num_minibatches: int) -> Callable[[], object]:
-    """The dealing of one epoch."""
+def deal(
+    ranks: MPIRanks, num_steps: int, num_envs: int, num_minibatches: int, update_epochs: int
+) -> Callable[[], object]:
+    """The dealing of an update's epochs."""
     dealer = Dealer(ranks, num_steps, num_envs)
-    rows = np.random.default_rng(0).permutation(num_steps * num_envs)
+    rows = np.tile(np.arange(num_steps * num_envs), (update_epochs, 1))
+    rows = np.random.default_rng(0).permuted(rows, axis=1)
     advantages = np.ones(num_steps * num_envs // ranks.size, np.float32)
-    return lambda: list(dealer.deal(rows, num_minibatches, advantages))
+    return lambda: dealer.deal(rows, num_minibatches, advantages)
 
 
 def update(ranks: MPIRanks, num_steps: int, num_envs: int, gradient_bytes: int) -> Callable[[], object]:
@@ -74,20 +77,22 @@ def update(ranks: MPIRanks, num_steps: int, num_envs: int, gradient_bytes: int) 
 
 
 def main() -> None:
-    """Measure; the job is T, N, M and the bytes of a gradient, as JSON, on the command line."""
-    ranks, (num_steps, num_envs, num_minibatches, gradient_bytes) = world(), json.loads(sys.argv[1])
+    """Measure; the job is T, N, M, E and the bytes of a gradient, as JSON, on the command line."""
+    ranks, (num_steps, num_envs, num_minibatches, update_epochs, gradient_bytes) = world(), json.loads(sys.argv[1])
     from mpi4py import MPI  # as `world` has set it up
 
-    sums, blocking = {}, {}
+    sums, allreduces = {}, {}
     for size in sorted({*BYTES, gradient_bytes}):
         numbers = np.ones(max(1, size // 4), np.float32)
         sums[size] = mean_seconds(ranks, lambda numbers=numbers: ranks.sum(numbers))
-        blocking[size] = mean_seconds(ranks, lambda numbers=numbers: ranks.comm.Allreduce(MPI.IN_PLACE, numbers))
+        allreduces[size] = mean_seconds(
+            ranks, lambda numbers=numbers: ranks.comm.Iallreduce(MPI.IN_PLACE, numbers).Wait()
+        )
     result = {
         "ranks": ranks.size,
         "sums": sums,
-        "blocking": blocking,
-        "epoch": mean_seconds(ranks, epoch(ranks, num_steps, num_envs, num_minibatches)),
+        "allreduces": allreduces,
+        "deal": mean_seconds(ranks, deal(ranks, num_steps, num_envs, num_minibatches, update_epochs)),
         "update": mean_seconds(ranks, update(ranks, num_steps, num_envs, gradient_bytes)),
         "messages": {size: ping_pong(ranks, size) for size in BYTES},
     }
