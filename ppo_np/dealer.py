@@ -50,7 +50,7 @@ class Dealer:
         """Deal shuffled rows out evenly: minibatches can differ in size by one; those without any row are left out.
 
         Args:
-            rows: (E, B), of all ranks, for each epoch in the order into which all ranks have shuffled them.
+            rows: (E, B), of all ranks, as `shuffled` by all alike.
             num_minibatches: M, of an epoch.
             advantages: this rank's, flat, if they are to be normalised over each minibatch; else None.
 
@@ -95,6 +95,15 @@ class Dealer:
         scales = 1 / (np.sqrt(variances / sizes) + NORMALIZE_EPS)
         scales[sizes == 1] = 1
         return deviations * scales.take(minibatch)
+
+
+def shuffled(rows: np.ndarray, epochs: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows, (B,), in a random order for each of E epochs, (E, B); at the end they stand in the last one themselves."""
+    orders = np.empty((epochs, len(rows)), rows.dtype)
+    for order in orders:
+        rng.shuffle(rows)
+        order[:] = rows
+    return orders
 
 
 def even_parts(rows: int, parts: int) -> list[int]:

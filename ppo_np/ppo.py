@@ -16,7 +16,7 @@ from ppo_np.batch import Minibatch
 from ppo_np.blocks import BlockedGradient
 from ppo_np.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ppo_np.config import PPOConfig
-from ppo_np.dealer import Dealer, Hand
+from ppo_np.dealer import Dealer, Hand, shuffled
 from ppo_np.envs import EnvSource, open_environments
 from ppo_np.errors import EnvironmentFault, UserError
 from ppo_np.film import VideoOptions
@@ -191,13 +191,10 @@ class PPO:
 
         The rows are dealt out evenly: with reset rows among them, minibatches can differ in size by one.
         """
-        rows, orders = self._dealer.rows(self._buffer.valid), []
-        for _ in range(config.update_epochs):
-            self.minibatch_rng.shuffle(rows)
-            orders.append(rows.copy())
+        rows = shuffled(self._dealer.rows(self._buffer.valid), config.update_epochs, self.minibatch_rng)
         advantages = self._buffer.advantages.reshape(-1) if config.norm_adv else None
         terms, norms = [], []
-        for epoch, hands in enumerate(self._dealer.deal(np.stack(orders), config.num_minibatches, advantages)):
+        for epoch, hands in enumerate(self._dealer.deal(rows, config.num_minibatches, advantages)):
             for hand in hands:
                 minibatch = self._minibatch(len(hand.rows))
                 self._fill(minibatch, hand)

@@ -19,7 +19,7 @@ from thread_ranks import ThreadRanks, together
 
 from kernels.advantage import normalize
 from ppo_np import PPO, DivergedError, PPOConfig, UserError
-from ppo_np.dealer import Dealer
+from ppo_np.dealer import Dealer, shuffled
 from ppo_np.errors import RanksError
 from ppo_np.normalizer import RunningMoments
 from ppo_np.ranks import ALONE, OwnRows, pool
@@ -176,7 +176,7 @@ def test_hands_are_normalised_as_one_process_does(size, steps, minibatches, seed
     numbers = np.random.default_rng(seed).normal(5, 3, (steps, size))  # an environment a rank
 
     def deal(ranks):
-        rows = np.random.default_rng(seed).permuted(np.tile(np.arange(steps * size), (2, 1)), axis=1)
+        rows = shuffled(np.arange(steps * size), 2, np.random.default_rng(seed))
         return list(chain(*Dealer(ranks, steps, size).deal(rows, minibatches, numbers[:, ranks.rank].copy())))
 
     for hands in zip(*together(size, deal), strict=True):

@@ -11,7 +11,7 @@ from our_config import config_of
 from protocol import Job, from_json
 
 from ppo_np import PPO
-from ppo_np.dealer import Dealer
+from ppo_np.dealer import Dealer, shuffled
 from ppo_np.ranks import Ranks
 
 UPDATES, WARM = 24, 4
@@ -55,8 +55,7 @@ def deal_per_row(job: Job, size: int = 64) -> float:
     rows, advantages = np.arange(job.num_steps * num_envs), np.ones(job.batch_size, np.float32)
 
     def epoch() -> None:
-        rng.shuffle(rows)
-        dealer.deal(rows[np.newaxis], job.num_minibatches, advantages)
+        dealer.deal(shuffled(rows, 1, rng), job.num_minibatches, advantages)
 
     return median(timeit.repeat(epoch, number=1, repeat=9)) / len(rows)
 

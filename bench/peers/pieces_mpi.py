@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ppo_np.dealer import Dealer
+from ppo_np.dealer import Dealer, shuffled
 from ppo_np.mpi import MPIRanks, world
 from ppo_np.rollout import RolloutBuffer, RolloutReport
 from ppo_np.stream import Episode
@@ -50,8 +50,7 @@ def deal(
 ) -> Callable[[], object]:
     """The dealing of an update's epochs."""
     dealer = Dealer(ranks, num_steps, num_envs)
-    rows = np.tile(np.arange(num_steps * num_envs), (update_epochs, 1))
-    rows = np.random.default_rng(0).permuted(rows, axis=1)
+    rows = shuffled(np.arange(num_steps * num_envs), update_epochs, np.random.default_rng(0))
     advantages = np.ones(num_steps * num_envs // ranks.size, np.float32)
     return lambda: dealer.deal(rows, num_minibatches, advantages)
 
