@@ -166,13 +166,15 @@ def solve_table(document: Result) -> list[str]:
     rows = []
     for result in document["results"]:
         if "skipped" in result:
-            rows.append([result["contestant"], "", f"left out: {result['skipped']}", ""])
+            rows.append([result["contestant"], "", f"left out: {result['skipped']}", "", "", ""])
             continue
-        middle, low, high = ("unsolved" if result[k] is None else f"{result[k]:,.0f}" for k in ("median", "min", "max"))
+        middle, low, high = ("unsolved" if result[k] is None else number(result[k]) for k in ("median", "min", "max"))
         beside = f", {result['jobs']} races at a time" if result["jobs"] > 1 else ""
         name = result["contestant"] + beside
-        rows.append([name, f"{result['solved']} of {result['seeds']}", middle, f"{low} to {high}"])
-    heading = ("contestant", "solved", "seconds, median", "range")
+        steps = "unsolved" if result["steps"] is None else f"{result['steps']:,.0f}"
+        solved = f"{result['solved']} of {result['seeds']}"
+        rows.append([name, solved, middle, f"{low} to {high}", steps, number(result["step_us"])])
+    heading = ("contestant", "solved", "seconds, median", "range", "steps, median", "us a step")
     picture = "![Greedy return against seconds since the start of the process](images/solve.png)"
     return [
         "**Time to solve LunarLander-v3**, from the start of the process",

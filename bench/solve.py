@@ -48,6 +48,8 @@ QUICK = {"total_timesteps": 10_000, "check_every": 4_096, "episodes": 5}
 def summary(runs: Sequence[Result]) -> Result:
     """Median, least and most seconds of one contestant's runs; an unsolved one stands for infinity, None in the result.
 
+    Also medians of the steps and of the microseconds of a step.
+
     If no run came to an end, there is "skipped" with the reason instead.
     """
     ended = [run for run in runs if "skipped" not in run]
@@ -55,16 +57,26 @@ def summary(runs: Sequence[Result]) -> Result:
         return {"contestant": runs[0]["name"], "skipped": runs[0]["skipped"]}
     seconds = sorted(run["solved_seconds"] or math.inf for run in ended)
     numbers = {"median": median(seconds), "min": seconds[0], "max": seconds[-1]}
+    numbers["steps"] = median(run["solved_step"] or math.inf for run in ended)
+    numbers["step_us"] = median(map(microseconds_a_step, ended))
     solved = sum(map(math.isfinite, seconds))
     found = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
     about = {"jobs": max(run["jobs"] for run in ended), "commits": sorted({run["commit"] or "" for run in ended})}
     return {"contestant": runs[0]["name"], "solved": solved, "seeds": len(ended)} | found | about
 
 
+def microseconds_a_step(run: Result) -> float:
+    """Between the first and the last evaluation of a run: without the start."""
+    first, last = run["curve"][0], run["curve"][-1]
+    return 1e6 * (last["seconds"] - first["seconds"]) / max(1, last["step"] - first["step"])
+
+
 def summaries(runs: Sequence[Result]) -> list[Result]:
-    """One for each contestant, in the order of their first runs."""
-    names = dict.fromkeys(run["name"] for run in runs)
-    return [summary([run for run in runs if run["name"] == name]) for name in names]
+    """One for each contestant that has run."""
+    of_each = {contestant.name: [] for contestant, _ in CONTESTANTS.values()}
+    for run in runs:
+        of_each[run["name"]].append(run)
+    return [summary(its_runs) for its_runs in of_each.values() if its_runs]
 
 
 def runs_of_others(path: Path, names: Sequence[str], seeds: Sequence[int]) -> list[Result]:

@@ -126,6 +126,7 @@ def test_the_page_holds_targets_reasons_tables_and_provenance():
     }
     documents["end_to_end"] |= common | {"versions": {"numpy": "2.0"}}
     race = {"contestant": OURS, "solved": 1, "seeds": 2, "median": 60, "min": 60, "max": None, "jobs": 2}
+    race |= {"steps": 1e5, "step_us": 50.0}
     documents["solve"] = {"benchmark": "solve", "results": [race]} | common | {"quick": True, "arguments": ["--quick"]}
     documents["where"] = {
         "benchmark": "where",

@@ -78,8 +78,11 @@ def test_threads_are_limited_in_every_library():
 
 
 def test_unsolved_races_are_longer_than_any():
-    runs = [{"name": "x", "solved_seconds": seconds, "commit": "c", "jobs": 1} for seconds in (30.0, None, 50.0)]
+    curve = [{"step": 1000, "seconds": 3.0}, {"step": 3000, "seconds": 7.0}]
+    about = {"name": "x", "commit": "c", "jobs": 1, "curve": curve}
+    runs = [about | {"solved_seconds": s, "solved_step": s and 100 * s} for s in (30.0, None, 50.0)]
     found = {"contestant": "x", "solved": 2, "seeds": 3, "median": 50, "min": 30, "max": None}
+    found |= {"steps": 5000, "step_us": 2000}
     assert solve.summary(runs) == found | {"jobs": 1, "commits": ["c"]}
     assert solve.summary([{"name": "x", "skipped": "why"}]) == {"contestant": "x", "skipped": "why"}
 
