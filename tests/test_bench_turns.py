@@ -74,6 +74,19 @@ def test_the_clock_times_slices_and_not_the_waiting():
     assert second["cpu_seconds"] < 0.02 and second["peak_memory_mb"] > 10
 
 
+def test_the_first_updates_of_a_slice_need_not_be_timed():
+    told = io.StringIO()
+    clock = Clock(io.StringIO("2 1\n1\n"), told)
+    clock.start()
+    with pytest.raises(SystemExit):
+        for n, seconds in enumerate((0.2, 0.01, 0.01, 0.01), start=1):
+            time.sleep(seconds)
+            clock.mark(100 * n)
+    first, second = map(json.loads, told.getvalue().splitlines())
+    assert (first["steps"], second["steps"]) == (200, 100)
+    assert 0.02 <= first["seconds"] < 0.2
+
+
 def test_contestants_take_turns_and_ours_goes_between_the_others(fake, tmp_path):
     log = tmp_path / "log"
     write = f"open({str(log)!r}, 'a').write(sys.argv[0].split('/')[-1][:-3] + '\\n'); "
