@@ -8,7 +8,8 @@ from tables import number, table
 Result = dict[str, Any]
 INTRODUCTION = """\
 Whole runs on ranks of MPI on this machine, {envs} environments of LunarLander-v3 x {steps}, 2 x [64, 64] tanh,
-{minibatches} minibatches, {epochs} epochs, one thread each, taking turns, update for update; and what the model of
+{minibatches} minibatches, {epochs} epochs, one thread each, taking turns, update for update, each time after some
+that are not timed (a core that was idle is slower at first); and what the model of
 [cost_model.py](../bench/cost_model.py) foresees from the pieces below, each measured by itself, if one rank foresees
 itself (the factor is {pace}). [scale-out.md](scale-out.md) says how the work is shared.
 """

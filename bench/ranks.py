@@ -3,8 +3,8 @@
 The pieces are measured by themselves: what a rank does alone (a rollout with its share of the environments, a minibatch
 of its rows) and what ranks do together (sums by bytes, the dealing, what is told once an update), before the runs and
 after them. bench/cost_model.py puts them together; one rank's run sets the pace of the machine. Whole runs take turns,
-update for update, and are compared with that. What two cores are worth is told by two processes that have nothing to do
-with each other. Needs the extra `mpi`, an idle machine and two cores:
+update for update, each time after some that are not timed, and are compared with that. What two cores are worth is told
+by two processes that have nothing to do with each other. Needs the extra `mpi`, an idle machine and two cores:
 
     python bench/ranks.py
     python bench/ranks.py --quick

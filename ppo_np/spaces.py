@@ -47,10 +47,11 @@ class ObservationAdapter:
         check(self.size >= 1, "The observation space", space, "of at least one number")
         self.space = space
         self._leaves = [(*leaf, _writer(leaf[1])) for leaf in _leaves(space)]
-        compact = isinstance(space, spaces.Box) and space.dtype == np.uint8
-        self.dtype = np.uint8 if compact else np.float32
-        self.copies = isinstance(space, spaces.Box) and not _is_image(space)
-        self.scale = IMAGE_SCALE if compact and _is_image(space) else np.float32(1)
+        box = isinstance(space, spaces.Box)
+        image = box and _is_image(space)
+        self.dtype = np.uint8 if box and space.dtype == np.uint8 else np.float32
+        self.scale = IMAGE_SCALE if image else np.float32(1)
+        self.copies = box and not image
 
     def flatten(self, observations: Any, rows: np.ndarray) -> None:
         """Write a batch of observations, as a vector environment gives it, into `rows`, (B, D).
