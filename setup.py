@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "ppo_np/__init__.py").read_text(), re.MULTILINE)[1]
@@ -33,7 +33,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],
-    packages=["kernels", "ppo_np"],
+    packages=find_packages(include=["kernels", "ppo_np", "ppo_np.*"]),
     package_data={"ppo_np": ["presets/*.toml"]},
     python_requires=">=3.11",
     install_requires=[

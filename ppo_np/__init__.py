@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 __all__ = ["PPO", "DivergedError", "EnvironmentFault", "PPOConfig", "UserError", "__version__"]
 
 _HOMES = {
-    "PPO": "ppo_np.ppo",
+    "PPO": "ppo_np.learning.ppo",
     "PPOConfig": "ppo_np.config",
     "DivergedError": "ppo_np.errors",
     "EnvironmentFault": "ppo_np.errors",

@@ -19,7 +19,7 @@ class DivergedError(Exception):
     The commands print it without a traceback and exit with code 1.
 
     Attributes:
-        crash: everything that is needed to compute it again, a `ppo_np.flight.Crash`.
+        crash: everything that is needed to compute it again, a `ppo_np.saving.crash_file.Crash`.
     """
 
     crash = None

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from ppo_np import cli
 from ppo_np.errors import UserError, check, require_extra
-from ppo_np.layout import CHECKPOINT
+from ppo_np.logs.filenames import CHECKPOINT
+from ppo_np.running import cli
 
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webm")
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
     # Imported here so that --help and bad arguments are answered at once.
-    from ppo_np.playback import evaluate
+    from ppo_np.evaluation.playback import evaluate
 
     report = evaluate(
         checkpoint_file(options.checkpoint), options.episodes, options.seed,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import tyro
 
-from ppo_np import cli
+from ppo_np.checking.gradient_report import TOLERANCE, Report
+from ppo_np.checking.planted_bugs import BUGS, planted
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
-from ppo_np.gradient_report import TOLERANCE, Report
-from ppo_np.planted_bugs import BUGS, planted
+from ppo_np.running import cli
 
 # Of the output when it goes into a file or a pipe.
 WIDTH = 120
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli.DONE
     with planted(options.inject, options.config) if options.inject else nullcontext():
         # Imported here so that --help and bad arguments are answered at once.
-        from ppo_np.gradients import check_gradients
+        from ppo_np.checking.numerical_check import check_gradients
 
         report = check_gradients(options.config)
     if options.inject and not report.wrong:

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from ppo_np import cli
 from ppo_np.errors import UserError, check, require_extra
-from ppo_np.layout import CONFIG, METRICS
+from ppo_np.logs.filenames import CONFIG, METRICS
+from ppo_np.running import cli
 
 POINTS = 400
 Column = Literal[

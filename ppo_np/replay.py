@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ppo_np import cli
-from ppo_np.layout import CRASH
+from ppo_np.logs.filenames import CRASH
+from ppo_np.running import cli
 
 if TYPE_CHECKING:
-    from ppo_np.flight import Crash
-    from ppo_np.stages import Stage
+    from ppo_np.network.tensor_trace import Stage
+    from ppo_np.saving.crash_file import Crash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     path = tyro.cli(ReplayOptions, args=arguments, prog="python -m ppo_np.replay").crash
     # Imported here so that --help and bad arguments are answered at once.
-    from ppo_np.flight import read_crash
-    from ppo_np.stages import first_bad
+    from ppo_np.network.tensor_trace import first_bad
+    from ppo_np.saving.crash_file import read_crash
 
     crash = read_crash(path / CRASH if path.is_dir() else path)
     stages = recompute(crash)
@@ -52,8 +52,8 @@ def recompute(crash: "Crash") -> list["Stage"]:
     Raises:
         UserError: The crash file's parts do not fit each other.
     """
-    from ppo_np.flight import ENVIRONMENT, MINIBATCH
-    from ppo_np.replaying import environment_stages, minibatch_stages, rollout_stages
+    from ppo_np.checking.crash_replay import environment_stages, minibatch_stages, rollout_stages
+    from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH
 
     kinds = {ENVIRONMENT: environment_stages, MINIBATCH: minibatch_stages}
     return list(kinds.get(crash.during, rollout_stages)(crash))

@@ -9,13 +9,14 @@ from typing import Literal
 
 import tyro
 
-from ppo_np import cli, mpi
 from ppo_np.config import PPOConfig
+from ppo_np.distributed import mpi
+from ppo_np.distributed.lifeline import Lifeline
+from ppo_np.distributed.ranks import NotSharedError, Ranks
 from ppo_np.errors import UserError, check, require_extra
-from ppo_np.interval import Interval
-from ppo_np.lifeline import Lifeline
-from ppo_np.ranks import NotSharedError, Ranks
-from ppo_np.signals import STOPPING_ALL, StopSignals
+from ppo_np.running import cli
+from ppo_np.running.interval import Interval
+from ppo_np.running.signals import STOPPING_ALL, StopSignals
 
 MODULE = "ppo_np.train"
 PROGRAM = f"python -m {MODULE}"
@@ -74,7 +75,7 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
     given = finder.parse_known_args(arguments)[0]
     if given.resume is None:
         return cli.parse_with_preset(TrainOptions, arguments, PROGRAM)
-    from ppo_np import resume  # needs h5py
+    from ppo_np.running import resume  # needs h5py
 
     path = Path(given.resume)
     saved, _ = resume.read_run(path)
@@ -105,11 +106,11 @@ def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     asked = options.ranks if given or ranks.size == 1 else ranks.size
     number = ranks.share(lambda: mpi.wanted(asked, options.config.num_envs, ranks))
     if number > ranks.size:
-        from ppo_np.launch import launch
+        from ppo_np.running.launch import launch
 
         return launch(number, MODULE, arguments, signals)
     # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
-    from ppo_np.run import train
+    from ppo_np.running.run import train
 
     return train(options, signals, ranks)
 

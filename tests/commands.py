@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_np import cli
+from ppo_np.running import cli
 
 
 def run(main, *arguments) -> int:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from ppo_np import PPO, PPOConfig, flight
+from ppo_np import PPO, PPOConfig
 from ppo_np.errors import DivergedError
+from ppo_np.saving import crash_file
 
 BAD = (np.nan, np.inf, -np.inf)
 ACTIONS = {
@@ -141,8 +142,8 @@ def of_every_kind(test):
 
 def through_a_file(crash, folder):
     """The crash as it comes back from disk."""
-    flight.write_crash(folder / "crash.h5", crash)
-    again = flight.read_crash(folder / "crash.h5")
+    crash_file.write_crash(folder / "crash.h5", crash)
+    again = crash_file.read_crash(folder / "crash.h5")
     assert (again.what, again.during, again.config, again.head) == (crash.what, crash.during, crash.config, crash.head)
     assert again.rng == crash.rng
     for field in ("parameters", "adam_m", "adam_v", "rows"):

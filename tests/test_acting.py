@@ -8,7 +8,7 @@ from test_model import HEADS, every_head
 
 from kernels.acting import FINE, NOT_FINITE, acting_forward, count_step
 from ppo_np.config import PPOConfig
-from ppo_np.model import ActorCritic
+from ppo_np.network.model import ActorCritic
 
 NETWORKS = {
     "shared": {"shared_sizes": (7, 9), "policy_sizes": (), "value_sizes": (), "activation": "relu"},

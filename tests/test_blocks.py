@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from test_model import HEADS, every_head
 
 from kernels.advantage import normalize
-from ppo_np import PPO, PPOConfig, blocks
-from ppo_np.batch import Batch
-from ppo_np.blocks import BLOCK_ROWS, FEWEST_BLOCKS, BlockedGradient, blocks_of
-from ppo_np.model import ActorCritic
+from ppo_np import PPO, PPOConfig
+from ppo_np.network import blocks
+from ppo_np.network.batch import Batch
+from ppo_np.network.blocks import BLOCK_ROWS, FEWEST_BLOCKS, BlockedGradient, blocks_of
+from ppo_np.network.model import ActorCritic
 
 NETWORK = {"shared_sizes": (6,), "policy_sizes": (5,), "value_sizes": (4,), "activation": "tanh", "ent_coef": 0.1}
 SIZES = [BLOCK_ROWS * 3 // 2, 3 * BLOCK_ROWS, FEWEST_BLOCKS * BLOCK_ROWS + 37]

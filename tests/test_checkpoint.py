@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ppo_np import PPO, PPOConfig, UserError
-from ppo_np.checkpoint import previous_of, read_checkpoint
-from ppo_np.hdf5 import MAGIC, pack, unpack
-from ppo_np.playback import evaluate
+from ppo_np.evaluation.playback import evaluate
+from ppo_np.saving.checkpoint import previous_of, read_checkpoint
+from ppo_np.saving.hdf5 import MAGIC, pack, unpack
 
 SMALL = PPOConfig(
     env_id="CartPole-v1", total_timesteps=64, num_envs=2, num_steps=16, shared_sizes=(8,), policy_sizes=(6,), seed=3

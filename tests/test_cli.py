@@ -2,8 +2,8 @@
 
 import pytest
 
-from ppo_np import cli
 from ppo_np.errors import DivergedError, EnvironmentFault, UserError, check, require_extra
+from ppo_np.running import cli
 
 
 def outcome(capsys, error):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ppo_np.checkpoint import previous_of, read_checkpoint
+from ppo_np.saving.checkpoint import previous_of, read_checkpoint
 
 PATIENCE = 60.0
 COMMAND = [

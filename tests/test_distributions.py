@@ -11,7 +11,7 @@ from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppo_np.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical, discrete
+from ppo_np.network.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical, discrete
 
 MANY = 4000
 HEADS = {

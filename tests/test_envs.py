@@ -7,11 +7,11 @@ import pytest
 from gymnasium.vector import SyncVectorEnv
 
 from ppo_np.config import PPOConfig
-from ppo_np.envs import make_env, make_vector_env, spaces_of
+from ppo_np.environments.film import VideoOptions
+from ppo_np.environments.make import make_env, make_vector_env, spaces_of
+from ppo_np.environments.stream import EnvStream
+from ppo_np.environments.workers import WorkerEnvs
 from ppo_np.errors import UserError
-from ppo_np.film import VideoOptions
-from ppo_np.stream import EnvStream
-from ppo_np.workers import WorkerEnvs
 
 
 def config(env_id="CartPole-v1", **settings):
@@ -54,7 +54,7 @@ def test_a_video_or_a_factory_needs_single_environments(tmp_path, vectorization)
 
 
 def test_unsupported_spaces_are_refused_before_anything_is_filmed(tmp_path, monkeypatch):
-    monkeypatch.setattr("ppo_np.envs.ActionAdapter", lambda space: (_ for _ in ()).throw(UserError("no")))
+    monkeypatch.setattr("ppo_np.environments.make.ActionAdapter", lambda space: (_ for _ in ()).throw(UserError("no")))
     with pytest.raises(UserError, match="no"):
         make_vector_env(config(), video=VideoOptions(tmp_path / "videos"))
     assert not (tmp_path / "videos").exists()

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from ppo_np.config import PPOConfig
-from ppo_np.episodes import play_episode, statistics
+from ppo_np.environments.guard import Guard
+from ppo_np.environments.stream import Episode
 from ppo_np.errors import EnvironmentFault
-from ppo_np.guard import Guard
-from ppo_np.policy import Policy
-from ppo_np.stream import Episode
+from ppo_np.evaluation.episodes import play_episode, statistics
+from ppo_np.learning.policy import Policy
 
 
 def policy_for(env, **settings):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from commands import run
 
-from ppo_np import PPO, PPOConfig, cli
+from ppo_np import PPO, PPOConfig
 from ppo_np.evaluate import main
-from ppo_np.playback import evaluate
+from ppo_np.evaluation.playback import evaluate
+from ppo_np.running import cli
 
 KEYS = [
     "mean_return", "std_return", "min_return", "max_return", "mean_length", "episodes", "reward_threshold",

@@ -18,10 +18,11 @@ from faulty import Faulty, FaultyVector
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
-from ppo_np import PPO, PPOConfig, cli
-from ppo_np.checkpoint import read_checkpoint
+from ppo_np import PPO, PPOConfig
 from ppo_np.errors import EnvironmentFault
-from ppo_np.signals import STOPPING
+from ppo_np.running import cli
+from ppo_np.running.signals import STOPPING
+from ppo_np.saving.checkpoint import read_checkpoint
 from ppo_np.train import main, parse
 
 PATIENCE = 60.0

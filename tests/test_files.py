@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from ppo_np import files
-from ppo_np.files import AppendFile, remove_temporary, write_whole
+from ppo_np.saving import files
+from ppo_np.saving.files import AppendFile, remove_temporary, write_whole
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 

@@ -4,9 +4,9 @@ import gymnasium
 import pytest
 
 from ppo_np import UserError
-from ppo_np.film import Film, VideoOptions
-from ppo_np.guard import Guard
-from ppo_np.rebuild import Plan
+from ppo_np.environments.env_restore import Plan
+from ppo_np.environments.film import Film, VideoOptions
+from ppo_np.environments.guard import Guard
 
 
 def filmed(folder, every=1):

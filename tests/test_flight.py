@@ -25,12 +25,12 @@ from injection import (
 )
 
 from kernels.loss import LOSS_TERMS
-from ppo_np import distributions, model
 from ppo_np.errors import DivergedError
-from ppo_np.model import LOG_STD
+from ppo_np.learning.rollout import RolloutBuffer
+from ppo_np.network import distributions, model
+from ppo_np.network.model import LOG_STD
+from ppo_np.network.tensor_trace import first_bad
 from ppo_np.replay import recompute
-from ppo_np.rollout import RolloutBuffer
-from ppo_np.stages import first_bad
 
 pytestmark = needs_jit
 

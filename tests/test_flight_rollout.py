@@ -21,11 +21,12 @@ from injection import (
 )
 
 from kernels.acting import NOT_FINITE
-from ppo_np import distributions, flight, model
 from ppo_np.errors import DivergedError, EnvironmentFault, UserError
-from ppo_np.model import LOG_STD
+from ppo_np.network import distributions, model
+from ppo_np.network.model import LOG_STD
+from ppo_np.network.tensor_trace import first_bad
 from ppo_np.replay import recompute
-from ppo_np.stages import first_bad
+from ppo_np.saving import crash_file
 
 pytestmark = needs_jit
 
@@ -92,7 +93,7 @@ def test_what_an_environment_gives(name, value, tmp_path):
     assert f"environment 0 {what}" in str(error)
     assert f" {value}, but it must be a finite number" in str(error)
     crash = through_a_file(error.crash, tmp_path)
-    assert crash.during == flight.ENVIRONMENT
+    assert crash.during == crash_file.ENVIRONMENT
     finding = first_bad(iter(recompute(crash)))
     assert finding.name == ("reward" if name == "reward" else "observation")
     assert str(finding.value) == str(value)
@@ -126,7 +127,7 @@ def test_outputs_while_acting(actions, network, value, tmp_path, monkeypatch):
         name = ppo.model.distribution(1).output_name if tower == "policy" else "values"
         assert f"In update 2, row 1 of the rollout, {name} at [" in str(error.value)
         crash = through_a_file(error.value.crash, tmp_path)
-        assert crash.during == flight.ROLLOUT
+        assert crash.during == crash_file.ROLLOUT
         assert first_bad(iter(recompute(crash))) is None
 
 

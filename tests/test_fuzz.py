@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ppo_np import PPO, UserError
-from ppo_np.hdf5 import pack, unpack
+from ppo_np.saving.hdf5 import pack, unpack
 
 FUZZ = Path(__file__).parent / "fuzz"
 sys.path.insert(0, str(FUZZ))

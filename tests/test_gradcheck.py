@@ -10,13 +10,23 @@ from commands import run
 from conftest import needs_jit
 from gymnasium import spaces
 
-from ppo_np import PPOConfig, cli, gradients, planted_bugs
-from ppo_np.distributions import ActionHead, Gaussian, MultiCategorical, discrete
+from ppo_np import PPOConfig
+from ppo_np.checking import numerical_check, planted_bugs
+from ppo_np.checking.gradient_report import ratio_hint
+from ppo_np.checking.numerical_check import (
+    EVERY,
+    ROWS,
+    SURROGATE_REGIONS,
+    VALUE_BRANCHES,
+    KinkError,
+    Point,
+    check_gradients,
+)
+from ppo_np.checking.planted_bugs import BUGS, LAYERS, LOSS, PlantedBug
 from ppo_np.gradcheck import main
-from ppo_np.gradient_report import ratio_hint
-from ppo_np.gradients import EVERY, ROWS, SURROGATE_REGIONS, VALUE_BRANCHES, KinkError, Point, check_gradients
-from ppo_np.model import ActorCritic
-from ppo_np.planted_bugs import BUGS, LAYERS, LOSS, PlantedBug
+from ppo_np.network.distributions import ActionHead, Gaussian, MultiCategorical, discrete
+from ppo_np.network.model import ActorCritic
+from ppo_np.running import cli
 
 
 class OfSpaces(gymnasium.Env):
@@ -142,9 +152,9 @@ def test_every_region_and_every_branch_occurs(head, seed, settings):
     config = small(seed=seed, **settings)
     rng = np.random.default_rng(seed)
     model = ActorCritic(4, head, config, rng, np.float64)
-    batch = gradients.off_policy_batch(model, config, rng)
+    batch = numerical_check.off_policy_batch(model, config, rng)
     model.loss_and_gradient(batch, config)
-    regions, branches = gradients.count_branches(batch, config)
+    regions, branches = numerical_check.count_branches(batch, config)
     assert regions == dict.fromkeys(SURROGATE_REGIONS, ROWS // 6)
     assert branches == dict.fromkeys(VALUE_BRANCHES, ROWS // 6)
     # The flat ones are those, and those alone, where the loss has no slope.
@@ -205,7 +215,7 @@ def test_a_planted_bug_is_caught_where_it_is(capsys, name):
 
 def test_the_bug_is_gone_afterwards():
     def backward_path():
-        from ppo_np import distributions, model
+        from ppo_np.network import distributions, model
 
         return (
             model.ppo_loss_backward, model.mlp_backward, model.ActorCritic.backward,
@@ -343,7 +353,7 @@ def a_point(config):
     """A network and a minibatch in which the first unit is a hair's breadth above its kink in row 0."""
     rng = np.random.default_rng(0)
     model = ActorCritic(4, discrete(2), config, rng, np.float64)
-    batch = gradients.off_policy_batch(model, config, rng)
+    batch = numerical_check.off_policy_batch(model, config, rng)
     bias = model.named(model.params)["shared/0/bias"]
     bias[0] = -(batch.obs[0] @ model.named(model.params)["shared/0/weight"][:, 0]) + 1e-6
     return Point(model, batch, config, rng)

@@ -7,8 +7,8 @@ import pytest
 from faulty import BOX, IMAGE, Faulty
 from gymnasium import spaces
 
+from ppo_np.environments.guard import Guard, describe, misfit, short
 from ppo_np.errors import EnvironmentFault
-from ppo_np.guard import Guard, describe, misfit, short
 
 NESTED = spaces.Dict({"a": spaces.Tuple((BOX, spaces.Discrete(3))), "b": IMAGE})
 

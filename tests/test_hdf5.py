@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from ppo_np import hdf5
-from ppo_np.hdf5 import LARGEST_BLOCK, MAGIC, SMALLEST_BLOCK, START, SealError, pack, unpack
+from ppo_np.saving import hdf5
+from ppo_np.saving.hdf5 import LARGEST_BLOCK, MAGIC, SMALLEST_BLOCK, START, SealError, pack, unpack
 
 TYPES = [np.dtype(name) for name in sorted(hdf5.TYPES)]
 SMALL = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "group/b": np.array([1, 2], np.int64)}

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from ppo_np.incidents import Incidents
+from ppo_np.logs.incidents import Incidents
 
 
 def test_an_incident_is_told_once_until_it_is_over():

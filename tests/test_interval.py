@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_np.errors import UserError
-from ppo_np.interval import Interval
+from ppo_np.running.interval import Interval
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from at_system_call import Point, WatchedOS
 from compare import damage, differences
 from trial import Kill, Scenario, Setting
 
-from ppo_np import files
-from ppo_np.hdf5 import pack, unpack
+from ppo_np.saving import files
+from ppo_np.saving.hdf5 import pack, unpack
 
 SMALL = Setting("CartPole-v1", updates=8, checkpoint_every=1, eval_every=3)
 BATCH = ((signal.SIGTERM, 0.05), (signal.SIGKILL, 0.0))  # as batch systems do

@@ -8,8 +8,10 @@ import sys
 import pytest
 from commands import run
 
-from ppo_np import UserError, cli, launch, mpi
-from ppo_np.ranks import ALONE, Ranks
+from ppo_np import UserError
+from ppo_np.distributed import mpi
+from ppo_np.distributed.ranks import ALONE, Ranks
+from ppo_np.running import cli, launch
 from ppo_np.train import main
 
 SMALL = ("--env-id", "CartPole-v1", "--num-envs", "4", "--num-steps", "8", "--total-timesteps", "32")

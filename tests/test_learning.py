@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ppo_np import PPO, PPOConfig
-from ppo_np.playback import evaluate
+from ppo_np.evaluation.playback import evaluate
 
 pytestmark = pytest.mark.slow
 

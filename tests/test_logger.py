@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ppo_np.logger import METRICS_COLUMNS, ConsoleLogger, CSVLogger, Metrics
-from ppo_np.rollout import RolloutReport
-from ppo_np.stream import Episode
-from ppo_np.tensorboard import TensorBoardLogger, read_events
+from ppo_np.environments.stream import Episode
+from ppo_np.learning.rollout import RolloutReport
+from ppo_np.logs.logger import METRICS_COLUMNS, ConsoleLogger, CSVLogger, Metrics
+from ppo_np.logs.tensorboard import TensorBoardLogger, read_events
 
 COLUMNS = [
     "update",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ppo_np.config import PPOConfig
-from ppo_np.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical, discrete
-from ppo_np.model import ActorCritic
+from ppo_np.network.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical, discrete
+from ppo_np.network.model import ActorCritic
 
 NETWORK = PPOConfig(shared_sizes=(5,), policy_sizes=(4,), value_sizes=(3, 4))
 BOX = ActionHead(Gaussian, (1, 1))

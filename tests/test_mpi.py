@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent / "ranks"))
 
 from small_runs import RUNS, conditions, difference, train
 
-from ppo_np.checkpoint import read_checkpoint
-from ppo_np.launch import find_mpiexec
+from ppo_np.running.launch import find_mpiexec
+from ppo_np.saving.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.mpi
 HERE = Path(__file__).parent
@@ -339,7 +339,7 @@ def test_a_bug_in_one_rank_keeps_its_traceback(tmp_path):
 
 
 def test_cores_are_shared_by_the_ranks_of_a_host():
-    program = "import sys; from ppo_np.mpi import world; sys.stdout.write(f'{world().cores}\\n')"  # a line in one write
+    program = "import sys; from ppo_np.distributed.mpi import world; sys.stdout.write(f'{world().cores}\\n')"  # a line in one write
     code, out, err = run(*mpiexec(2, sys.executable, "-c", program))
     share = max(1, len(os.sched_getaffinity(0)) // 2)
     assert (code, out.split()) == (0, [str(share)] * 2), err

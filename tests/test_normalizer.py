@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.moments import MOMENTS_EPS
-from ppo_np.normalizer import CLIP, RewardScaler, RunningMoments
+from ppo_np.learning.normalizer import CLIP, RewardScaler, RunningMoments
 
 
 def draw(*shape):

@@ -14,10 +14,10 @@ import pytest
 
 from kernels import LOSS_TERMS, adam, clip_by_global_norm, global_norm
 from ppo_np import PPO, PPOConfig
-from ppo_np.blocks import BlockedGradient
-from ppo_np.distributions import discrete
-from ppo_np.model import ActorCritic
-from ppo_np.rollout import RolloutBuffer, RolloutReport
+from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
+from ppo_np.network.blocks import BlockedGradient
+from ppo_np.network.distributions import discrete
+from ppo_np.network.model import ActorCritic
 
 REFERENCE = json.loads((Path(__file__).parent / "parity" / "reference.json").read_text(encoding="utf-8"))
 RESULTS = REFERENCE["results"]
@@ -195,7 +195,7 @@ def test_the_training_loop_takes_that_update(monkeypatch):
     ppo._gradient = BlockedGradient(update.model, threads=1, wide=False)
     ppo.minibatch_rng = Shuffler()
     monkeypatch.setattr(
-        "ppo_np.ppo.collect", lambda *_, **__: RolloutReport(rows=CONFIG.num_steps, steps=CONFIG.batch_size)
+        "ppo_np.learning.ppo.collect", lambda *_, **__: RolloutReport(rows=CONFIG.num_steps, steps=CONFIG.batch_size)
     )
     ppo.learn(lambda _, metrics: rows.append(metrics))
     assert_same_update(replace(update, grad_norm=expected["grad_norm"]), expected)

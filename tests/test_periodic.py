@@ -7,9 +7,9 @@ import environments
 import pytest
 
 from ppo_np import PPO, EnvironmentFault, PPOConfig
-from ppo_np.incidents import Incidents
-from ppo_np.periodic import PeriodicEvaluation
-from ppo_np.tensorboard import TensorBoardLogger
+from ppo_np.evaluation.periodic import PeriodicEvaluation
+from ppo_np.logs.incidents import Incidents
+from ppo_np.logs.tensorboard import TensorBoardLogger
 
 SMALL = PPOConfig(
     env_id="ppo_np_test/Counting-v0", total_timesteps=64, num_envs=1, num_steps=8, shared_sizes=(4,), env_timeout=1.0

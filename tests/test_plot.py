@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from commands import run
 
-from ppo_np import PPOConfig, cli
-from ppo_np.layout import CONFIG, METRICS
+from ppo_np import PPOConfig
+from ppo_np.logs.filenames import CONFIG, METRICS
 from ppo_np.plot import main, read_curve, run_label
+from ppo_np.running import cli
 
 
 def make_run(folder, rows, preset="article", **changes):

@@ -7,7 +7,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
-from ppo_np.policy import Policy
+from ppo_np.learning.policy import Policy
 
 SMALL = PPOConfig(shared_sizes=(8,))
 ACTION_SPACES = [

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from kernels.loss import LOSS_TERMS
 from ppo_np import PPO, PPOConfig, UserError
-from ppo_np.model import ActorCritic
+from ppo_np.network.model import ActorCritic
 
 SMALL = PPOConfig(
     env_id="CartPole-v1", total_timesteps=256, num_envs=2, num_steps=16, shared_sizes=(8,), update_epochs=2, seed=3

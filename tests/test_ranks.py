@@ -19,15 +19,15 @@ from thread_ranks import ThreadRanks, together
 
 from kernels.advantage import normalize
 from ppo_np import PPO, DivergedError, PPOConfig, UserError
-from ppo_np.dealer import Dealer, shuffled
+from ppo_np.distributed.ranks import ALONE, OwnRows, pool
+from ppo_np.environments.env_recorder import EnvRecord
+from ppo_np.environments.stream import Episode
 from ppo_np.errors import RanksError
-from ppo_np.normalizer import RunningMoments
-from ppo_np.ranks import ALONE, OwnRows, pool
-from ppo_np.recorder import EnvRecord
-from ppo_np.rollout import RolloutBuffer, RolloutReport
-from ppo_np.stream import Episode
-from ppo_np.summed_gradient import SummedGradient
-from ppo_np.threads import threads
+from ppo_np.learning.minibatches import Dealer, shuffled
+from ppo_np.learning.normalizer import RunningMoments
+from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
+from ppo_np.network.summed_gradient import SummedGradient
+from ppo_np.network.threads import threads
 
 TOLERANCE = 1e-12
 OTHERWISE = 1e-6  # what a planted bug exceeds by far

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from ppo_np import recorder
 from ppo_np.config import PPOConfig
-from ppo_np.envs import make_vector_env
-from ppo_np.rebuild import rng_words, set_rng_words
-from ppo_np.recorder import EnvRecord
-from ppo_np.stream import EnvStream
+from ppo_np.environments import env_recorder
+from ppo_np.environments.env_recorder import EnvRecord
+from ppo_np.environments.env_restore import rng_words, set_rng_words
+from ppo_np.environments.make import make_vector_env
+from ppo_np.environments.stream import EnvStream
 
 ENVS = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCarContinuous-v0", "LunarLander-v3"]
 
@@ -150,7 +150,7 @@ def test_environments_without_a_guard_are_reset_as_a_whole():
 
 
 def test_episodes_longer_than_the_memory_are_not_known(monkeypatch):
-    monkeypatch.setattr(recorder, "LARGEST_HISTORY", 3 * 4 * 10)  # ten steps of three environments
+    monkeypatch.setattr(env_recorder, "LARGEST_HISTORY", 3 * 4 * 10)  # ten steps of three environments
     played = Played(make_vector_env(config("Pendulum-v1")))
     played.stream.reset(seed=0)
     for steps, known in ((10, 1), (1, 0), (189, 1), (5, 1)):

@@ -9,12 +9,15 @@ from commands import run
 from conftest import needs_jit
 from faulty import Faulty
 
-from ppo_np import PPO, PPOConfig, cli, flight, model
-from ppo_np.checkpoint import read_checkpoint
-from ppo_np.hdf5 import pack, unpack
-from ppo_np.layout import CHECKPOINT, CRASH
+from ppo_np import PPO, PPOConfig
+from ppo_np.learning.rollout import RolloutBuffer
+from ppo_np.logs.filenames import CHECKPOINT, CRASH
+from ppo_np.network import model
 from ppo_np.replay import main
-from ppo_np.rollout import RolloutBuffer
+from ppo_np.running import cli
+from ppo_np.saving import crash_file
+from ppo_np.saving.checkpoint import read_checkpoint
+from ppo_np.saving.hdf5 import pack, unpack
 from ppo_np.train import main as train
 
 SMALL = PPOConfig(env_id="CartPole-v1", total_timesteps=64, num_envs=2, num_steps=16, shared_sizes=(8,))
@@ -38,7 +41,9 @@ def a_wide_terminal(monkeypatch):
 
 
 def minibatch_crash(ppo, **rows):
-    crash = flight.crash_of(ppo, ppo.config, "It went wrong.", flight.MINIBATCH, ppo._minibatch_rows(np.arange(8)))
+    crash = crash_file.crash_of(
+        ppo, ppo.config, "It went wrong.", crash_file.MINIBATCH, ppo._minibatch_rows(np.arange(8))
+    )
     for name, value in rows.items():
         crash.rows[name].reshape(-1)[5] = value
     return crash
@@ -51,7 +56,7 @@ def lines_of(out):
 
 
 def test_a_finite_minibatch_is_a_table_and_exit_code_0(ppo, tmp_path, capsys):
-    flight.write_crash(tmp_path / "x.h5", minibatch_crash(ppo))
+    crash_file.write_crash(tmp_path / "x.h5", minibatch_crash(ppo))
     assert run(main, tmp_path / "x.h5") == cli.DONE
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -69,7 +74,7 @@ def test_a_finite_minibatch_is_a_table_and_exit_code_0(ppo, tmp_path, capsys):
 
 
 def test_the_first_number_that_is_not_finite_is_named(ppo, tmp_path, capsys):
-    flight.write_crash(tmp_path / CRASH, minibatch_crash(ppo, obs=np.nan))
+    crash_file.write_crash(tmp_path / CRASH, minibatch_crash(ppo, obs=np.nan))
     assert run(main, tmp_path) == cli.FAILED  # the folder does as well
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -82,16 +87,18 @@ def test_the_first_number_that_is_not_finite_is_named(ppo, tmp_path, capsys):
 
 def test_a_rollout_and_an_environment(ppo, tmp_path, capsys):
     obs = ppo._step_batch.obs.copy()
-    flight.write_crash(
+    crash_file.write_crash(
         tmp_path / "x.h5",
-        flight.crash_of(ppo, ppo.config, "Said.", flight.ROLLOUT, {"obs": obs, "actions": np.zeros(len(obs), int)}),
+        crash_file.crash_of(
+            ppo, ppo.config, "Said.", crash_file.ROLLOUT, {"obs": obs, "actions": np.zeros(len(obs), int)}
+        ),
     )
     assert run(main, tmp_path / "x.h5") == cli.DONE
     rows = lines_of(capsys.readouterr().out)
     assert {"Adam's v of shared/0/weight", "observation", "logits", "values"} <= rows.keys()
     rewards = np.array([1.0, -np.inf])
-    flight.write_crash(
-        tmp_path / "x.h5", flight.crash_of(ppo, ppo.config, "Said.", flight.ENVIRONMENT, {"rewards": rewards})
+    crash_file.write_crash(
+        tmp_path / "x.h5", crash_file.crash_of(ppo, ppo.config, "Said.", crash_file.ENVIRONMENT, {"rewards": rewards})
     )
     assert run(main, tmp_path / "x.h5") == cli.FAILED
     out = capsys.readouterr().out
@@ -115,7 +122,7 @@ def test_what_is_no_crash_file_is_refused(ppo, tmp_path, capsys):
     assert "cannot be read as a crash file: it is no file of ppo_np" in refused(capsys, tmp_path / "x.h5")
     ppo.save(tmp_path / "x.h5")
     assert "x.h5', but that is no ppo_np crash" in refused(capsys, tmp_path / "x.h5")
-    flight.write_crash(tmp_path / "x.h5", minibatch_crash(ppo))
+    crash_file.write_crash(tmp_path / "x.h5", minibatch_crash(ppo))
     (tmp_path / "x.h5").write_bytes((tmp_path / "x.h5").read_bytes()[:-1])
     assert "it is damaged" in refused(capsys, tmp_path / "x.h5")
 
@@ -159,7 +166,7 @@ def with_setting(**settings):
 )
 def test_parts_that_do_not_fit_each_other_are_refused(ppo, tmp_path, capsys, edit):
     path = tmp_path / "x.h5"
-    flight.write_crash(path, minibatch_crash(ppo))
+    crash_file.write_crash(path, minibatch_crash(ppo))
     arrays, attributes = unpack(path.read_bytes())
     edit(arrays, attributes)
     path.write_bytes(pack(arrays, attributes))
@@ -170,7 +177,7 @@ def test_parts_that_do_not_fit_each_other_are_refused(ppo, tmp_path, capsys, edi
 def test_actions_that_the_head_does_not_have_are_refused(ppo, tmp_path, capsys, action):
     crash = minibatch_crash(ppo)
     crash.rows["actions"][3] = action
-    flight.write_crash(tmp_path / "x.h5", crash)
+    crash_file.write_crash(tmp_path / "x.h5", crash)
     refused(capsys, tmp_path / "x.h5")
 
 
@@ -236,8 +243,8 @@ def test_a_run_whose_parameters_go_bad_and_its_replay(tmp_path, capsys, monkeypa
             ppo.model.params[3] = -np.inf
         return original(ppo, *more)
 
-    original = flight.check_state
-    monkeypatch.setattr(flight, "check_state", stopped_at)
+    original = crash_file.check_state
+    monkeypatch.setattr(crash_file, "check_state", stopped_at)
     err = ends_in_one_line(capsys, tmp_path / "run")
     assert "In update 3, after the epochs, parameter shared/0/weight at [0, 3] is -inf" in err
     assert run(main, tmp_path / "run") == cli.FAILED

@@ -12,9 +12,10 @@ import pytest
 from commands import run
 from conftest import needs_jit
 
-from ppo_np import PPO, PPOConfig, summary
-from ppo_np.checkpoint import library_versions, read_checkpoint
-from ppo_np.state import capture
+from ppo_np import PPO, PPOConfig
+from ppo_np.running import summary
+from ppo_np.saving.checkpoint import library_versions, read_checkpoint
+from ppo_np.saving.training_state import capture
 from ppo_np.train import main
 
 CONFIG = PPOConfig(

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from commands import run
 
-from ppo_np import cli
 from ppo_np import train as trainer
 from ppo_np.config import PPOConfig
+from ppo_np.running import cli
 
 sys.path.append(str(Path(__file__).parent.parent / "bench"))
 import results

@@ -15,13 +15,15 @@ import pytest
 from commands import run
 from kill.compare import differences, rows
 
-from ppo_np import cli, files, recorder, resume
-from ppo_np.checkpoint import read_checkpoint
+from ppo_np.environments import env_recorder
+from ppo_np.environments.stream import EnvStream
 from ppo_np.errors import UserError
-from ppo_np.hdf5 import pack, unpack
-from ppo_np.signals import STOPPING
-from ppo_np.stream import EnvStream
-from ppo_np.tensorboard import TensorBoardLogger
+from ppo_np.logs.tensorboard import TensorBoardLogger
+from ppo_np.running import cli, resume
+from ppo_np.running.signals import STOPPING
+from ppo_np.saving import files
+from ppo_np.saving.checkpoint import read_checkpoint
+from ppo_np.saving.hdf5 import pack, unpack
 from ppo_np.train import main
 
 BASE = ["--preset", "article", "--num-envs", "2", "--num-steps", "16", "--num-minibatches", "2", "--update-epochs", "2"]
@@ -365,7 +367,7 @@ def test_environments_that_cannot_be_brought_back_are_told_of(tmp_path, monkeypa
 def test_lost_environments_are_told_of_in_the_log_after_another_stop_too(tmp_path, monkeypatch):
     folder = stopped(monkeypatch, tmp_path / "run", *CARTPOLE, at=5 * 16 + 7)
     with monkeypatch.context() as patched:
-        patched.setattr(recorder, "_is_same", lambda *_: False)
+        patched.setattr(env_recorder, "_is_same", lambda *_: False)
         stopped(monkeypatch, folder, at=3, start=go_on)
     go_on(folder)
     assert [row["environments_reset"] for row in rows(folder / "metrics.csv")][5] == "2"
@@ -374,7 +376,7 @@ def test_lost_environments_are_told_of_in_the_log_after_another_stop_too(tmp_pat
 @pytest.mark.parametrize(("history", "lost"), [(64, "0"), (63, "2")])
 def test_episodes_that_are_too_long_to_be_remembered_are_lost(tmp_path, monkeypatch, capsys, history, lost):
     """Pendulum's last for 200 steps; an action takes 4 bytes in each of two environments."""
-    monkeypatch.setattr(recorder, "LARGEST_HISTORY", 8 * history)
+    monkeypatch.setattr(env_recorder, "LARGEST_HISTORY", 8 * history)
     folder = stopped(monkeypatch, tmp_path / "run", *BASE, "--env-id", "Pendulum-v1", at=4 * 16 + 7)
     go_on(folder)
     assert len(warnings_in(capsys.readouterr())) == (lost != "0")
@@ -382,7 +384,7 @@ def test_episodes_that_are_too_long_to_be_remembered_are_lost(tmp_path, monkeypa
 
 
 def stopped_in_an_evaluation(monkeypatch, folder, number):
-    from ppo_np import periodic
+    from ppo_np.evaluation import periodic
 
     play, calls = periodic.play_episode, []
 

@@ -7,11 +7,11 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ppo_np.config import PPOConfig
+from ppo_np.environments.serial import SerialEnvs
+from ppo_np.environments.stream import EnvStream
 from ppo_np.errors import EnvironmentFault
-from ppo_np.policy import Policy
-from ppo_np.rollout import RolloutBuffer, collect, flatten_obs
-from ppo_np.serial import SerialEnvs
-from ppo_np.stream import EnvStream
+from ppo_np.learning.policy import Policy
+from ppo_np.learning.rollout import RolloutBuffer, collect, flatten_obs
 
 GAMMA, LAMBDA = 0.9, 0.8
 

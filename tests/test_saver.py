@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from ppo_np import saver as saver_module
-from ppo_np.incidents import Incidents
-from ppo_np.interval import Interval
-from ppo_np.ranks import ALONE
-from ppo_np.saver import Saver
+from ppo_np.distributed.ranks import ALONE
+from ppo_np.logs.incidents import Incidents
+from ppo_np.running import saver as saver_module
+from ppo_np.running.interval import Interval
+from ppo_np.running.saver import Saver
 
 
 class Run:

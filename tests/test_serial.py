@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from ppo_np.guard import Guard
-from ppo_np.serial import SerialEnvs
+from ppo_np.environments.guard import Guard
+from ppo_np.environments.serial import SerialEnvs
 
 
 class Nested(gymnasium.Env):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ppo_np.signals import STOPPING, StopSignals
+from ppo_np.running.signals import STOPPING, StopSignals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -26,7 +26,7 @@ def test_the_first_signal_is_noted_and_passed_on(number, capfd):
 def test_a_second_signal_ends_the_process():
     code = """if True:
         import os, signal
-        from ppo_np.signals import StopSignals
+        from ppo_np.running.signals import StopSignals
         with StopSignals():
             os.kill(os.getpid(), signal.SIGINT)
             print("still here", flush=True)

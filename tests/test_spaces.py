@@ -10,9 +10,9 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppo_np.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
+from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
 from ppo_np.errors import UserError
-from ppo_np.spaces import ActionAdapter, ObservationAdapter
+from ppo_np.network.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
 
 # Gymnasium says so of each sample of a Box of shape (), a NumPy scalar.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Casting input x to numpy array")

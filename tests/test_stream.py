@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from ppo_np.environments.stream import EnvStream
 from ppo_np.errors import EnvironmentFault, UserError
-from ppo_np.stream import EnvStream
 
 
 def counting(num_envs=2, mode=AutoresetMode.SAME_STEP, **kwargs):

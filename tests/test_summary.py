@@ -7,10 +7,10 @@ import numpy as np
 from rich.console import Console
 
 from ppo_np import PPO, PPOConfig
-from ppo_np.distributions import discrete
-from ppo_np.model import ActorCritic
-from ppo_np.stream import Episode
-from ppo_np.summary import model_table, recent_means
+from ppo_np.environments.stream import Episode
+from ppo_np.network.distributions import discrete
+from ppo_np.network.model import ActorCritic
+from ppo_np.running.summary import model_table, recent_means
 
 
 def text_of(table):

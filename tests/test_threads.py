@@ -6,7 +6,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from ppo_np.config import PPOConfig
-from ppo_np.threads import blas_threads, limit_blas_threads
+from ppo_np.network.threads import blas_threads, limit_blas_threads
 
 CORES = len(os.sched_getaffinity(0))
 

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from commands import run
 
-from ppo_np import PPO, cli
+from ppo_np import PPO
 from ppo_np.config import PPOConfig, preset_names
-from ppo_np.model import ActorCritic
-from ppo_np.periodic import FIRST_SEED
-from ppo_np.playback import evaluate
-from ppo_np.signals import STOPPING
+from ppo_np.evaluation.periodic import FIRST_SEED
+from ppo_np.evaluation.playback import evaluate
+from ppo_np.network.model import ActorCritic
+from ppo_np.running import cli
+from ppo_np.running.signals import STOPPING
 from ppo_np.train import main, parse
 
 SMALL = ["--preset", "article", "--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8"]

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from ppo_np.environments.watchdog import Watchdog
 from ppo_np.errors import EnvironmentFault
-from ppo_np.watchdog import Watchdog
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +128,7 @@ def test_inside_another_one_it_does_nothing():
 def test_a_suspended_process_is_not_a_hanging_one():
     code = """if True:
         import time
-        from ppo_np.watchdog import Watchdog
+        from ppo_np.environments.watchdog import Watchdog
         with Watchdog(1.0, lambda: 7, lambda: "environment 3"):
             print("begin", flush=True)
             time.sleep(0.3)

@@ -16,10 +16,10 @@ import pytest
 from faulty import Faulty
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from ppo_np import workers
+from ppo_np.environments import workers
+from ppo_np.environments.guard import Guard
+from ppo_np.environments.workers import WorkerEnvs
 from ppo_np.errors import EnvironmentFault
-from ppo_np.guard import Guard
-from ppo_np.workers import WorkerEnvs
 
 PATIENCE = 60.0
 
@@ -223,7 +223,7 @@ def test_nothing_is_left_of_closed_or_forgotten_workers():
 def test_a_process_that_forgets_to_close_ends_all_the_same():
     code = """if True:
         import faulty
-        from ppo_np.workers import WorkerEnvs
+        from ppo_np.environments.workers import WorkerEnvs
         envs = WorkerEnvs([faulty.Faulty] * 2, 60.0)
         envs.reset(seed=0)
         print("end", flush=True)

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from ppo_np.workers import WorkerEnvs
+from ppo_np.environments.workers import WorkerEnvs
 
 FIRST_ACTION = 5
 OBS_SPACE = spaces.Box(-np.inf, np.inf, (3,), np.float32)

@@ -4,9 +4,9 @@ import numpy as np
 from oracle import GAMMA, LAMBDA, VALUE_BIAS, VALUE_WEIGHTS
 
 from ppo_np.config import PPOConfig
-from ppo_np.policy import Policy
-from ppo_np.rollout import RolloutBuffer, collect
-from ppo_np.stream import EnvStream
+from ppo_np.environments.stream import EnvStream
+from ppo_np.learning.policy import Policy
+from ppo_np.learning.rollout import RolloutBuffer, collect
 
 
 class Rig:

@@ -12,7 +12,7 @@ import pytest
 from rig import Rig
 
 from ppo_np import PPO, PPOConfig
-from ppo_np.envs import make_vector_env
+from ppo_np.environments.make import make_vector_env
 
 TIME_LIMIT = 500
 X_LIMIT, ANGLE_LIMIT = 2.4, np.deg2rad(12)

@@ -9,7 +9,7 @@ from oracle import GAMMA, check_rollout, check_sent, timeline
 from rig import Rig
 
 from ppo_np.config import PPOConfig
-from ppo_np.envs import make_vector_env
+from ppo_np.environments.make import make_vector_env
 
 ROLLOUTS, STEPS = 4, 5
 

@@ -10,8 +10,8 @@ from episodes import EVERY_WAY, MODES, make, scripts_of
 from gymnasium.vector import SyncVectorEnv
 from rig import Rig
 
-from ppo_np.normalizer import RewardScaler, RunningMoments
-from ppo_np.workers import WorkerEnvs
+from ppo_np.environments.workers import WorkerEnvs
+from ppo_np.learning.normalizer import RewardScaler, RunningMoments
 
 STEPS = 120
 REFERENCE = "sync-same"

@@ -11,8 +11,8 @@ from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
 
 from ppo_np import PPO, PPOConfig
-from ppo_np.normalizer import RewardScaler
-from ppo_np.rollout import RolloutBuffer
+from ppo_np.learning.normalizer import RewardScaler
+from ppo_np.learning.rollout import RolloutBuffer
 
 OBSERVATIONS = {
     "floats": spaces.Box(-np.inf, np.inf, (3,), np.float32),

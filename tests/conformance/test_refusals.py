@@ -5,7 +5,7 @@ from episodes import ScriptedVector, make, scripts_of
 from gymnasium.vector import AutoresetMode
 
 from ppo_np import PPO, PPOConfig, UserError
-from ppo_np.stream import EnvStream
+from ppo_np.environments.stream import EnvStream
 
 SCRIPTS = scripts_of("not aligned", "mixed")
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from episodes import make, scripts_of
 
-from ppo_np import PPO, PPOConfig, ppo
-from ppo_np.rollout import RolloutBuffer
-from ppo_np.state import normalizer_arrays
+from ppo_np import PPO, PPOConfig
+from ppo_np.learning import ppo
+from ppo_np.learning.rollout import RolloutBuffer
+from ppo_np.saving.training_state import normalizer_arrays
 
 CONFIG = PPOConfig(update_epochs=2, shared_sizes=(4,), total_timesteps=100)
 LOSSES = ("policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac", "grad_norm", "explained_variance")

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from ppo_np.hdf5 import HDF5_SIGNATURE, START
+from ppo_np.saving.hdf5 import HDF5_SIGNATURE, START
 
 Damage = Callable[[bytes, random.Random, list[bytes]], bytes]
 

@@ -8,7 +8,7 @@ from copy import deepcopy
 
 import numpy as np
 
-from ppo_np.hdf5 import HDF5_SIGNATURE, MAGIC, SMALLEST_BLOCK, START, pack, unpack
+from ppo_np.saving.hdf5 import HDF5_SIGNATURE, MAGIC, SMALLEST_BLOCK, START, pack, unpack
 
 Forgery = Callable[[bytes, random.Random], bytes]
 

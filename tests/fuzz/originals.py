@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppo_np import PPO, PPOConfig, flight
+from ppo_np import PPO, PPOConfig
+from ppo_np.saving import crash_file
 
 SMALL = {"total_timesteps": 64, "num_envs": 2, "num_steps": 16, "seed": 3, "shared_sizes": (8,)}
 RUNS = {
@@ -42,13 +43,13 @@ def make(folder: Path) -> list[Original]:
 def crash_files(ppo: PPO, name: str, folder: Path) -> list[Original]:
     """As if a number had not been finite in a minibatch, in a rollout, or in what an environment gave."""
     rows = {
-        flight.MINIBATCH: ppo._minibatch_rows(np.arange(8)),
-        flight.ROLLOUT: {"obs": ppo._step_batch.obs, "actions": ppo._step_batch.distribution.actions},
-        flight.ENVIRONMENT: {"rewards": np.array([1.0, np.nan])},
+        crash_file.MINIBATCH: ppo._minibatch_rows(np.arange(8)),
+        crash_file.ROLLOUT: {"obs": ppo._step_batch.obs, "actions": ppo._step_batch.distribution.actions},
+        crash_file.ENVIRONMENT: {"rewards": np.array([1.0, np.nan])},
     }
     originals = []
     for during, arrays in rows.items():
         path = folder / f"{name}-{during}"
-        flight.write_crash(path, flight.crash_of(ppo, ppo.config, "something went wrong.", during, arrays))
+        crash_file.write_crash(path, crash_file.crash_of(ppo, ppo.config, "something went wrong.", during, arrays))
         originals.append(Original(path.name, "crash file", path.read_bytes()))
     return originals

@@ -6,8 +6,8 @@ import os
 import numpy as np
 from forgery import reseal
 
-from ppo_np import checkpoint, hdf5
-from ppo_np.hdf5 import START
+from ppo_np.saving import checkpoint, hdf5
+from ppo_np.saving.hdf5 import START
 
 PLANTS = ("seal", "eval", "memory", "hang", "crash", "traceback")
 _unpack = hdf5.unpack

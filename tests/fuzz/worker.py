@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import plants
 
-from ppo_np import flight
-from ppo_np.checkpoint import Checkpoint, read_checkpoint
 from ppo_np.errors import EnvironmentFault, UserError
+from ppo_np.saving import crash_file
+from ppo_np.saving.checkpoint import Checkpoint, read_checkpoint
 
 # Python needs up to 24 times as much memory as the JSON that it reads: for "{},{},{}".
 LARGEST_MULTIPLE, SMALLEST_LIMIT = 32, 2**20
@@ -72,7 +72,7 @@ def fingerprint(value: object) -> str:
 
 
 def read(path: str, kind: str):
-    return read_checkpoint(path) if kind == "checkpoint" else flight.read_crash(path)
+    return read_checkpoint(path) if kind == "checkpoint" else crash_file.read_crash(path)
 
 
 def go_deep(path: str, result: object) -> None:

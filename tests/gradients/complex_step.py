@@ -10,7 +10,7 @@ import math
 import numpy as np
 from points import Point
 
-from ppo_np.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
+from ppo_np.network.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
 
 H = 1e-30
 

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppo_np.batch import Batch
 from ppo_np.config import PPOConfig
-from ppo_np.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical
-from ppo_np.model import ActorCritic
+from ppo_np.network.batch import Batch
+from ppo_np.network.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical
+from ppo_np.network.model import ActorCritic
 
 NETWORKS = {
     "shared": {"shared_sizes": (5, 4), "policy_sizes": (), "value_sizes": ()},

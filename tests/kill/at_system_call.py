@@ -1,4 +1,4 @@
-"""Train as `python -m ppo_np.train` does, and be killed at one of the system calls by which `ppo_np.files` writes.
+"""Train as `python -m ppo_np.train` does, and be killed at one of the system calls by which `ppo_np.saving.files` writes.
 
     python tests/kill/at_system_call.py --kill "checkpoint.h5 5 9 replace before" -- --env-id CartPole-v1 ...
     python tests/kill/at_system_call.py --trace calls.json -- --env-id CartPole-v1 ...
@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 import plants
 
-from ppo_np import cli, files, train
+from ppo_np import train
+from ppo_np.running import cli
+from ppo_np.saving import files
 
 EVENTS = "events"
 WHEN = ("before", "half", "after")  # half: in the midst of a write, with half of the bytes written
@@ -49,7 +51,7 @@ class Point(NamedTuple):
 
 
 class WatchedOS:
-    """Stands for the module `os` in `ppo_np.files`: notes the calls, and kills the process at one of them.
+    """Stands for the module `os` in `ppo_np.saving.files`: notes the calls, and kills the process at one of them.
 
     Attributes:
         calls: file -> its writings, each the names of its calls.

@@ -3,10 +3,10 @@
 import csv
 from pathlib import Path
 
-from ppo_np.checkpoint import FORMAT, FORMAT_VERSION, previous_of, read_checkpoint, read_sealed
 from ppo_np.errors import UserError
-from ppo_np.layout import BEST, CHECKPOINT, EVALUATIONS, METRICS
-from ppo_np.tensorboard import PREFIX, read_events
+from ppo_np.logs.filenames import BEST, CHECKPOINT, EVALUATIONS, METRICS
+from ppo_np.logs.tensorboard import PREFIX, read_events
+from ppo_np.saving.checkpoint import FORMAT, FORMAT_VERSION, previous_of, read_checkpoint, read_sealed
 
 TIMES = {"wall_time", "SPS", "time_env", "time_inference", "time_update"}
 TIMELY_TAG, TIMELY_ARRAY = "charts/SPS", "counters/wall_time"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from at_system_call import EVENTS, WHEN, Point
 from trial import Kill, Scenario, Setting
 
-from ppo_np.layout import BEST, CHECKPOINT, EVALUATIONS, METRICS
+from ppo_np.logs.filenames import BEST, CHECKPOINT, EVALUATIONS, METRICS
 
 Calls = Mapping[str, Sequence[Sequence[str]]]
 A_SAVE = 2  # the first checkpoint of a run, number 0, has none before it; all others are written like this one

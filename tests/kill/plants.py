@@ -1,11 +1,11 @@
 """Bugs that can be planted into a run, to see that the harness finds them."""
 
-from ppo_np import checkpoint, files
+from ppo_np.saving import checkpoint, files
 
 
 def minibatch_rng():
     """A resumed run shuffles with a generator that starts anew."""
-    from ppo_np import ppo
+    from ppo_np.learning import ppo
 
     restore = ppo.restore
 
@@ -19,7 +19,7 @@ def minibatch_rng():
 
 def environments():
     """A resumed run resets its environments instead of bringing them back, and does not tell."""
-    from ppo_np import ppo
+    from ppo_np.learning import ppo
 
     def reset(learner, saved):
         learner.stream.reset(saved.config.seed)
@@ -42,7 +42,7 @@ def in_place():
 
 def rows():
     """A resumed run leaves rows in metrics.csv of updates that it will do again."""
-    from ppo_np import run_logs
+    from ppo_np.logs import run_logs
 
     logger = run_logs.CSVLogger
     run_logs.CSVLogger = lambda path, columns, last_update: logger(path, columns, 10**9)

@@ -28,7 +28,7 @@ import trial
 from plan import KINDS, Calls, scenarios
 from trial import Outcome, Setting
 
-from ppo_np.checkpoint import library_versions
+from ppo_np.saving.checkpoint import library_versions
 
 SHOWN = 5  # problems of a run
 DEFAULT_ENVS = ("LunarLander-v3", "CartPole-v1")

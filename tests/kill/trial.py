@@ -12,8 +12,8 @@ from pathlib import Path
 
 from compare import damage, differences
 
-from ppo_np.layout import CHECKPOINT, METRICS
-from ppo_np.signals import STOPPING
+from ppo_np.logs.filenames import CHECKPOINT, METRICS
+from ppo_np.running.signals import STOPPING
 
 HERE = Path(__file__).resolve().parent
 SECONDS = 120  # for whatever is waited for

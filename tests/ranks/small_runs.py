@@ -11,10 +11,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ppo_np import PPO, PPOConfig
-from ppo_np.logger import METRICS_COLUMNS
-from ppo_np.model import ActorCritic
-from ppo_np.ranks import ALONE, Ranks
-from ppo_np.spaces import ObservationAdapter
+from ppo_np.distributed.ranks import ALONE, Ranks
+from ppo_np.environments.spaces import ObservationAdapter
+from ppo_np.logs.logger import METRICS_COLUMNS
+from ppo_np.network.model import ActorCritic
 
 UPDATES = 5
 BASE = {
@@ -104,10 +104,10 @@ def conditions(name: str, dtype) -> Iterator[None]:
         self.dtype = dtype if self.dtype == np.float32 else self.dtype
 
     with ExitStack() as patches:
-        patches.enter_context(mock.patch("ppo_np.policy.ActorCritic", partial(ActorCritic, dtype=dtype)))
+        patches.enter_context(mock.patch("ppo_np.learning.policy.ActorCritic", partial(ActorCritic, dtype=dtype)))
         patches.enter_context(mock.patch.object(ObservationAdapter, "__init__", wider))
         if name.endswith("NEXT_STEP"):
-            patches.enter_context(mock.patch("ppo_np.envs.SerialEnvs", next_step))
+            patches.enter_context(mock.patch("ppo_np.environments.make.SerialEnvs", next_step))
         yield
 
 

@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 
-from ppo_np.mpi import world
-from ppo_np.shared_sum import ROOM
+from ppo_np.distributed.mpi import world
+from ppo_np.distributed.shared_sum import ROOM
 
 ROUNDS = 40
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.ranks import Ranks
+from ppo_np.distributed.ranks import Ranks
 
 SECONDS = 60
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from small_runs import RUNS, conditions, train
 
-from ppo_np.mpi import world
+from ppo_np.distributed.mpi import world
 
 
 def main() -> None:

@@ -1,0 +1,86 @@
+"""Play episodes with a saved policy, one environment, one seed an episode."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from ppo_np.environments.guard import Guard
+from ppo_np.environments.make import make_env
+from ppo_np.errors import UserError
+from ppo_np.evaluation.episodes import play_episode, statistics
+from ppo_np.learning.policy import Policy
+from ppo_np.network.threads import blas_threads, limit_blas_threads
+from ppo_np.saving.checkpoint import Checkpoint, copy_tensors, read_checkpoint
+
+
+def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) -> Policy:
+    """Build the policy that a checkpoint, read from `path`, holds for an environment.
+
+    Raises:
+        UserError: The checkpoint does not fit the spaces of `env`.
+    """
+    policy = Policy(env.observation_space, env.action_space, saved.config, None)
+    copy_tensors(saved.parameters, policy.model.named(policy.model.params), path)
+    if policy.obs_moments:
+        moments = {name.removeprefix("obs/"): a for name, a in saved.normalizer.items() if name.startswith("obs/")}
+        copy_tensors(moments, policy.obs_moments.arrays(), path)
+    return policy
+
+
+def evaluate(
+    path: str | PathLike,
+    episodes: int,
+    seed: int,
+    *,
+    env_id: str | None = None,
+    deterministic: bool = True,
+    video: Path | None = None,
+) -> dict[str, Any]:
+    """Play `episodes` episodes and report their undiscounted returns.
+
+    An episode ends when the environment terminates *or truncates* it.
+
+    Args:
+        path: checkpoint file.
+        episodes: >= 1.
+        seed: episode i resets the environment with seed + i, and draws its actions (if any are drawn) from that seed.
+        env_id: environment to play in; None takes the one it was trained in.
+        deterministic: greedy actions; otherwise drawn ones.
+        video: film the first episode into this file.
+
+    Returns:
+        What `ppo_np.evaluation.episodes.statistics` gives.
+
+    Raises:
+        UserError: The checkpoint cannot be read, or does not fit the environment.
+    """
+    saved = read_checkpoint(path)
+    if not (env_id or saved.config.env_id):
+        raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")
+    env = Guard(make_env(env_id or saved.config.env_id, render_mode="rgb_array" if video else None), 0)
+    try:
+        policy = build_policy(saved, env, path)
+        played = []
+        with limit_blas_threads(blas_threads(policy.config, policy.observations.size)):
+            for i in range(episodes):
+                frames = [] if video and i == 0 else None
+                played.append(play_episode(env, policy, seed + i, deterministic, frames))
+                if frames:
+                    save_video(frames, env.metadata.get("render_fps", 30), video)
+    finally:
+        env.close()
+    return statistics(played, env.spec.reward_threshold if env.spec else None)
+
+
+def save_video(frames: list[np.ndarray], fps: int, path: Path) -> None:
+    """Write frames, (H, W, 3) uint8 each, as a film; the ending of `path` names the format."""
+    from moviepy import ImageSequenceClip  # an optional dependency
+
+    clip = ImageSequenceClip(frames, fps=fps)
+    if path.suffix == ".gif":
+        clip.write_gif(str(path), logger=None)
+    else:
+        clip.write_videofile(str(path), logger=None, audio=False)

@@ -1,0 +1,87 @@
+"""Normalisation of observations and rewards by running statistics: one set for all environments, in float64."""
+
+from copy import deepcopy
+
+import numpy as np
+
+from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_moments
+from ppo_np.distributed.ranks import ALONE, Ranks, pool
+
+CLIP = 10.0
+
+
+class RunningMoments:
+    """Mean and variance of everything seen so far; before anything was seen, 0 and 1.
+
+    Args:
+        size: D, numbers a row.
+
+    Attributes:
+        count: (1,), rows seen. mean, variance: (D,). All float64, changed in place.
+    """
+
+    def __init__(self, size: int):
+        self.count, self.mean, self.variance = np.zeros(1), np.zeros(size), np.ones(size)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The statistics by name, for a checkpoint."""
+        return {"count": self.count, "mean": self.mean, "variance": self.variance}
+
+    def copy(self) -> "RunningMoments":
+        """The same statistics in arrays of their own."""
+        return deepcopy(self)
+
+    def update(self, rows: np.ndarray, valid: np.ndarray, ranks: Ranks = ALONE) -> None:
+        """Count the rows, (B, D), that `valid`, (B,), marks, and those of all other ranks."""
+        if ranks.size == 1:
+            update_moments(rows, valid, self.count, self.mean, self.variance)
+            return
+        own = RunningMoments(len(self.mean))
+        own.update(rows, valid)
+        groups = [self.arrays().values(), *ranks.gather(tuple(own.arrays().values()))]
+        counts, means, variances = map(np.array, zip(*groups, strict=True))
+        if counts.any():
+            self.count[:], self.mean[:], self.variance[:] = pool(counts, means, variances)
+
+    def standardize(self, rows: np.ndarray, normalized: np.ndarray) -> None:
+        """Write (rows - mean) / std, clipped to +-10, (B, D), into `normalized`, which may be `rows`."""
+        standardize(rows, self.mean, self.variance, CLIP, normalized)
+
+
+class RewardScaler:
+    """Divides rewards by the standard deviation of the discounted sum of rewards (Engstrom et al. 2020, section 3).
+
+    The mean is left in: shifting rewards would change what is optimal.
+
+    Args:
+        num_envs: N, of this rank.
+        gamma: discount factor of the sums.
+
+    Attributes:
+        moments: of the discounted sums.
+        running: (N,), discounted sum of the current episode in each environment.
+    """
+
+    def __init__(self, num_envs: int, gamma: float):
+        self.gamma = gamma
+        self.moments = RunningMoments(1)
+        self.running = np.zeros(num_envs)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The statistics and the sums by name, for a checkpoint."""
+        return self.moments.arrays() | {"running": self.running}
+
+    def scale(self, rewards: np.ndarray, valid: np.ndarray, dones: np.ndarray, ranks: Ranks = ALONE) -> None:
+        """Count a rollout's rewards, then scale them in place.
+
+        The same statistics, this rollout included, scale all of them.
+
+        Args:
+            rewards, valid, dones: (T, N).
+            ranks: whose rollouts count as well.
+        """
+        sums = np.zeros(rewards.shape)
+        discounted_sums(rewards, valid, dones, self.gamma, self.running, sums)
+        self.moments.update(sums.reshape(-1, 1), valid.reshape(-1), ranks)
+        scaled = rewards / np.sqrt(self.moments.variance + MOMENTS_EPS)
+        np.clip(scaled, -CLIP, CLIP, out=rewards)

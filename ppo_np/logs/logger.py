@@ -1,0 +1,181 @@
+"""What a run writes down after each update: a CSV row, and a line or a bar on the console."""
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kernels.loss import LOSS_TERMS
+from ppo_np.learning.rollout import RolloutReport
+from ppo_np.saving.files import AppendFile, write_whole
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One row of metrics.csv: everything that is known after an update."""
+
+    update: int
+    """Finished updates."""
+    step: int
+    """Environment steps done, over all environments."""
+    wall_time: float
+    """Seconds since the start of training."""
+    SPS: float
+    """Environment steps a second in this update."""
+    episodes: int
+    """Episodes that ended in this update."""
+    episodic_return: float
+    """Mean return of those episodes; NaN (empty in the CSV) if none ended."""
+    episodic_length: float
+    """Mean length of those episodes in steps; NaN (empty in the CSV) if none ended."""
+    policy_loss: float
+    """Clipped surrogate loss; this and the next four are means over all minibatches of all epochs."""
+    value_loss: float
+    """Value loss, with the factor 1/2, before vf_coef."""
+    entropy: float
+    """Entropy of the policy in nats."""
+    approx_kl: float
+    """Estimate of KL(old policy, new policy): mean of (ratio - 1) - log ratio."""
+    clipfrac: float
+    """Share of rows whose ratio left the clip range."""
+    explained_variance: float
+    """1 - Var(returns - values) / Var(returns) of the rollout."""
+    grad_norm: float
+    """Global norm of the gradient before clipping, mean over the minibatches."""
+    learning_rate: float
+    """Learning rate of this update."""
+    time_env: float
+    """Seconds of this update spent in the environments."""
+    time_inference: float
+    """Seconds of this update spent choosing actions."""
+    time_update: float
+    """Seconds of this update spent in advantages, epochs and Adam."""
+    environments_reset: int = 0
+    """Environments that a resumed run could not bring back: from here on it is continuous in statistics only."""
+
+    @classmethod
+    def of_update(
+        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: float
+    ) -> "Metrics":
+        """Put a row together: a rollout's report, means over the minibatches (losses, grad_norm), fields by name."""
+        returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
+        return cls(
+            SPS=rollout.steps / (rollout.time + time_update),
+            time_update=time_update,
+            episodes=len(returns),
+            episodic_return=float(np.mean(returns)) if returns else math.nan,
+            episodic_length=float(np.mean(lengths)) if lengths else math.nan,
+            time_env=rollout.time_env,
+            time_inference=rollout.time_inference,
+            **{name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
+            **fields,
+        )
+
+
+LOSS_NAMES = LOSS_TERMS[1:]
+METRICS_COLUMNS = tuple(field.name for field in dataclasses.fields(Metrics))
+
+
+class CSVLogger:
+    """Writes a CSV file, a whole row at a time; the first column is the update.
+
+    Args:
+        path: of the file. One that is there is gone on with.
+        columns: names of the columns; the first is "update".
+        last_update: rows of later updates are removed first, and a row that was cut off.
+
+    Attributes:
+        rows: that the file had in the beginning, without the header.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0):
+        self.rows = [row for row in _whole_rows(path, len(columns)) if int(row[0]) <= last_update]
+        write_whole(path, b"".join(map(_line, [columns, *self.rows])))
+        self._file = AppendFile(path)
+
+    def log(self, row: Iterable[object]) -> None:
+        """Append one row; NaN becomes an empty cell.
+
+        Raises:
+            OSError: It cannot be written now; it is kept, and tried again with the next one.
+        """
+        self._file.append(_line("" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row))
+
+    def log_metrics(self, metrics: Metrics) -> None:
+        """Append the row of an update; see `log`."""
+        self.log(dataclasses.astuple(metrics))
+
+    def sync(self) -> None:
+        """Force the file to disk.
+
+        Raises:
+            OSError: That is not possible now.
+        """
+        self._file.sync()
+
+
+def _line(row: Iterable[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(row)
+    return text.getvalue().encode()
+
+
+def _whole_rows(path: Path, columns: int) -> list[list[str]]:
+    """The rows of a CSV file, without its header and without a last one that was cut off."""
+    text = path.read_text() if path.exists() else ""
+    rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+    return [row for row in rows[1:] if len(row) == columns and row[0].isdigit()]
+
+
+class ConsoleLogger:
+    """A progress bar on a terminal; elsewhere one plain line every `log_every` updates, and after the last one.
+
+    Args:
+        console: where to write.
+        total_timesteps: steps of the whole run.
+        log_every: updates between two plain lines.
+    """
+
+    def __init__(self, console: Console, total_timesteps: int, log_every: int):
+        self._console = console
+        self._total_timesteps, self._log_every = total_timesteps, log_every
+        self._last = (0, 0.0)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._progress.add_task("starting", total=total_timesteps)
+        self._progress.start()
+
+    def log(self, metrics: Metrics, recent_return: float, recent_length: float) -> None:
+        """Show where training stands.
+
+        Args:
+            metrics: of the update.
+            recent_return, recent_length: means over the last 100 episodes; NaN before the first has ended.
+        """
+        if not self._progress.disable:
+            text = f"return {recent_return:.1f}  length {recent_length:.0f}  SPS {metrics.SPS:,.0f}"
+            self._progress.update(self._task, completed=metrics.step, description=text)
+        elif metrics.update % self._log_every == 0 or metrics.step >= self._total_timesteps:
+            step, wall_time = self._last
+            sps = (metrics.step - step) / (metrics.wall_time - wall_time)
+            self._last = (metrics.step, metrics.wall_time)
+            self._console.print(
+                f"step={metrics.step} episodic_return={recent_return:.2f} episodic_length={recent_length:.1f} "
+                f"SPS={sps:.0f}", highlight=False, soft_wrap=True,
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Leave the bar as it is and give the terminal back."""
+        self._progress.stop()

@@ -1,0 +1,118 @@
+"""TensorBoard event files, written a whole record at a time, so that a run can go on with them.
+
+A file is a sequence of records: length (8 bytes), its checksum (4), an Event in protocol buffers, its checksum (4).
+"""
+
+import math
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from ppo_np.logs.logger import LOSS_NAMES, Metrics
+from ppo_np.saving.files import AppendFile
+
+# tensorboardX imports torch wherever it is installed, which takes longer than all the rest of a start.
+sys.modules["torch"] = _torch = sys.modules.get("torch")
+try:
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.record_writer import masked_crc32c
+finally:
+    if _torch is None:
+        del sys.modules["torch"]
+
+EVENTS = "the TensorBoard events"
+PREFIX = "events.out.tfevents."
+CHARTS = ("episodic_return", "episodic_length", "learning_rate", "SPS")
+LOSSES = (*LOSS_NAMES, "explained_variance", "grad_norm")
+_HEAD, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
+
+
+class TensorBoardLogger:
+    """Writes a new event file with CleanRL's tags, charts/... and losses/...
+
+    Args:
+        folder: gets the event file, beside older ones.
+        last_step: events of later steps are removed from older ones first.
+        again: so are those of `last_step` itself whose tags begin with this: they will be written again.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+
+    def __init__(self, folder: Path, last_step: int = 0, again: str | None = None):
+        older = sorted(folder.glob(f"{PREFIX}*"))
+        for path in older:
+            _cut(path, last_step, again)
+        # Files are read in the order of their names.
+        now = max([int(time.time()), *(int(path.name.split(".")[3]) + 1 for path in older)])
+        self._file = AppendFile(folder / f"{PREFIX}{now}.{socket.gethostname()}")
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    def log(self, metrics: Metrics) -> None:
+        """Write the scalars of one update at its environment step.
+
+        Raises:
+            OSError: They cannot be written now; they are kept, and tried again with the next ones.
+        """
+        groups = {"charts": CHARTS, "losses": LOSSES}
+        self.log_scalars(
+            {f"{group}/{name}": getattr(metrics, name) for group, names in groups.items() for name in names},
+            metrics.step,
+        )
+
+    def log_scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Write scalars by their tags at an environment step; NaN is left out. Raises as `log`."""
+        scalars = [Summary.Value(tag=tag, simple_value=x) for tag, x in values.items() if not math.isnan(x)]
+        self._write(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars)))
+
+    def _write(self, event: Event) -> None:
+        data = event.SerializeToString()
+        head = _HEAD.pack(len(data))
+        self._file.append(head + _checksum(head) + data + _checksum(data))
+
+    def sync(self) -> None:
+        """Force the file to disk.
+
+        Raises:
+            OSError: That is not possible now.
+        """
+        self._file.sync()
+
+
+def _checksum(data: bytes) -> bytes:
+    return _CHECKSUM.pack(masked_crc32c(data))
+
+
+def _cut(path: Path, last_step: int, again: str | None) -> None:
+    """Cut an event file before its first event that is to be removed, or before a record that is not whole."""
+    data, end = path.read_bytes(), 0
+    for event, after in read_events(data):
+        repeated = again and event.step == last_step and any(v.tag.startswith(again) for v in event.summary.value)
+        if event.step > last_step or repeated:
+            break
+        end = after
+    if end < len(data):
+        with open(path, "r+b") as file:
+            file.truncate(end)
+
+
+def read_events(data: bytes) -> Iterator[tuple[Event, int]]:
+    """The whole records of an event file: each event, and where its record ends."""
+    start = 0
+    while start + 12 <= len(data):
+        head = data[start : start + 8]
+        body = data[start + 12 : start + 12 + _HEAD.unpack(head)[0]]
+        end = start + 12 + len(body) + 4
+        if data[start + 8 : start + 12] != _checksum(head) or data[end - 4 : end] != _checksum(body):
+            return
+        try:
+            yield Event.FromString(body), end
+        except DecodeError:
+            return
+        start = end

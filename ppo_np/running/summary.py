@@ -1,0 +1,88 @@
+"""What a run says: of its ranks and its network at the beginning, of what it has come to in the end."""
+
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from ppo_np.config import PPOConfig
+from ppo_np.distributed.ranks import Ranks
+from ppo_np.learning.ppo import PPO
+from ppo_np.logs.filenames import BEST, CHECKPOINT, CONFIG, EVALUATIONS, METRICS, VIDEOS
+from ppo_np.network.model import LOG_STD, ActorCritic
+from ppo_np.saving.checkpoint import Checkpoint, library_versions
+from ppo_np.train import TrainOptions
+
+
+def ranks_line(ranks: Ranks) -> str:
+    """Which processes the ranks are: a launcher that ends them may only tell a process."""
+    hosts: dict[str, list[str]] = {}
+    for rank, (host, pid) in enumerate(ranks.gather((socket.gethostname(), os.getpid()))):
+        hosts.setdefault(host, []).append(f"{rank} = {pid}")
+    return f"{ranks.size} ranks = processes: " + "; ".join(f"{', '.join(who)} on {host}" for host, who in hosts.items())
+
+
+def differences(saved: Checkpoint | None, ranks: Ranks) -> list[str]:
+    """What is not as it was when the checkpoint was written, and can change the last bits."""
+    if not saved:
+        return []
+    now = library_versions() | {"the number of ranks": ranks.size}
+    then = saved.versions | {"the number of ranks": saved.ranks}
+    return [
+        f"{name} was {then.get(name)} and is {version}: results can differ in the last bits."
+        for name, version in now.items()
+        if then.get(name) != version
+    ]
+
+
+def model_table(model: ActorCritic) -> Table:
+    """The network as a table: layer, output shape, parameters, and the total."""
+    table = Table(title="Actor-critic network", show_footer=True)
+    tensors = model.named(model.params)
+    table.add_column("layer", footer="total")
+    table.add_column("output shape", footer="")
+    table.add_column("parameters", footer=f"{model.params.size:,}", justify="right")
+    table.add_row("observation", f"(B, {model.obs_size})", "0")
+    for name in tensors:
+        if name.endswith("/weight"):
+            layer = name.removesuffix("/weight")
+            weight, bias = tensors[name], tensors[f"{layer}/bias"]
+            table.add_row(layer, f"(B, {bias.size})", f"{weight.size + bias.size:,}")
+        elif name == LOG_STD:
+            table.add_row(name, f"({tensors[name].size},)", f"{tensors[name].size:,}")
+    return table
+
+
+def recent_means(ppo: PPO) -> tuple[float, float]:
+    """Mean return and mean length of the last 100 training episodes; NaN before the first one has ended."""
+    if not ppo.recent_episodes:
+        return float("nan"), float("nan")
+    mean_return, mean_length = np.mean(ppo.recent_episodes, axis=0)
+    return float(mean_return), float(mean_length)
+
+
+def summary(ppo: PPO, folder: Path, options: TrainOptions, interrupted: bool) -> Table:
+    """What was done, and where everything lies."""
+    config: PPOConfig = options.config
+    mean_return, mean_length = recent_means(ppo)
+    table = Table(title="Training interrupted" if interrupted else "Training finished")
+    table.add_column("what")
+    table.add_column("value", overflow="fold")
+    rows = {
+        "steps done / asked for": f"{ppo.global_step:,} / {config.total_timesteps:,}",
+        "wall time": f"{ppo.wall_time:.1f} s ({ppo.global_step / max(ppo.wall_time, 1e-9):,.0f} steps/s)",
+        f"last {len(ppo.recent_episodes)} episodes": f"mean return {mean_return:.1f}, mean length {mean_length:.1f}",
+        "checkpoint": folder / CHECKPOINT,
+        "metrics": folder / METRICS,
+        "settings": folder / CONFIG,
+        "TensorBoard": f"tensorboard --logdir {folder}",
+    }
+    if (folder / BEST).exists():
+        rows["best policy / evaluations"] = f"{folder / BEST} / {folder / EVALUATIONS}"
+    if options.capture_video:
+        rows["videos"] = folder / VIDEOS
+    for what, value in rows.items():
+        table.add_row(what, str(value))
+    return table

@@ -1,0 +1,211 @@
+"""Checkpoints: sealed HDF5 files with everything that a run needs to go on; docs/checkpoint.md describes them.
+
+What stands where:
+    /                 attributes: format, format_version, complete, ranks, and as JSON: versions, config, rng
+    /counters/...     update, global_step, adam_step, environments_reset (integers), wall_time (seconds)
+    /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
+    /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
+    /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; none without
+    /environments/... what brings the environments back, as in `ppo_np.environments.env_recorder.EnvRecord`; none if that is not known
+    /recent_episodes  (K, 2), returns and lengths of the last 100 episodes
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppo_np.config import PPOConfig
+from ppo_np.environments.env_recorder import EnvRecord
+from ppo_np.errors import UserError
+from ppo_np.saving.files import write_whole
+from ppo_np.saving.hdf5 import SealError, pack, unpack
+
+FORMAT, FORMAT_VERSION = "ppo_np checkpoint", 3
+COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
+RNGS = ("action_rng", "minibatch_rng", "predict_rng")
+GROUPS = {"parameters": "parameters", "adam_m": "adam/m", "adam_v": "adam/v", "normalizer": "normalizer"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What a checkpoint file holds. The tensors are named as `ActorCritic.named` names them."""
+
+    config: PPOConfig
+    parameters: Mapping[str, np.ndarray]
+    adam_m: Mapping[str, np.ndarray]
+    adam_v: Mapping[str, np.ndarray]
+    counters: Mapping[str, int]
+    wall_time: float
+    rng: Mapping[str, Any]
+    normalizer: Mapping[str, np.ndarray]
+    recent_episodes: np.ndarray
+    environments: EnvRecord | None
+    versions: Mapping[str, str]
+    ranks: int = 1
+    """How many ranks trained; any number can go on."""
+    path: str = ""
+    """Where it was read from, for messages."""
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of everything that shapes a run's numbers."""
+    libraries = "numpy", "numba", "scipy", "gymnasium", "h5py"
+    return {"python": platform.python_version()} | {name: version(name) for name in libraries}
+
+
+def previous_of(path: str | PathLike) -> Path:
+    """Where the checkpoint before the one at `path` is kept: x.prev.h5 for x.h5."""
+    return Path(path).with_suffix(f".prev{Path(path).suffix}")
+
+
+def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint, keep_previous: bool = False) -> None:
+    """Write a checkpoint so that `path` always holds a whole one: the old one, or the new one.
+
+    Args:
+        path: of the file.
+        checkpoint: what to write.
+        keep_previous: leave the old file under the name that `previous_of` gives.
+
+    Raises:
+        OSError: The folder is missing, full or read-only, or the disk gives back something else; the old file is
+            untouched.
+    """
+    path = Path(path)
+    write_whole(path, _packed(checkpoint), partial(_verify, path), previous_of(path) if keep_previous else None)
+
+
+def _packed(checkpoint: Checkpoint) -> bytes:
+    arrays = {f"counters/{name}": np.array(checkpoint.counters[name]) for name in COUNTERS}
+    arrays["counters/wall_time"] = np.array(checkpoint.wall_time)
+    for field, group in GROUPS.items():
+        arrays |= {f"{group}/{name}": array for name, array in getattr(checkpoint, field).items()}
+    if checkpoint.environments:
+        arrays |= {f"environments/{name}": array for name, array in checkpoint.environments.arrays().items()}
+    arrays["recent_episodes"] = checkpoint.recent_episodes
+    documents = {"config": checkpoint.config.to_dict(), "rng": checkpoint.rng, "versions": checkpoint.versions}
+    attributes = {name: json.dumps(document) for name, document in documents.items()}
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "ranks": checkpoint.ranks}
+    return pack(arrays, head | attributes)
+
+
+def _verify(path: Path, data: bytes) -> None:
+    try:
+        unpack(data)
+    except SealError as error:
+        raise OSError(f"what was written to {str(path)!r} came back different: {error}") from error
+
+
+def read_checkpoint(path: str | PathLike) -> Checkpoint:
+    """Read what `write_checkpoint` wrote.
+
+    Raises:
+        UserError: There is no such file, it cannot be read, or it is not a whole checkpoint of the known format.
+    """
+    arrays, attributes = read_sealed(path, "checkpoint", FORMAT, FORMAT_VERSION)
+    try:
+        _check_numbers(arrays)
+        config, rng, versions = (json.loads(attributes[name]) for name in ("config", "rng", "versions"))
+        config = PPOConfig.from_dict(config, f"checkpoint {str(path)!r}")
+        tensors = {field: below(arrays, group) for field, group in GROUPS.items()}
+        check_widths(config, tensors["parameters"])
+        environments = EnvRecord.of_arrays(below(arrays, "environments"))
+        if environments and len(environments.returns) != config.num_envs:
+            found = len(environments.returns)
+            raise ValueError(f"it is for {found} environments, but the settings say {config.num_envs}")
+        return Checkpoint(
+            config=config,
+            **tensors,
+            counters={name: int(arrays[f"counters/{name}"]) for name in COUNTERS},
+            wall_time=float(arrays["counters/wall_time"]),
+            rng={name: rng[name] for name in RNGS},
+            recent_episodes=arrays["recent_episodes"].reshape(-1, 2).astype(np.float64),
+            environments=environments,
+            versions=dict(versions),
+            ranks=int(attributes.get("ranks", 1)),
+            path=str(path),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"checkpoint is {str(path)!r}, but it cannot be read as a checkpoint: {reason:.300}") from error
+
+
+def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse numbers that no run has written: none of them is infinite or NaN, and counters count."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} is not finite")
+    for name in COUNTERS:
+        count = arrays[f"counters/{name}"]
+        if count.dtype.kind not in "iu" or count.shape or count < 0:
+            raise ValueError(f"counters/{name} is no count")
+
+
+def check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> None:
+    """Refuse settings that describe another network than the tensors, before one is made of them.
+
+    Raises:
+        ValueError, KeyError: They do.
+    """
+    towers = {"shared": config.shared_sizes, "policy": config.policy_sizes, "value": config.value_sizes}
+    for tower, sizes in towers.items():
+        for layer, size in enumerate(sizes):
+            if parameters[f"{tower}/{layer}/bias"].shape != (size,):
+                raise ValueError(f"{tower}/{layer} is not as wide as the settings say")
+
+
+def read_sealed(path: str | PathLike, what: str, form: str, version: int) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays and attributes of a sealed file of a certain format.
+
+    Args:
+        path: of the file.
+        what: the argument's name, for messages.
+        form, version: the attributes `format` and `format_version` that it must have.
+
+    Raises:
+        UserError: There is no such file, it cannot be read, or it is something else.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{what} is {str(path)!r}, but there is no such file.")
+    try:
+        arrays, attributes = unpack(Path(path).read_bytes())
+    except (OSError, SealError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{what} is {str(path)!r}, but it cannot be read as a {what}: {reason}.") from error
+    if attributes.get("format") != form:
+        raise UserError(f"{what} is {str(path)!r}, but that is no {form}.")
+    if attributes.get("format_version") != version:
+        found = attributes.get("format_version")
+        raise UserError(f"{what} {str(path)!r} has format {found!r:.50}, but only {version} can be read.")
+    return arrays, attributes
+
+
+def below(arrays: Mapping[str, np.ndarray], group: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with group/, by the rest of their names."""
+    return {name.removeprefix(f"{group}/"): a for name, a in arrays.items() if name.startswith(f"{group}/")}
+
+
+def copy_tensors(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray], path: str | PathLike) -> None:
+    """Copy saved tensors into a network's.
+
+    Raises:
+        UserError: A name, a shape or a dtype differs: the checkpoint belongs to another network or environment.
+    """
+    if set(source) != set(target):
+        odd = sorted(set(source) ^ set(target))[0]
+        raise UserError(f"checkpoint {str(path)!r} does not fit the network: only one of them has the tensor {odd}.")
+    for name, tensor in target.items():
+        if source[name].shape != tensor.shape or source[name].dtype != tensor.dtype:
+            raise UserError(
+                f"checkpoint {str(path)!r} does not fit the environment: {name} has shape {source[name].shape} "
+                f"({source[name].dtype}), but it must be {tensor.shape} ({tensor.dtype})."
+            )
+    for name, tensor in target.items():
+        tensor[:] = source[name]
