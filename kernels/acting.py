@@ -10,11 +10,11 @@ from kernels.finite import all_finite, first_outside
 from kernels.linear import linear_forward
 
 FINE, NOT_FINITE = -1, -2
-FROM_OBS, TO_PI_OUT, TO_VALUES = -1, -1, -2  # in `layers`
+FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES = -1, -1, -2  # in `layers`
 
 
 @kernel
-def acting_forward(params, layers, obs, limit, activation, scratch, pi_out, values):
+def acting_forward(params, layers, obs, limit, activation, scratch, policy_outputs, values):
     """Run a batch through the whole network, and look for numbers that have no place there before and after.
 
     h_l = f(h_s W_l + b_l),   s = s(l) the layer that l stands on (h_{-1} = obs), f the activation or the identity
@@ -26,13 +26,13 @@ def acting_forward(params, layers, obs, limit, activation, scratch, pi_out, valu
     Args:
         params: flat vector, (P,): somewhere in it each W_l, (I_l, O_l), with b_l, (O_l,), behind it.
         layers: (L, 5) integers, a row a layer, in the order of computation: where W_l begins in params, I_l, O_l, where
-            its input begins in a row of scratch (-1: it is obs), and where its output does (-1: it is pi_out; -2: it is
+            its input begins in a row of scratch (-1: it is obs), and where its output does (-1: it is policy_outputs; -2: it is
             values; both without the activation).
         obs: (B, D).
         limit: >= 0, for the magnitudes of obs.
         activation: RELU or TANH.
         scratch: (B S,) at least, overwritten: S numbers a row, the outputs of the hidden layers.
-        pi_out: output, (B, K), overwritten.
+        policy_outputs: output, (B, K), overwritten.
         values: output, (B,), overwritten.
 
     Returns:
@@ -48,15 +48,15 @@ def acting_forward(params, layers, obs, limit, activation, scratch, pi_out, valu
         end = at + inputs * width
         weight, bias = params[at:end].reshape(inputs, width), params[end : end + width]
         h = obs if source == FROM_OBS else scratch[rows * source : rows * (source + inputs)].reshape(rows, inputs)
-        if target == TO_PI_OUT:
-            linear_forward(h, weight, bias, pi_out)
+        if target == TO_POLICY_OUTPUTS:
+            linear_forward(h, weight, bias, policy_outputs)
         elif target == TO_VALUES:
             linear_forward(h, weight, bias, values.reshape(rows, 1))
         else:
             y = scratch[rows * target : rows * (target + width)].reshape(rows, width)
             linear_forward(h, weight, bias, y)
             activation_forward(y, activation)
-    return FINE if all_finite(pi_out.reshape(-1)) and all_finite(values) else NOT_FINITE
+    return FINE if all_finite(policy_outputs.reshape(-1)) and all_finite(values) else NOT_FINITE
 
 
 @kernel

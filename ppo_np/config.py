@@ -133,15 +133,15 @@ class PPOConfig:
         """Rollouts in the whole run: total_timesteps / batch_size, rounded up."""
         return math.ceil(self.total_timesteps / self.batch_size)
 
-    def at(self, global_step: int) -> "PPOConfig":
+    def annealed(self, global_step: int) -> "PPOConfig":
         """The settings that hold for an update which begins after `global_step` steps: the annealed ones are lowered.
 
         x (1 - global_step / (num_updates * batch_size)), which is x (1 - update / num_updates) for whole rollouts.
         """
         remaining = 1 - global_step / (self.num_updates * self.batch_size)
         flags = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}
-        annealed = [name for name, flag in flags.items() if getattr(self, flag)]
-        return dataclasses.replace(self, **{name: getattr(self, name) * remaining for name in annealed})
+        lowered = [name for name, flag in flags.items() if getattr(self, flag)]
+        return dataclasses.replace(self, **{name: getattr(self, name) * remaining for name in lowered})
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain numbers, strings and lists, for JSON."""

@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     path = tyro.cli(ReplayOptions, args=arguments, prog="python -m ppo_np.replay").crash
     # Imported here so that --help and bad arguments are answered at once.
+    from ppo_np.checking.crash_replay import recompute
     from ppo_np.network.tensor_trace import first_bad
     from ppo_np.saving.crash_file import read_crash
 
@@ -44,19 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli.DONE
     print(f"The first number that is not finite: {finding}.")
     return cli.FAILED
-
-
-def recompute(crash: "Crash") -> list["Stage"]:
-    """All stages of what the run was computing, in their order.
-
-    Raises:
-        UserError: The crash file's parts do not fit each other.
-    """
-    from ppo_np.checking.crash_replay import environment_stages, minibatch_stages, rollout_stages
-    from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH
-
-    kinds = {ENVIRONMENT: environment_stages, MINIBATCH: minibatch_stages}
-    return list(kinds.get(crash.during, rollout_stages)(crash))
 
 
 def _print(crash: "Crash", stages: list["Stage"]) -> None:

@@ -1,78 +1,103 @@
-"""What a crash file holds, computed again: the stages of a minibatch, of a row of the rollout, or an environment's."""
+"""The computation in a crash file, done again: a minibatch, a step of the rollout, or what environments gave."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from kernels.advantage import normalize
 from ppo_np.errors import UserError
-from ppo_np.network.batch import Batch
+from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
 from ppo_np.network.tensor_trace import Stage, learning_stages, sampling_stages, state_stages
 from ppo_np.saving.checkpoint import check_widths, copy_tensors
-from ppo_np.saving.crash_file import MINIBATCH_ARRAYS, Crash
+from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, Crash
 
 
-def environment_stages(crash: Crash) -> Iterator[Stage]:
-    """What the environment gave: the network has not seen it."""
+def recompute(crash: Crash) -> list[Stage]:
+    """All stages of the computation in which the run ended, in order.
+
+    Raises:
+        UserError: The crash file's parts do not fit each other.
+    """
+    kinds = {ENVIRONMENT: _environment_stages, MINIBATCH: _minibatch_stages}
+    return list(kinds.get(crash.during, _rollout_stages)(crash))
+
+
+def _environment_stages(crash: Crash) -> Iterator[Stage]:
+    """What the environment gave, before the network saw it."""
     for name, array in crash.rows.items():
         yield Stage({"obs": "observation", "rewards": "reward"}.get(name, name), array)
 
 
-def rollout_stages(crash: Crash) -> Iterator[Stage]:
-    """The state of network and Adam, and the network's outputs, if it had begun to act."""
+def _rollout_stages(crash: Crash) -> Iterator[Stage]:
+    """The network's parameters and the optimiser's state, and the network's outputs if it had begun to act."""
     model = _network(crash)
-    m, v = np.zeros((2, model.params.size), model.dtype)
-    for flat, tensors in ((m, crash.adam_m), (v, crash.adam_v)):
-        copy_tensors(tensors, model.named(flat), "crash.h5")
-    yield from state_stages(model, m, v)
+    yield from state_stages(model, _optimizer_vectors(crash, model))
     if crash.rows:
-        batch = _batch(model, crash, ("obs", "actions"))
-        model.forward(batch)
-        batch.distribution.forward(batch.pi_out, batch.actions)
-        yield from sampling_stages(model, batch)
+        minibatch = _minibatch(model, crash, ("obs", "actions"))
+        activations = model.activations(minibatch.rows)
+        model.forward(minibatch.obs, activations)
+        activations.distribution.forward(activations.policy_outputs, minibatch.actions)
+        yield from sampling_stages(model, minibatch.obs, activations)
 
 
-def minibatch_stages(crash: Crash) -> Iterator[Stage]:
-    """Down the stairs to the loss, and back up to the gradient of every tensor."""
+def _minibatch_stages(crash: Crash) -> Iterator[Stage]:
+    """Forward to the loss, and backward to the gradient of every tensor."""
     model = _network(crash)
-    batch = _batch(model, crash, MINIBATCH_ARRAYS)
-    model.loss_and_gradient(batch, crash.config)
-    yield from learning_stages(model, batch)
+    minibatch = _minibatch(model, crash, MINIBATCH_ARRAYS)
+    activations = model.activations(minibatch.rows)
+    if crash.config.norm_adv:
+        normalize(minibatch.advantages, minibatch.advantages)
+    model.loss_and_gradient(minibatch, activations, crash.config)
+    yield from learning_stages(model, minibatch, activations)
 
 
 def _network(crash: Crash) -> ActorCritic:
-    config = crash.config
+    config, parameters = crash.config, crash.parameters
     first = "shared/0" if config.shared_sizes else "policy/0" if config.policy_sizes else "policy/head"
     try:
-        check_widths(config, crash.parameters)
-        obs_size, _ = crash.parameters[f"{first}/weight"].shape
-        fits = crash.parameters["policy/head/bias"].shape == (crash.head.outputs,)
+        check_widths(config, parameters)
+        obs_size, _ = parameters[f"{first}/weight"].shape
+        fits = parameters["policy/head/bias"].shape == (crash.head.outputs,)
     except (KeyError, ValueError):
         fits = False
     if not fits:
         raise UserError("The crash file's parameters do not fit its settings.")
     model = ActorCritic(obs_size, crash.head, config, None)
-    copy_tensors(crash.parameters, model.named(model.params), "crash.h5")
+    copy_tensors(parameters, model.named(model.params), "crash.h5")
     return model
 
 
-def _batch(model: ActorCritic, crash: Crash, names: tuple[str, ...]) -> Batch:
-    """The rows in a batch.
+def _optimizer_vectors(crash: Crash, model: ActorCritic) -> dict[str, np.ndarray]:
+    """The optimiser's state by names such as adam/m, (P,) each."""
+    vectors: dict[str, np.ndarray] = {}
+    first = next(iter(model.shapes))
+    names = [name.removesuffix(f"/{first}") for name in crash.tensors if name.endswith(f"/{first}")]
+    for name in names:
+        if name != "parameters":
+            vectors[name] = np.zeros(model.params.size, model.dtype)
+            tensors = {n.removeprefix(f"{name}/"): t for n, t in crash.tensors.items() if n.startswith(f"{name}/")}
+            copy_tensors(tensors, model.named(vectors[name]), "crash.h5")
+    return vectors
+
+
+def _minibatch(model: ActorCritic, crash: Crash, names: tuple[str, ...]) -> Minibatch:
+    """The rows in a minibatch.
 
     Raises:
-        UserError: Rows are missing, or of other shapes, or actions are none that the head has.
+        UserError: Rows are missing, or of other shapes, or actions are not in the head's range.
     """
-    rows = crash.rows.get("obs")
-    if rows is None or not rows.ndim:
+    obs = crash.rows.get("obs")
+    if obs is None or not obs.ndim:
         raise UserError("The crash file has no observations.")
-    batch = model.batch(len(rows))
+    minibatch = model.minibatch(len(obs))
     for name in names:
-        array, target = crash.rows.get(name), getattr(batch, name)
+        array, target = crash.rows.get(name), getattr(minibatch, name)
         if array is None or array.shape != target.shape or not np.can_cast(array.dtype, target.dtype, "same_kind"):
             raise UserError(f"The crash file's {name} do not fit its settings.")
         target[:] = array
-    sizes = np.maximum(model.head.sizes, 2) if batch.actions.dtype == np.int8 else np.array(model.head.sizes)
-    choices = batch.actions.reshape(len(rows), -1)
+    sizes = np.maximum(model.head.sizes, 2) if minibatch.actions.dtype == np.int8 else np.array(model.head.sizes)
+    choices = minibatch.actions.reshape(len(obs), -1)
     if choices.dtype.kind == "i" and not ((choices >= 0) & (choices < sizes)).all():
-        raise UserError("The crash file's actions are none that its head has.")
-    return batch
+        raise UserError("The crash file's actions are not in the range that its settings allow.")
+    return minibatch

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 import numpy as np
 
 from kernels.activation import RELU
+from kernels.advantage import normalize
 from ppo_np.checking.gradient_report import Check, Report, judge
 from ppo_np.config import PPOConfig
 from ppo_np.environments.make import spaces_of
-from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
+from ppo_np.environments.spaces import ObservationAdapter
 from ppo_np.errors import UserError
-from ppo_np.network.batch import Batch
+from ppo_np.network.action_head import action_head
+from ppo_np.network.activations import Activations
+from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import LOG_STD, ActorCritic
 from ppo_np.network.threads import blas_threads, limit_blas_threads
 
@@ -51,14 +54,14 @@ def check_gradients(config: PPOConfig) -> Report:
             was found.
     """
     observation_space, action_space = spaces_of(config.env_id)
-    obs_size, head = ObservationAdapter(observation_space).size, ActionAdapter(action_space).head
+    obs_size, head = ObservationAdapter(observation_space).size, action_head(action_space, config)
     rng = np.random.default_rng(config.seed)
     with limit_blas_threads(blas_threads(config, obs_size)):
         model = ActorCritic(obs_size, head, config, rng, np.float64)
         perturb(model, rng)
         for attempt in range(ATTEMPTS):
-            point = Point(model, off_policy_batch(model, config, rng), config, rng)
-            branches = count_branches(point.batch, config)
+            point = Point(model, *off_policy_minibatch(model, config, rng), config, rng)
+            branches = count_branches(point.minibatch, point.activations, config)
             try:
                 return Report(point.check(), *branches, ROWS, model.params.size, point.floor, point.kinks, attempt + 1)
             except KinkError:
@@ -78,62 +81,75 @@ def perturb(model: ActorCritic, rng: np.random.Generator) -> None:
         tensor += scale * rng.standard_normal(tensor.shape)
 
 
-def off_policy_batch(model: ActorCritic, config: PPOConfig, rng: np.random.Generator) -> Batch:
+def off_policy_minibatch(
+    model: ActorCritic, config: PPOConfig, rng: np.random.Generator
+) -> tuple[Minibatch, Activations]:
     """Draw a minibatch as if collected by another policy: each surrogate region with each value branch, once.
 
     Returns:
-        A batch of `ROWS` rows after `forward`, with normal numbers as observations.
+        `ROWS` rows with normal numbers as observations, and the activations after `forward` on them.
     """
-    batch, e, row = model.batch(ROWS), config.clip_coef, np.arange(ROWS)
-    batch.obs[:] = rng.standard_normal(batch.obs.shape)
-    model.forward(batch)
-    batch.distribution.sample(batch.pi_out, rng)
-    batch.actions[:] = batch.distribution.actions
-    batch.distribution.forward(batch.pi_out, batch.actions)
+    minibatch, activations = model.minibatch(ROWS), model.activations(ROWS)
+    e, row, distribution = config.clip_coef, np.arange(ROWS), activations.distribution
+    minibatch.obs[:] = rng.standard_normal(minibatch.obs.shape)
+    model.forward(minibatch.obs, activations)
+    distribution.sample(activations.policy_outputs, rng)
+    minibatch.actions[:] = distribution.actions
+    distribution.forward(activations.policy_outputs, minibatch.actions)
 
     sign, side = np.where(row % 2, -1, 1), row // 2 % 3
     u = rng.random((4, ROWS))
     low = (1 - e) * (0.3 + 0.6 * u[0]) if e < 1 else np.ones(ROWS)
     ratio = np.choose(side, [low, np.maximum(1 + e * (1.8 * u[0] - 0.9), 0.1), (1 + e) * (1.1 + 0.9 * u[0])])
-    batch.old_logprobs[:] = batch.distribution.logprobs - np.log(ratio)
-    # Pairs of +A and -A: their mean is 0, so that normalising changes no sign.
-    batch.advantages[:] = sign * (0.5 + 1.5 * np.repeat(u[1, ::2], 2))
+    minibatch.old_logprobs[:] = distribution.logprobs - np.log(ratio)
+    # Pairs of +A and -A: their mean is 0, so normalising changes no sign.
+    minibatch.advantages[:] = sign * (0.5 + 1.5 * np.repeat(u[1, ::2], 2))
 
     sign, side = np.where(row // 6 % 2, -1, 1), row // 12
     change = sign * e * np.where(side == 0, 0.1 + 0.8 * u[2], 1.1 + 1.9 * u[2])
-    batch.old_values[:] = batch.values - change
-    clipped_values = batch.old_values + np.clip(change, -e, e)
-    offset = sign * (0.5 + u[3])
-    batch.returns[:] = np.choose(side, [batch.values + offset, clipped_values - offset, batch.values + offset])
-    return batch
+    minibatch.old_values[:] = activations.values - change
+    clipped_values = minibatch.old_values + np.clip(change, -e, e)
+    offset, values = sign * (0.5 + u[3]), activations.values
+    minibatch.returns[:] = np.choose(side, [values + offset, clipped_values - offset, values + offset])
+    return minibatch, activations
 
 
 @contextmanager
-def _cut(stair):
-    """While active, `stair.forward` leaves everything as it stands, so that what it computes can be stepped itself."""
-    stair.forward = lambda *_: None
+def _frozen(layer):
+    """While active, `layer.forward` changes nothing, so that its output can be varied directly."""
+    layer.forward = lambda *_: None
     try:
         yield
     finally:
-        del stair.forward
+        del layer.forward
 
 
 class Point:
     """A network and a minibatch, at which the gradient is computed once and compared with many differences."""
 
-    def __init__(self, model: ActorCritic, batch: Batch, config: PPOConfig, rng: np.random.Generator):
-        self.model, self.batch, self.config, self.rng = model, batch, config, rng
+    def __init__(
+        self,
+        model: ActorCritic,
+        minibatch: Minibatch,
+        activations: Activations,
+        config: PPOConfig,
+        rng: np.random.Generator,
+    ):
+        self.model, self.minibatch, self.activations, self.config, self.rng = model, minibatch, activations, config, rng
         self.kinks = 0
-        _, policy_loss, value_loss, entropy, *_ = np.abs(model.loss_and_gradient(batch, config))
+        if config.norm_adv:
+            normalize(minibatch.advantages, minibatch.advantages)
+        _, policy_loss, value_loss, entropy, *_ = np.abs(model.loss_and_gradient(minibatch, activations, config))
         self.floor = FLOOR * max(1.0, policy_loss + config.ent_coef * entropy + config.vf_coef * value_loss)
         self.home = self._branches()
 
     def _branches(self) -> np.ndarray:
         """Which side of each kink everything is on: ratios, values, hidden units of a ReLU network."""
-        sides = np.concatenate(_sides(self.batch, self.config))
+        sides = np.concatenate(_sides(self.minibatch, self.activations, self.config))
         if self.model.activation != RELU:
             return sides
-        hidden = [self.batch.outputs["shared"], *(self.batch.outputs[tower][:-1] for tower in ("policy", "value"))]
+        outputs = self.activations.outputs
+        hidden = [outputs["shared"], *(outputs[tower][:-1] for tower in ("policy", "value"))]
         return np.concatenate([sides, *(h.reshape(-1) > 0 for tower in hidden for h in tower)], dtype=np.int8)
 
     def check(self) -> list[Check]:
@@ -142,17 +158,19 @@ class Point:
         Raises:
             KinkError: Too many differences would lead over a kink.
         """
-        model, batch, pi = self.model, self.batch, self.batch.distribution
+        model, activations = self.model, self.activations
+        distribution = activations.distribution
         grads = {name: grad.copy() for name, grad in model.named(model.grads).items()}
-        dpi_out = batch.dpi_out.copy()
-        with _cut(model):
-            with _cut(pi):  # the loss as a function of log-probabilities, entropies and values
+        dpolicy_outputs = activations.dpolicy_outputs.copy()
+        with _frozen(model):
+            with _frozen(distribution):  # the loss as a function of log-probabilities, entropies and values
                 checks = [
-                    self._compare("policy_loss/dlogprobs", pi.logprobs, batch.dlogprobs),
-                    self._compare("entropy/dentropies", pi.entropies, batch.dentropies),
-                    self._compare("value_loss/dvalues", batch.values, batch.dvalues.copy()),
+                    self._compare("policy_loss/dlogprobs", distribution.logprobs, activations.dlogprobs),
+                    self._compare("entropy/dentropies", distribution.entropies, activations.dentropies),
+                    self._compare("value_loss/dvalues", activations.values, activations.dvalues.copy()),
                 ]
-            checks.append(self._compare(f"loss/d{pi.output_name}", batch.pi_out, dpi_out))
+            name = f"loss/d{distribution.output_name}"
+            checks.append(self._compare(name, activations.policy_outputs, dpolicy_outputs))
         params = model.named(model.params)
         return checks + [self._compare(name, params[name], grads[name]) for name in reversed(params)]
 
@@ -186,7 +204,7 @@ class Point:
         home, losses, smooth = flat[where].copy(), [], True
         for step in (H, -H):
             flat[where] = home + step * direction
-            losses.append(self.model.loss(self.batch, self.config)[0])
+            losses.append(self.model.loss(self.minibatch, self.activations, self.config)[0])
             smooth = smooth and np.array_equal(self._branches(), self.home)
         flat[where] = home
         return (losses[0] - losses[1]) / (2 * H) if smooth else None
@@ -203,25 +221,27 @@ def _unit_vector(size: int, rng: np.random.Generator) -> np.ndarray:
     return normals / np.linalg.norm(normals)
 
 
-def _sides(batch: Batch, config: PPOConfig) -> tuple[np.ndarray, np.ndarray]:
+def _sides(minibatch: Minibatch, activations: Activations, config: PPOConfig) -> tuple[np.ndarray, np.ndarray]:
     """For each row: ratio below (0), inside (1), above (2) its clip range; value inside (0), outside (1), and flat (2).
 
     Flat is the value loss where the clipped value has the larger error.
     """
     e = config.clip_coef
-    ratio = np.exp(batch.distribution.logprobs - batch.old_logprobs)
-    change = batch.values - batch.old_values
-    clipped_values = batch.old_values + np.clip(change, -e, e)
+    ratio = np.exp(activations.distribution.logprobs - minibatch.old_logprobs)
+    change = activations.values - minibatch.old_values
+    clipped_values = minibatch.old_values + np.clip(change, -e, e)
     outside = np.abs(change) > e
-    flat = outside & (np.abs(clipped_values - batch.returns) > np.abs(batch.values - batch.returns))
+    flat = outside & (np.abs(clipped_values - minibatch.returns) > np.abs(activations.values - minibatch.returns))
     return np.digitize(ratio, [1 - e, 1 + e]), outside + flat.astype(int)
 
 
-def count_branches(batch: Batch, config: PPOConfig) -> tuple[dict[str, int], dict[str, int]]:
+def count_branches(
+    minibatch: Minibatch, activations: Activations, config: PPOConfig
+) -> tuple[dict[str, int], dict[str, int]]:
     """Rows of a minibatch in each of the `SURROGATE_REGIONS`, and in each of the `VALUE_BRANCHES`."""
-    ratio_sides, value_sides = _sides(batch, config)
-    regions = np.bincount(ratio_sides + 3 * (batch.advantages < 0), minlength=6)
-    branches = np.bincount(value_sides + 3 * (batch.values < batch.old_values), minlength=6)
+    ratio_sides, value_sides = _sides(minibatch, activations, config)
+    regions = np.bincount(ratio_sides + 3 * (minibatch.advantages < 0), minlength=6)
+    branches = np.bincount(value_sides + 3 * (activations.values < minibatch.old_values), minlength=6)
     return (
         dict(zip(SURROGATE_REGIONS, regions.tolist(), strict=True)),
         dict(zip(VALUE_BRANCHES, branches.tolist(), strict=True)),

@@ -275,13 +275,13 @@ def weight_not_transposed(right, a):
 @_bug(NETWORK, FORK)
 def no_value_at_fork(right, a):
     """The value tower's gradient is not added where the towers meet: the trunk learns from the policy alone."""
-    model, batch = a.self, a.batch
-    dpi_out, dvalues = batch.dpi_out.copy(), batch.dvalues.copy()
+    model, activations = a.self, a.activations
+    dpolicy_outputs, dvalues = activations.dpolicy_outputs.copy(), activations.dvalues.copy()
     right()
     grads = model.named(model.grads)
     towers = {name: gradient.copy() for name, gradient in grads.items() if not name.startswith("shared")}
-    batch.dpi_out[:], batch.dvalues[:] = dpi_out, 0
+    activations.dpolicy_outputs[:], activations.dvalues[:] = dpolicy_outputs, 0
     right()
-    batch.dvalues[:] = dvalues
+    activations.dvalues[:] = dvalues
     for name, gradient in towers.items():
         grads[name][:] = gradient

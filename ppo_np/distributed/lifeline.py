@@ -4,8 +4,8 @@ Each rank keeps a connection to a hub, on which nothing is said in a run that go
 died: the system closes the connections of a process, even of one that was killed. MPI's launchers end all ranks as
 well when one dies, but cannot say which rank that was, and not all of them do.
 
-The hub is a thread: of the process that has started MPI's launcher (`ppo_np.running.launch`), which outlives all ranks; of rank
-0, if somebody else has started it.
+The hub is a thread: of the process that started MPI's launcher (`ppo_np.running.launch`) and outlives all ranks; or of
+rank 0, if something else started the launcher.
 """
 
 import json
@@ -133,7 +133,7 @@ class Lifeline:
         address = os.environ.get(HUB)
         if not self._launched:
             host = "127.0.0.1" if ranks.on_one_host else ""
-            address = ranks.share(lambda: Hub(ranks.size, host, os._exit).address)
+            address = ranks.broadcast(lambda: Hub(ranks.size, host, os._exit).address)
         host, port, key = address.split(" ")
         self._line = None
         with suppress(OSError):  # no way through the network: then MPI's launcher alone notices
@@ -141,7 +141,7 @@ class Lifeline:
             self._line.settimeout(None)
             hello = key, ranks.rank, os.getpid(), socket.gethostname()
             self._send(json.dumps(hello).encode())
-        if not all(ranks.gather(self._line is not None)):
+        if not all(ranks.allgather(self._line is not None)):
             self._line = None
             return
         if hasattr(os, "register_at_fork"):  # or what an environment starts would keep it open

@@ -43,20 +43,20 @@ class MPIRanks(Ranks):
         """Cores for this rank: those that the ranks of its host may run on, shared evenly among these."""
         return self._cores
 
-    def sum(self, numbers: np.ndarray) -> None:
-        """As `Ranks.sum`, of a C-contiguous array; who waits for it lets others have the core."""
+    def allreduce(self, numbers: np.ndarray) -> None:
+        """As `Ranks.allreduce`, of a C-contiguous array; who waits for it lets others have the core."""
         if self._shared and self._shared.fits(numbers):
             self._shared.add_up(numbers)
             return
         self.comm.Iallreduce(self._in_place, numbers, self._sum).Wait()
 
-    def gather(self, mine: Shared) -> list[Shared]:
-        """As `Ranks.gather`; the objects are pickled."""
+    def allgather(self, mine: Shared) -> list[Shared]:
+        """As `Ranks.allgather`; the objects are pickled."""
         self._meet()
         return self.comm.allgather(mine)
 
-    def gather_numbers(self, mine: np.ndarray) -> np.ndarray:
-        """As `Ranks.gather_numbers`, of a C-contiguous array."""
+    def allgather_array(self, mine: np.ndarray) -> np.ndarray:
+        """As `Ranks.allgather_array`, of a C-contiguous array."""
         self._meet()
         numbers = np.zeros((self.size, *mine.shape), mine.dtype)
         self.comm.Allgather(mine, numbers)
@@ -67,8 +67,8 @@ class MPIRanks(Ranks):
         if self._crowded:
             self.comm.Ibarrier().Wait()
 
-    def share(self, make: Callable[[], Shared]) -> Shared:
-        """As `Ranks.share`: what rank 0 makes is pickled and sent to the others."""
+    def broadcast(self, make: Callable[[], Shared]) -> Shared:
+        """As `Ranks.broadcast`: what rank 0 makes is pickled and sent to the others."""
         made = failed = None
         if self.rank == 0:
             try:

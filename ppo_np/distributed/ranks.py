@@ -1,6 +1,6 @@
 """Ranks: processes that share one run. Each steps its environments and computes its rows; sums are taken over all.
 
-A run in one process is a run with one rank, `ALONE`, whose sums are its own numbers. `ppo_np.distributed.mpi` has the ranks of MPI.
+A run in one process is a run with one rank, `ALONE`, whose sums are its own numbers. `mpi` has the ranks of MPI.
 """
 
 import os
@@ -37,18 +37,18 @@ class Ranks:
         """Cores for this rank: those it may run on, shared evenly with the other ranks on the same host."""
         return len(cores_allowed())
 
-    def sum(self, numbers: np.ndarray) -> None:
+    def allreduce(self, numbers: np.ndarray) -> None:
         """Replace an array by the sum of all ranks' arrays of that shape; the same bits on all ranks."""
 
-    def gather(self, mine: Shared) -> list[Shared]:
+    def allgather(self, mine: Shared) -> list[Shared]:
         """Everybody's object, in the order of the ranks, on all ranks."""
         return [mine]
 
-    def gather_numbers(self, mine: np.ndarray) -> np.ndarray:
+    def allgather_array(self, mine: np.ndarray) -> np.ndarray:
         """Everybody's array of this shape and type, (size, ...), in the order of the ranks, on all ranks."""
         return mine[np.newaxis]
 
-    def share(self, make: Callable[[], Shared]) -> Shared:
+    def broadcast(self, make: Callable[[], Shared]) -> Shared:
         """What rank 0 makes, on all ranks.
 
         Raises:
@@ -58,7 +58,7 @@ class Ranks:
 
     def any(self, mine: bool) -> bool:
         """Whether it is true on at least one rank."""
-        return bool(self.gather_numbers(np.array(mine)).any())
+        return bool(self.allgather_array(np.array(mine)).any())
 
     def envs(self, num_envs: int) -> range:
         """Which of all environments this rank steps.
@@ -78,7 +78,7 @@ class Ranks:
         """
         if self.size == 1:
             return
-        sums = self.gather_numbers(np.array(zlib.crc32(params)))
+        sums = self.allgather_array(np.array(zlib.crc32(params)))
         odd = np.flatnonzero(sums != sums[0])
         if len(odd):
             raise RanksError(
@@ -132,19 +132,3 @@ class OwnRows:
 def own_generator(rng: np.random.Generator, ranks: Ranks, num_envs: int) -> np.random.Generator | OwnRows:
     """What the actions of this rank's environments are drawn from."""
     return rng if ranks.size == 1 else OwnRows(rng, ranks.envs(num_envs), num_envs)
-
-
-def pool(counts: np.ndarray, means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count, mean and variance of several groups together, from those of each group (Chan, Golub and LeVeque 1979).
-
-    n = sum_g n_g,   mean = sum_g n_g mean_g / n,   variance = sum_g n_g (variance_g + (mean_g - mean)^2) / n
-
-    Args:
-        counts: (G, 1) or (G, D), in no column all 0. means, variances: (G, D), the population's (1/n).
-
-    Returns:
-        n, (1,) or (D,); mean and variance, (D,).
-    """
-    count = counts.sum(axis=0)
-    mean = (counts * means).sum(axis=0) / count
-    return count, mean, (counts * (variances + (means - mean) ** 2)).sum(axis=0) / count

@@ -1,6 +1,7 @@
 """What brings all environments of a run back to where they were, in memory and in a checkpoint."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from ppo_np.environments.env_restore import WORDS, EpisodeStart, Plan, Rebuilt
 from ppo_np.environments.guard import Guard
+from ppo_np.environments.observed import Observed
 from ppo_np.environments.workers import WorkerEnvs
 
 # Actions that are remembered, in bytes over all environments. Episodes that need more cannot be rebuilt.
@@ -20,11 +22,12 @@ class Mark(NamedTuple):
     """Where N environments stand between two steps: what `EnvRecorder.record` needs beside the actions.
 
     Attributes:
-        obs: (N, D), flat. returns, lengths: (N,), of the present episodes. steps: of each environment in all.
+        observed: what they show, with flat observations, (N, D).
+        returns, lengths: (N,), of the present episodes. steps: of each environment in all.
         starts: how each episode began; empty if that is not known.
     """
 
-    obs: np.ndarray
+    observed: Observed
     returns: np.ndarray
     lengths: np.ndarray
     steps: int
@@ -41,6 +44,7 @@ class EnvRecord:
         episodes, seeds: (N,), rng_then, rng_now: (N, 6), as in `EpisodeStart`.
         known: (N,), 1 where the rest is complete, 0 where an environment cannot be brought back.
         actions: (sum of the lengths where known, ...), one environment after the other.
+        action_mask: (N, ...), as in `Observed`; None if all actions are allowed.
     """
 
     obs: np.ndarray
@@ -53,10 +57,12 @@ class EnvRecord:
     rng_now: np.ndarray
     known: np.ndarray
     actions: np.ndarray
+    action_mask: np.ndarray | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for a checkpoint."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "EnvRecord | None":
@@ -67,7 +73,7 @@ class EnvRecord:
         """
         if not arrays:
             return None
-        if arrays.keys() != {field.name for field in fields(cls)}:
+        if arrays.keys() | {"action_mask"} != {field.name for field in fields(cls)}:
             raise ValueError("arrays of environments are missing")
         record = cls(**arrays)
         envs = len(record.returns)
@@ -77,6 +83,7 @@ class EnvRecord:
         counts = record.steps, record.lengths, record.episodes, record.seeds, record.known
         if any(c.dtype.kind not in "iu" for c in counts) or any(w.dtype != np.uint64 for w in words):
             raise ValueError("arrays of environments are of other types")
+        good = good and (record.action_mask is None or record.action_mask.shape[:1] == (envs,))
         if not good or record.steps.shape or record.obs.ndim != 2 or len(record.obs) != envs:
             raise ValueError("arrays of environments have different lengths")
         known = record.lengths[record.known == 1]
@@ -143,13 +150,13 @@ class EnvRecorder:
             self._actions.append(actions.copy())
             self._last_step += 1
 
-    def mark(self, obs: np.ndarray, returns: np.ndarray, lengths: np.ndarray, steps: int) -> Mark:
+    def mark(self, observed: Observed, returns: np.ndarray, lengths: np.ndarray, steps: int) -> Mark:
         """Note where the environments stand, and forget actions of episodes that have ended."""
         starts = self._envs.call("episode_start") if self.records else ()
         if self._actions:
             most = max(1, LARGEST_HISTORY // max(1, self._actions[0].nbytes))
             del self._actions[: -min(most, int(lengths.max())) or None]
-        return Mark(obs.copy(), returns.copy(), lengths.copy(), steps, starts)
+        return Mark(Observed(*map(copy, observed)), returns.copy(), lengths.copy(), steps, starts)
 
     def record(self, mark: Mark) -> EnvRecord:
         """Everything that brings the environments back to a mark; it must be the latest one."""
@@ -161,14 +168,15 @@ class EnvRecorder:
         none = np.zeros(WORDS, np.uint64)
         starts = mark.starts or [EpisodeStart(0, 0, None, None)] * envs
         return EnvRecord(
-            obs=mark.obs, returns=mark.returns, lengths=mark.lengths, steps=np.array(mark.steps),
+            obs=mark.observed.obs, action_mask=mark.observed.action_mask,
+            returns=mark.returns, lengths=mark.lengths, steps=np.array(mark.steps),
             episodes=np.array([start.episode for start in starts]), seeds=np.array([start.seed for start in starts]),
             rng_then=np.array([none if start.rng_then is None else start.rng_then for start in starts]),
             rng_now=np.array([none if start.rng_now is None else start.rng_now for start in starts]),
             known=known.astype(np.uint8), actions=np.concatenate(parts) if parts else window[:0, 0],
         )  # fmt: skip
 
-    def rebuild(self, record: EnvRecord, flatten: Callable[[Any, np.ndarray], None]) -> tuple[Any, np.ndarray]:
+    def rebuild(self, record: EnvRecord, flatten: Callable[[Any, np.ndarray], None]) -> tuple[Observed, np.ndarray]:
         """Bring the environments back; those with which that fails begin another episode.
 
         Args:
@@ -176,7 +184,7 @@ class EnvRecorder:
             flatten: writes an observation into a row, (D,).
 
         Returns:
-            The observations, batched, and (N,) bool, which environments stand where they stood: with the same
+            What the environments show, and (N,) bool, which environments stand where they stood: with the same
             observation, return and random generator, bit for bit.
         """
         plans = record.plans()
@@ -188,7 +196,7 @@ class EnvRecorder:
         self._remember(plans, same)
         self._last_step = int(record.steps)
         space = self._envs.single_observation_space
-        return concatenate(space, observations, create_empty_array(space, len(same))), same
+        return Observed(concatenate(space, observations, create_empty_array(space, len(same)))), same
 
     def _remember(self, plans: Sequence[Plan | None], same: np.ndarray) -> None:
         """Fill the memory as if the actions had just been done."""

@@ -15,9 +15,10 @@ from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import Film, VideoOptions
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.serial import SerialEnvs
-from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
+from ppo_np.environments.spaces import ObservationAdapter
 from ppo_np.environments.workers import WorkerEnvs
 from ppo_np.errors import UserError, require_extra
+from ppo_np.network.action_head import action_head
 
 EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv | None
 
@@ -100,7 +101,7 @@ def make_vector_env(
     if factory and video:
         raise UserError("video needs environments that are made by their env_id, but env is a factory.")
     make = factory or partial(make_env, config.env_id)
-    _check(make, video)
+    _check(make, config, video)
     in_workers = config.vectorization == "async"
     unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one here, to look at
     factories = [partial(_guarded, make, index, video, unfilmed) for index in own]
@@ -113,14 +114,14 @@ def make_vector_env(
     return envs
 
 
-def _check(make: Callable[..., gymnasium.Env], video: VideoOptions | None) -> None:
+def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> None:
     """Refuse what is not supported before anything is started or filmed."""
     env = make(render_mode="rgb_array") if video else make()
     if not isinstance(env, gymnasium.Env):
         raise UserError(f"env makes {type(env).__name__} objects, but it must make a gymnasium.Env.")
     try:
         ObservationAdapter(env.observation_space)
-        ActionAdapter(env.action_space)
+        action_head(env.action_space, config)
     finally:
         env.close()
 

@@ -9,7 +9,6 @@ import numpy as np
 from gymnasium import spaces
 
 from ppo_np.errors import UserError, check
-from ppo_np.network.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical
 
 IMAGE_SCALE = np.float32(1 / 255)
 
@@ -177,30 +176,10 @@ class ActionAdapter:
 
     Args:
         space: action space of a single environment.
-
-    Attributes:
-        head: which distribution, of which sizes.
-
-    Raises:
-        UserError: The space is not Discrete, MultiDiscrete, MultiBinary or a Box of floating-point numbers, or empty.
     """
 
     def __init__(self, space: spaces.Space):
         self.space = space
-        if isinstance(space, spaces.Discrete):
-            self.head = ActionHead(Categorical, (int(space.n),))
-        elif isinstance(space, spaces.MultiDiscrete):
-            self.head = ActionHead(MultiCategorical, tuple(int(n) for n in space.nvec.reshape(-1)))
-        elif isinstance(space, spaces.MultiBinary):
-            self.head = ActionHead(Bernoulli, (1,) * int(np.prod(space.shape)))
-        elif isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
-            self.head = ActionHead(Gaussian, (1,) * int(np.prod(space.shape)))
-        else:
-            raise UserError(
-                f"The action space is {_in_one_line(space)}, "
-                "but it must be Discrete, MultiDiscrete, MultiBinary or a Box of floats."
-            )
-        check(self.head.outputs >= 1, "The action space", space, "of at least one number")
         self._starts = bool(np.any(getattr(space, "start", 0)))
 
     def to_env(self, actions: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from kernels.acting import count_step
 from kernels.finite import first_outside
 from ppo_np.environments.env_recorder import EnvRecord, EnvRecorder, Mark
 from ppo_np.environments.guard import Guard, describe
+from ppo_np.environments.observed import Observed
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.watchdog import Watchdog
 from ppo_np.errors import EnvironmentFault, UserError
@@ -32,8 +33,8 @@ class Transition(NamedTuple):
     Attributes:
         rewards: (N,) floats, 0 in reset rows. terminations, truncations: (N,) bool.
         valid: (N,) bool, False in reset rows: there the action was ignored and the environment only reset.
-        final_obs: (N,) objects, the last observation of each episode that ended, if environments reset in the same
-            step and one did; else None.
+        final: the last observation of each episode that ended, (N,) objects, if environments reset in the same step
+            and one did; else None.
         episodes: those that ended.
     """
 
@@ -41,7 +42,7 @@ class Transition(NamedTuple):
     terminations: np.ndarray
     truncations: np.ndarray
     valid: np.ndarray
-    final_obs: Any
+    final: Observed | None
     episodes: list[Episode]
 
 
@@ -59,7 +60,7 @@ class EnvStream:
         first: number of the first one among the environments of all ranks.
 
     Attributes:
-        obs: the N current observations, until the next step.
+        observed: what the N environments show now, until the next step.
         next_step: whether the mode is NEXT_STEP.
         checked: whether types and shapes are those of the spaces: our environments have looked themselves.
         steps: steps done, of each environment, reset rows included.
@@ -99,16 +100,17 @@ class EnvStream:
         """
         with self.watched(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="EnvPool seeds are fixed")  # `make_vector_env` has given the seed
-            self.obs, _ = self._call(self.envs.reset, seed=seed + self._first)
+            obs, _ = self._call(self.envs.reset, seed=seed + self._first)
+        self.observed = Observed(obs)
         return self
 
-    def mark(self, obs: np.ndarray) -> Mark:
-        """Note where the environments stand; `obs` are their flat observations, (N, D).
+    def mark(self, observed: Observed) -> Mark:
+        """Note where the environments stand; `observed` is what they show, with flat observations, (N, D).
 
         Raises:
             EnvironmentFault: A worker has died.
         """
-        return self._call(self._recorder.mark, obs, self._returns, self._lengths, self.steps)
+        return self._call(self._recorder.mark, observed, self._returns, self._lengths, self.steps)
 
     def record(self, mark: Mark) -> EnvRecord:
         """What brings the environments back to the latest mark, also after they have failed."""
@@ -136,7 +138,7 @@ class EnvStream:
         self.guests, guests = [*self.guests, *getattr(self.envs, "envs", ())], self.guests
         try:
             with self.watched():
-                self.obs, same = self._recorder.rebuild(record, flatten)
+                self.observed, same = self._recorder.rebuild(record, flatten)
         except EnvironmentFault as fault:
             raise self.fault(fault) from fault.__cause__
         finally:
@@ -196,7 +198,8 @@ class EnvStream:
             raise EnvironmentFault("The environments have failed before: make new ones.")
         self._recorder.add(actions)
         self.steps += 1
-        self.obs, rewards, terminations, truncations, infos = self._call(self._step, actions)
+        obs, rewards, terminations, truncations, infos = self._call(self._step, actions)
+        self.observed = Observed(obs)
         valid = self._all_valid
         if self._ended is not None:
             valid = ~self._ended
@@ -210,14 +213,14 @@ class EnvStream:
             episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
             self._returns[dones] = 0
             self._lengths[dones] = 0
-        final_obs = self._ended = None
+        final = self._ended = None
         if self.next_step and episodes:
             self._ended = dones.copy()
         elif episodes:
-            final_obs = infos.get("final_obs")
-            if final_obs is None:
+            if infos.get("final_obs") is None:
                 raise self.fault("the vector environment gave no final_obs, which the mode SAME_STEP must")
-        return Transition(rewards, terminations, truncations, valid, final_obs, episodes)
+            final = Observed(infos["final_obs"])
+        return Transition(rewards, terminations, truncations, valid, final, episodes)
 
     def _step(self, actions: np.ndarray) -> tuple:
         """As the environments' step, with arrays of the types and shapes that are relied on."""
@@ -243,19 +246,19 @@ class EnvStream:
             what = f"{who} gave the reward {rewards[n]}, but it must be a finite number up to {LARGEST:g}"
             raise self.fault(what, {"rewards": rewards})
 
-    def check_obs(self, rows: np.ndarray) -> None:
+    def check_obs(self, flat_obs: np.ndarray) -> None:
         """Refuse flat observations, (N, D), that are not finite numbers of a sensible size.
 
         Raises:
             EnvironmentFault: One is not.
         """
-        if rows.dtype == np.uint8:
+        if flat_obs.dtype == np.uint8:
             return
-        place = first_outside(rows.reshape(-1), LARGEST)
+        place = first_outside(flat_obs.reshape(-1), LARGEST)
         if place >= 0:
-            n, i = divmod(place, rows.shape[1])
-            who, what = f"environment {self._first + n}", f"an observation whose number {i} is {rows[n, i]}"
+            n, i = divmod(place, flat_obs.shape[1])
+            who, what = f"environment {self._first + n}", f"an observation whose number {i} is {flat_obs[n, i]}"
             raise self.fault(
                 f"{who} gave {what}, but it must be a finite number up to {LARGEST:g}, in its space",
-                {"obs": rows},
+                {"obs": flat_obs},
             )

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from ppo_np.errors import EnvironmentFault
 
 TICKS = 4
-LONGEST = 1e6  # seconds; timers cannot count much further, so more is no limit at all
+LONGEST_TIMEOUT = 1e6  # seconds; timers cannot count much further, so more is no limit at all
 
 
 class Watchdog(AbstractContextManager):
@@ -32,7 +32,7 @@ class Watchdog(AbstractContextManager):
 
     def __enter__(self):
         free = (
-            self.timeout <= LONGEST
+            self.timeout <= LONGEST_TIMEOUT
             and hasattr(signal, "setitimer")
             and threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL

@@ -12,11 +12,10 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
 from ppo_np.environments.guard import describe
+from ppo_np.environments.watchdog import LONGEST_TIMEOUT, TICKS
 from ppo_np.errors import EnvironmentFault
 
 START_TIMEOUT, CLOSE_TIMEOUT = 60.0, 10.0
-LONGEST = 1e6  # seconds; the system cannot count much further, so more is no limit at all
-TICKS = 4
 
 
 class WorkerEnvs(AsyncVectorEnv):
@@ -94,7 +93,7 @@ class WorkerEnvs(AsyncVectorEnv):
 
     def _await_answers(self, timeout: float) -> None:
         """Wait until all have answered, a quarter of the limit at a time: a suspension uses up one of them at most."""
-        tick = timeout / TICKS if timeout <= LONGEST else None
+        tick = timeout / TICKS if timeout <= LONGEST_TIMEOUT else None
         if any(self._poll_pipe_envs(tick) for _ in range(TICKS)):
             return
         self._hanging = [index for index, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)]

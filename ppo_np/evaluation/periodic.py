@@ -42,10 +42,10 @@ class PeriodicEvaluation:
         self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int, incidents: Incidents
     ):  # fmt: skip
         self._env = Guard(env, 0)
-        ppo.watch(self._env)
+        ppo.stream.guests.append(self._env)
         self._folder, self._every, self._episodes, self._incidents = folder, every, episodes, incidents
         self.log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update) if ppo.ranks.rank == 0 else None
-        done = ppo.ranks.share(lambda: [dict(zip(COLUMNS, row, strict=True)) for row in self.log.rows])
+        done = ppo.ranks.broadcast(lambda: [dict(zip(COLUMNS, row, strict=True)) for row in self.log.rows])
         self._last = int(done[-1]["update"]) if done else 0
         self.best_return = max((float(row["mean_return"]) for row in done), default=-float("inf"))
 
@@ -73,7 +73,7 @@ class PeriodicEvaluation:
             play_episode(self._env, ppo.policy, s, deterministic=True, stopped=lambda: ppo.stopped)
             for s in seeds[ranks.rank :: ranks.size]
         ]
-        everyone = ranks.gather(own)
+        everyone = ranks.allgather(own)
         played = [everyone[i % ranks.size][i // ranks.size] for i in range(self._episodes)]
         if None in played:
             return
@@ -90,7 +90,7 @@ class PeriodicEvaluation:
         with self._incidents.of(EVENTS):
             tensorboard.log_scalars({EVAL + k: v for k, v in zip(NUMBERS, numbers, strict=True)}, ppo.global_step)
         with self._incidents.of(self._folder / EVALUATIONS):
-            self.log.log((ppo.update, ppo.global_step, ppo.wall_time, self._episodes, *numbers, int(best)))
+            self.log.log((ppo.update, ppo.global_step, ppo.state.wall_time, self._episodes, *numbers, int(best)))
 
     def close(self) -> None:
         """Close the environment."""

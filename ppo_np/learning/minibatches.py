@@ -1,32 +1,35 @@
-"""How the rows of a rollout are dealt to minibatches, and which of a minibatch's rows this rank has to compute."""
+"""How the transitions of a rollout are split into minibatches, and which of a minibatch's rows are on this rank."""
 
-from collections.abc import Iterator
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from kernels.advantage import NORMALIZE_EPS
+from kernels.advantage import NORMALIZE_EPS, normalize
 from ppo_np.distributed.ranks import Ranks
+from ppo_np.network.minibatch import Minibatch
 
 
-class Hand(NamedTuple):
+class MinibatchSlice(NamedTuple):
     """This rank's part of a minibatch.
 
     Attributes:
-        rows: (B_r,), flat indices into this rank's buffer; B_r may be 0.
+        indices: (B_r,), of its transitions in this rank's buffer, flat; B_r may be 0.
         total: B, rows of the minibatch on all ranks.
-        advantages: (B_r,), normalised over all B rows; None where they are as they are in the buffer, or where the
-            whole minibatch is here, so that it can be normalised when it is learnt from.
+        epoch, number: which minibatch it is, both counted from 1.
+        advantage_moments: mean of the advantages of all B rows, and 1 / (their standard deviation + epsilon); None if
+            the whole minibatch is on this rank, or if advantages are not normalised.
     """
 
-    rows: np.ndarray
+    indices: np.ndarray
     total: int
-    advantages: np.ndarray | None = None
+    epoch: int
+    number: int
+    advantage_moments: tuple[np.float64, np.float64] | None = None
 
 
-class Dealer:
-    """Deals the valid transitions of a rollout, in an order that all ranks share.
+class MinibatchSampler:
+    """Splits the valid transitions of a rollout into minibatches, in a random order that all ranks share.
 
     Args:
         ranks: that have the rollout together.
@@ -35,82 +38,111 @@ class Dealer:
 
     def __init__(self, ranks: Ranks, num_steps: int, num_envs: int):
         self._ranks = ranks
-        everything = np.arange(num_steps * num_envs)
-        t, n = np.divmod(everything, num_envs)
+        t, n = np.divmod(np.arange(num_steps * num_envs), num_envs)
         own = ranks.envs(num_envs)
         mine = (n >= own.start) & (n < own.stop)
-        # Where the transitions lie in this rank's buffer; -1 for those of other ranks.
+        # Where the transitions are in this rank's buffer; -1 for those of other ranks.
         self._place = np.where(mine, t * len(own) + n - own.start, -1)
 
-    def rows(self, valid: np.ndarray) -> np.ndarray:
-        """Flat indices t N + n of all ranks' valid transitions, given this rank's `valid`, (T, N_r)."""
-        return np.flatnonzero(np.concatenate(self._ranks.gather_numbers(valid), axis=1))
+    def epochs(
+        self,
+        valid: np.ndarray,
+        update_epochs: int,
+        num_minibatches: int,
+        advantages: np.ndarray | None,
+        rng: np.random.Generator,
+    ) -> list[list[MinibatchSlice]]:
+        """Shuffle the valid transitions anew for each epoch and split them evenly.
 
-    def deal(self, rows: np.ndarray, num_minibatches: int, advantages: np.ndarray | None) -> list[list[Hand]]:
-        """Deal shuffled rows out evenly: minibatches can differ in size by one; those without any row are left out.
+        Minibatches can differ in size by one; those without any row are left out. Ranks communicate here, once for all
+        epochs.
 
         Args:
-            rows: (E, B), of all ranks, as `shuffled` by all alike.
+            valid: (T, N_r) bool, of this rank's transitions.
+            update_epochs: E.
             num_minibatches: M, of an epoch.
-            advantages: this rank's, flat, if they are to be normalised over each minibatch; else None.
+            advantages: (T, N_r), this rank's, if they are to be normalised over each minibatch; else None.
+            rng: in the same state on all ranks.
 
         Returns:
-            For each epoch its hands. All are dealt at once, so that ranks have to meet but once.
+            For each epoch its minibatches.
         """
-        epochs, of_an_epoch = len(rows), even_parts(rows.shape[1], num_minibatches)
-        hands = self._deal(rows.reshape(-1), of_an_epoch * epochs, advantages)
-        return [list(islice(hands, len(of_an_epoch))) for _ in range(epochs)]
+        order = shuffled(self.valid_indices(valid), update_epochs, rng)
+        sizes = even_parts(order.shape[1], num_minibatches)
+        names = [(epoch + 1, number + 1) for epoch in range(update_epochs) for number in range(len(sizes))]
+        parts = self._split(order.reshape(-1), sizes * update_epochs, names, advantages)
+        return [parts[epoch * len(sizes) : (epoch + 1) * len(sizes)] for epoch in range(update_epochs)]
 
-    def _deal(self, rows: np.ndarray, sizes: list[int], advantages: np.ndarray | None) -> Iterator[Hand]:
+    def valid_indices(self, valid: np.ndarray) -> np.ndarray:
+        """Flat indices t N + n of all ranks' valid transitions, given this rank's `valid`, (T, N_r)."""
+        return np.flatnonzero(np.concatenate(self._ranks.allgather_array(valid), axis=1))
+
+    def _split(
+        self, order: np.ndarray, sizes: list[int], names: list[tuple[int, int]], advantages: np.ndarray | None
+    ) -> list[MinibatchSlice]:
         """Minibatches of these sizes, one after the other."""
         ends = [0, *accumulate(sizes)]
         if self._ranks.size == 1 or not sizes:
-            return map(Hand, _split(rows, ends), sizes)
-        places = self._place.take(rows)
+            parts = _split_at(order, ends)
+            return [MinibatchSlice(part, size, *name) for part, size, name in zip(parts, sizes, names, strict=True)]
+        places = self._place.take(order)
         mine = places >= 0
         places = places.compress(mine)
         counts = np.add.reduceat(mine, ends[:-1], dtype=np.intp)
-        own_ends = [0, *counts.cumsum().tolist()]
-        hands = _split(places, own_ends)
+        parts = _split_at(places, [0, *counts.cumsum().tolist()])
         if advantages is None:
-            return map(Hand, hands, sizes)
-        normalized = self._normalized(advantages.take(places), counts, np.array(sizes))
-        return map(Hand, hands, sizes, _split(normalized, own_ends))
+            moments = [None] * len(sizes)
+        else:
+            moments = self._advantage_moments(advantages.reshape(-1).take(places), counts, np.array(sizes))
+        every = zip(parts, sizes, names, moments, strict=True)
+        return [MinibatchSlice(part, size, *name, moment) for part, size, name, moment in every]
 
-    def _normalized(self, advantages: np.ndarray, counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        """As `kernels.advantage.normalize`, each minibatch by its mean and deviation over all ranks, in float64.
+    def _advantage_moments(
+        self, advantages: np.ndarray, counts: np.ndarray, sizes: np.ndarray
+    ) -> list[tuple[np.float64, np.float64]]:
+        """Mean and 1 / (standard deviation + epsilon) of each minibatch over all ranks, in float64.
 
         Args:
             advantages: of this rank's rows, minibatch after minibatch.
-            counts, sizes: (M,), how many rows of each minibatch this rank has, and all ranks have.
+            counts, sizes: (M,), rows of each minibatch on this rank, and on all ranks.
         """
         minibatch = np.arange(len(sizes)).repeat(counts)
         means = np.bincount(minibatch, advantages, len(sizes))
-        self._ranks.sum(means)
+        self._ranks.allreduce(means)
         means /= sizes
         means[sizes == 1] = 0  # a single row is left as it is
         deviations = advantages - means.take(minibatch)
         variances = np.bincount(minibatch, deviations * deviations, len(sizes))
-        self._ranks.sum(variances)
+        self._ranks.allreduce(variances)
         scales = 1 / (np.sqrt(variances / sizes) + NORMALIZE_EPS)
         scales[sizes == 1] = 1
-        return deviations * scales.take(minibatch)
+        return list(zip(means, scales, strict=True))
 
 
-def shuffled(rows: np.ndarray, epochs: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows, (B,), in a random order for each of E epochs, (E, B); at the end they stand in the last one themselves."""
-    orders = np.empty((epochs, len(rows)), rows.dtype)
+def normalize_advantages(minibatch: Minibatch, part: MinibatchSlice) -> None:
+    """Shift and scale the advantages in place to mean 0 and standard deviation 1 over the minibatch of all ranks."""
+    advantages = minibatch.advantages
+    if part.advantage_moments is None:
+        normalize(advantages, advantages)
+    else:
+        mean, scale = part.advantage_moments
+        advantages[:] = (advantages - mean) * scale
+
+
+def shuffled(indices: np.ndarray, epochs: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices, (B,), in a random order for each of E epochs, (E, B); `indices` is left in the last order."""
+    orders = np.empty((epochs, len(indices)), indices.dtype)
     for order in orders:
-        rng.shuffle(rows)
-        order[:] = rows
+        rng.shuffle(indices)
+        order[:] = indices
     return orders
 
 
 def even_parts(rows: int, parts: int) -> list[int]:
-    """Sizes of so many parts, or of fewer where there are not enough rows: the first ones may be larger by one."""
+    """Sizes of so many parts, or of fewer if there are not enough rows: the first ones may be larger by one."""
     parts = min(rows, parts)
     return [rows // parts + (part < rows % parts) for part in range(parts)]
 
 
-def _split(array: np.ndarray, ends: list[int]) -> Iterator[np.ndarray]:
-    return (array[start:end] for start, end in pairwise(ends))
+def _split_at(array: np.ndarray, ends: list[int]) -> list[np.ndarray]:
+    return [array[start:end] for start, end in pairwise(ends)]

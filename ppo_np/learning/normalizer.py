@@ -5,7 +5,7 @@ from copy import deepcopy
 import numpy as np
 
 from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_moments
-from ppo_np.distributed.ranks import ALONE, Ranks, pool
+from ppo_np.distributed.ranks import ALONE, Ranks
 
 CLIP = 10.0
 
@@ -38,10 +38,10 @@ class RunningMoments:
             return
         own = RunningMoments(len(self.mean))
         own.update(rows, valid)
-        groups = [self.arrays().values(), *ranks.gather(tuple(own.arrays().values()))]
+        groups = [self.arrays().values(), *ranks.allgather(tuple(own.arrays().values()))]
         counts, means, variances = map(np.array, zip(*groups, strict=True))
         if counts.any():
-            self.count[:], self.mean[:], self.variance[:] = pool(counts, means, variances)
+            self.count[:], self.mean[:], self.variance[:] = merge_moments(counts, means, variances)
 
     def standardize(self, rows: np.ndarray, normalized: np.ndarray) -> None:
         """Write (rows - mean) / std, clipped to +-10, (B, D), into `normalized`, which may be `rows`."""
@@ -85,3 +85,21 @@ class RewardScaler:
         self.moments.update(sums.reshape(-1, 1), valid.reshape(-1), ranks)
         scaled = rewards / np.sqrt(self.moments.variance + MOMENTS_EPS)
         np.clip(scaled, -CLIP, CLIP, out=rewards)
+
+
+def merge_moments(
+    counts: np.ndarray, means: np.ndarray, variances: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count, mean and variance of several groups together, from those of each group (Chan, Golub and LeVeque 1979).
+
+    n = sum_g n_g,   mean = sum_g n_g mean_g / n,   variance = sum_g n_g (variance_g + (mean_g - mean)^2) / n
+
+    Args:
+        counts: (G, 1) or (G, D), in no column all 0. means, variances: (G, D), the population's (1/n).
+
+    Returns:
+        n, (1,) or (D,); mean and variance, (D,).
+    """
+    count = counts.sum(axis=0)
+    mean = (counts * means).sum(axis=0) / count
+    return count, mean, (counts * (variances + (means - mean) ** 2)).sum(axis=0) / count

@@ -1,5 +1,7 @@
 """A policy that acts: the network together with the spaces of its environment and the statistics of observations."""
 
+from typing import NamedTuple
+
 import gymnasium
 import numpy as np
 
@@ -7,7 +9,21 @@ from ppo_np.config import PPOConfig
 from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
 from ppo_np.errors import UserError, check
 from ppo_np.learning.normalizer import RunningMoments
+from ppo_np.network.action_head import action_head
+from ppo_np.network.activations import Activations
 from ppo_np.network.model import ActorCritic
+
+
+class ActingWorkspace(NamedTuple):
+    """Arrays to choose B actions with.
+
+    Attributes:
+        inputs: (B, D), what the network sees where that differs from the observations.
+        activations: of the network.
+    """
+
+    inputs: np.ndarray
+    activations: Activations
 
 
 class Policy:
@@ -20,8 +36,8 @@ class Policy:
 
     Attributes:
         obs_moments: running statistics of the observations; None if they are not normalised.
-        encodes: whether the network sees other numbers than those rows.
-        obs_dtype: of rows that hold flat observations as the environment gave them.
+        preprocesses: whether the network sees other numbers than the flat observations.
+        obs_dtype: of flat observations as the environment gave them.
 
     Raises:
         UserError: A space is not supported.
@@ -37,25 +53,30 @@ class Policy:
         self.config = config
         self.observations = ObservationAdapter(observation_space)
         self.actions = ActionAdapter(action_space)
-        self.model = ActorCritic(self.observations.size, self.actions.head, config, rng)
+        self.model = ActorCritic(self.observations.size, action_head(action_space, config), config, rng)
         self.obs_moments = RunningMoments(self.observations.size) if config.norm_obs else None
         self.obs_dtype = self.model.dtype if config.norm_obs else self.observations.dtype
-        self.encodes = config.norm_obs or self.obs_dtype == np.uint8
-        self._batch = self.model.batch(1)
+        self.preprocesses = config.norm_obs or self.obs_dtype == np.uint8
+        self._workspace = self.workspace(1)
 
-    def encode(self, rows: np.ndarray, inputs: np.ndarray) -> None:
+    def workspace(self, rows: int) -> ActingWorkspace:
+        """Preallocate the arrays to choose `rows` actions with."""
+        inputs = np.zeros((rows, self.observations.size), self.model.dtype)
+        return ActingWorkspace(inputs, self.model.activations(rows))
+
+    def preprocess(self, flat_obs: np.ndarray, inputs: np.ndarray) -> None:
         """Write what the network sees of flat observations, both (B, D): scaled or normalised as the settings say.
 
         Args:
-            rows: of `obs_dtype`.
-            inputs: output, overwritten; may be rows.
+            flat_obs: of `obs_dtype`.
+            inputs: output, overwritten; may be flat_obs.
         """
         if self.obs_moments:
-            self.obs_moments.standardize(rows, inputs)
-        elif rows.dtype == np.uint8:
-            np.multiply(rows, self.observations.scale, out=inputs)
-        elif inputs is not rows:
-            inputs[:] = rows
+            self.obs_moments.standardize(flat_obs, inputs)
+        elif flat_obs.dtype == np.uint8:
+            np.multiply(flat_obs, self.observations.scale, out=inputs)
+        elif inputs is not flat_obs:
+            inputs[:] = flat_obs
 
     def predict(self, obs, deterministic: bool = True, rng: np.random.Generator | None = None):
         """Choose an action for one observation, or one for each of a batch.
@@ -75,26 +96,27 @@ class Policy:
         if not deterministic and rng is None:
             raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
         length = self.observations.batch_length(obs)
-        batch = self._batch_of(1 if length is None else length)
-        rows = np.zeros(batch.obs.shape, self.obs_dtype)
+        inputs, activations = self._workspace_for(1 if length is None else length)
+        flat_obs = np.zeros(inputs.shape, self.obs_dtype)
         try:
             if length is None:
-                self.observations.flatten_one(obs, rows[0])
+                self.observations.flatten_one(obs, flat_obs[0])
             else:
-                self.observations.flatten(obs, rows)
+                self.observations.flatten(obs, flat_obs)
         except ValueError as error:
             raise UserError(f"obs has {error}.") from error
-        check(np.isfinite(rows).all(), "obs", obs, f"finite, and in {self.observations.space} or a batch of such")
-        self.encode(rows, batch.obs)
-        self.model.forward(batch)
+        check(np.isfinite(flat_obs).all(), "obs", obs, f"finite, and in {self.observations.space} or a batch of such")
+        self.preprocess(flat_obs, inputs)
+        self.model.forward(inputs, activations)
+        distribution = activations.distribution
         if deterministic:
-            batch.distribution.mode(batch.pi_out)
+            distribution.mode(activations.policy_outputs)
         else:
-            batch.distribution.sample(batch.pi_out, rng)
-        actions = self.actions.to_env(batch.distribution.actions)
+            distribution.sample(activations.policy_outputs, rng)
+        actions = self.actions.to_env(distribution.actions)
         return actions[0] if length is None else actions
 
-    def _batch_of(self, rows: int):
-        if rows != self._batch.rows:
-            self._batch = self.model.batch(rows)
-        return self._batch
+    def _workspace_for(self, rows: int) -> ActingWorkspace:
+        if rows != len(self._workspace.inputs):
+            self._workspace = self.workspace(rows)
+        return self._workspace

@@ -12,10 +12,13 @@ import numpy as np
 from kernels.acting import FINE
 from kernels.advantage import gae
 from kernels.finite import all_finite
-from ppo_np.distributed.ranks import ALONE, OwnRows, Ranks, pool
+from ppo_np.distributed.ranks import ALONE, OwnRows, Ranks
+from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import LARGEST, EnvStream, Episode, Transition
-from ppo_np.learning.policy import Policy
-from ppo_np.network.batch import Batch, Minibatch
+from ppo_np.learning.minibatches import MinibatchSlice
+from ppo_np.learning.normalizer import merge_moments
+from ppo_np.learning.policy import ActingWorkspace, Policy
+from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.tensor_trace import NotFiniteError, acting_stages, sampling_stages
 
 
@@ -38,59 +41,86 @@ class RolloutBuffer:
         self.logprobs, self.rewards, self.final_values, self.advantages, self.returns = np.zeros((5, *shape), dtype)
         self.terminations, self.truncations, self.valid = np.zeros((3, *shape), bool)
         self.values = np.zeros((num_steps + 1, num_envs), dtype)
-        # All transitions in one row, as minibatches are gathered from them: views, made once.
+        # Views with all transitions in one axis, as minibatches take them.
         self._flat_obs, self._flat_actions = (a.reshape(-1, *a.shape[2:]) for a in (self.obs, self.actions))
         of_loss = self.logprobs, self.values[:-1], self.advantages, self.returns
         self._flat_loss_inputs = [array.reshape(-1) for array in of_loss]
+        self._minibatches: dict[int, Minibatch] = {}  # by rows; all share the memory of the largest
+
+    @property
+    def dones(self) -> np.ndarray:
+        """(T, N) bool, where an episode ended."""
+        return self.terminations | self.truncations
 
     def normalize_obs(self, policy: Policy, ranks: Ranks = ALONE) -> None:
-        """Replace `obs` by what the network saw, and count them for the next rollout.
+        """Replace `obs` by what the network saw, then add them to the statistics for the next rollout.
 
-        Within a rollout the statistics stand still, so that the learning network sees what the acting one saw.
+        The statistics do not change within a rollout, so learning uses the same network inputs as acting did.
         """
-        rows, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
+        flat_obs, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
         used = moments.copy()
-        moments.update(rows, self.valid.reshape(-1), ranks)
-        used.standardize(rows, rows)
+        moments.update(flat_obs, self.valid.reshape(-1), ranks)
+        used.standardize(flat_obs, flat_obs)
 
     def compute_advantages(self, gamma: float, gae_lambda: float) -> None:
-        """Fill `advantages` and `returns` from the rest; in reset rows they mean nothing."""
+        """Fill `advantages` and `returns` from the rest; their values in reset rows have no meaning."""
         gae(
             self.rewards, self.values, self.final_values, self.terminations, self.truncations,
             gamma, gae_lambda, self.advantages, self.returns,
         )  # fmt: skip
 
-    def gather(self, rows: np.ndarray, policy: Policy, batch: Minibatch) -> None:
-        """Copy the transitions with the flat indices `rows`, (B,), into a minibatch."""
-        if self._flat_obs.dtype == batch.obs.dtype:
-            self._flat_obs.take(rows, 0, batch.obs, "clip")
+    def store(self, t: int, transition: Transition) -> None:
+        """Store what the environments gave in step t."""
+        self.rewards[t], self.terminations[t], self.truncations[t], self.valid[t] = transition[:4]
+
+    def minibatch(self, part: MinibatchSlice, policy: Policy) -> Minibatch:
+        """This rank's rows of a minibatch, in arrays that the next call may overwrite."""
+        rows = len(part.indices)
+        if rows not in self._minibatches:
+            largest = max(self._minibatches.values(), key=lambda minibatch: minibatch.rows, default=None)
+            if largest is None or largest.rows < rows:
+                self._minibatches.clear()
+                largest = policy.model.minibatch(rows)
+            self._minibatches[rows] = largest.part(0, rows)
+        minibatch = self._minibatches[rows]
+        self.gather(part.indices, policy, minibatch)
+        minibatch.total = part.total
+        return minibatch
+
+    def gather(self, indices: np.ndarray, policy: Policy, minibatch: Minibatch) -> None:
+        """Copy the transitions with these flat indices, (B,), into a minibatch."""
+        if self._flat_obs.dtype == minibatch.obs.dtype:
+            self._flat_obs.take(indices, 0, minibatch.obs, "clip")
         else:
-            policy.encode(self._flat_obs[rows], batch.obs)
-        self._flat_actions.take(rows, 0, batch.actions, "clip")
-        for source, target in zip(self._flat_loss_inputs, batch.loss_inputs, strict=True):
-            source.take(rows, 0, target, "clip")
+            policy.preprocess(self._flat_obs[indices], minibatch.obs)
+        self._flat_actions.take(indices, 0, minibatch.actions, "clip")
+        for source, target in zip(self._flat_loss_inputs, minibatch.loss_inputs, strict=True):
+            source.take(indices, 0, target, "clip")
 
     def explained_variance(self, ranks: Ranks = ALONE) -> float:
         """1 - Var(returns - values) / Var(returns) over all ranks' valid rows; NaN where the returns do not vary."""
         returns = self.returns[self.valid].astype(np.float64)
-        rows = np.stack([returns, returns - self.values[:-1][self.valid]])
-        moments = (rows.mean(axis=1), rows.var(axis=1)) if returns.size else np.zeros((2, 2))
-        groups = ranks.gather_numbers(np.array([np.full(2, returns.size), *moments]))
+        both = np.stack([returns, returns - self.values[:-1][self.valid]])
+        moments = (both.mean(axis=1), both.var(axis=1)) if returns.size else np.zeros((2, 2))
+        groups = ranks.allgather_array(np.array([np.full(2, returns.size), *moments]))
         if not groups[:, 0].any():
             return float("nan")
-        variance, rest = groups[0, 2] if ranks.size == 1 else pool(*groups.transpose(1, 0, 2))[2]
+        variance, rest = groups[0, 2] if ranks.size == 1 else merge_moments(*groups.transpose(1, 0, 2))[2]
         return float(1 - rest / variance) if variance > 0 else float("nan")
 
 
 @dataclass
 class RolloutReport:
-    """What a rollout leaves beside the buffer: rows filled, steps done, episodes that ended, seconds spent.
+    """Counts and times of a rollout.
 
     Attributes:
-        ends: for each episode, the row in which it ended.
+        filled: time steps of the buffer that are filled, 0 to T.
+        steps: environment steps, reset rows not counted.
+        episodes: those that ended. ends: for each of them, the time step in which it ended.
+        time, time_env, time_inference: seconds in all, in the environments, and choosing actions.
     """
 
-    rows: int = 0
+    filled: int = 0
     steps: int = 0
     episodes: list[Episode] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
@@ -98,11 +128,26 @@ class RolloutReport:
     time_env: float = 0.0
     time_inference: float = 0.0
 
+    def add(self, t: int, episodes: list[Episode], time_env: float) -> None:
+        """Count time step t."""
+        self.filled += 1
+        self.time_env += time_env
+        if episodes:
+            self.episodes += episodes
+            self.ends += [t] * len(episodes)
+
+    def finish(self, valid: np.ndarray, begun: float) -> "RolloutReport":
+        """Count the steps and the seconds since `begun`, at the end of the rollout or where it was stopped."""
+        self.steps = int(np.count_nonzero(valid[: self.filled]))
+        self.time = perf_counter() - begun
+        self.time_inference = self.time - self.time_env
+        return self
+
     def of_all(self, ranks: Ranks) -> "RolloutReport":
-        """With the steps and the episodes of all ranks, as if one had done them; the seconds are this rank's."""
+        """The same with the steps and the episodes of all ranks; the seconds are this rank's."""
         if ranks.size == 1:
             return self
-        steps, ends, episodes = zip(*ranks.gather((self.steps, self.ends, self.episodes)), strict=True)
+        steps, ends, episodes = zip(*ranks.allgather((self.steps, self.ends, self.episodes)), strict=True)
         in_order = sorted(zip(chain(*ends), chain(*episodes), strict=True), key=itemgetter(0))
         ends, episodes = map(list, zip(*in_order, strict=True)) if in_order else ([], [])
         return replace(self, steps=sum(steps), ends=ends, episodes=episodes)
@@ -111,7 +156,7 @@ class RolloutReport:
 def collect(
     stream: EnvStream,
     policy: Policy,
-    batch: Batch,
+    workspace: ActingWorkspace,
     buffer: RolloutBuffer,
     rng: np.random.Generator | OwnRows,
     stopped: Callable[[], bool],
@@ -122,123 +167,128 @@ def collect(
     Args:
         stream: the environments.
         policy: acts, by drawing from its distribution.
-        batch: arrays for N rows.
+        workspace: arrays for N actions.
         buffer: overwritten, but for advantages and returns.
         rng: draws the actions.
         stopped: asked before each step.
-        report: of a rollout that was stopped, which goes on behind its rows; None begins a new one.
+        report: of a rollout that was stopped and is to be continued; None begins a new one.
 
     Returns:
-        The report; the buffer is full if its rows are T.
+        The report; the buffer is full if T time steps are filled.
 
     Raises:
         EnvironmentFault: An environment failed, or gave numbers that are not finite.
         NotFiniteError: The network's outputs are not finite; the environments were not stepped with them.
     """
     report = report or RolloutReport()
-    pi = batch.distribution
     begun = perf_counter() - report.time
-    for t in range(report.rows, len(buffer.rewards)):
+    for t in range(report.filled, len(buffer.rewards)):
         if stopped():
-            return _ended(report, buffer, begun)
+            return report.finish(buffer.valid, begun)
+        actions = _observe_and_act(stream, policy, workspace, buffer, t, rng)
         start = perf_counter()
-        _look(stream, policy, buffer.obs[t], batch)
-        pi.sample(batch.pi_out, rng)
-        if not all_finite(pi.logprobs):
-            _fill_layers(policy, buffer.obs[t], batch)
-            raise NotFiniteError(sampling_stages(policy.model, batch))
-        buffer.values[t], buffer.actions[t], buffer.logprobs[t] = batch.values, pi.actions, pi.logprobs
-        acted = perf_counter()
-        step = stream.step(policy.actions.to_env(pi.actions))
-        stepped = perf_counter()
-        buffer.rewards[t], buffer.terminations[t], buffer.truncations[t], buffer.valid[t] = step[:4]
-        if step.final_obs is not None:
-            _bootstrap(stream, step, policy, batch, buffer.final_values[t])
-        report.rows += 1
-        if step.episodes:
-            report.episodes += step.episodes
-            report.ends += [t] * len(step.episodes)
-        report.time_env += stepped - acted
-        report.time_inference += acted - start + perf_counter() - stepped
-    _look(stream, policy, np.zeros_like(buffer.obs[0]), batch)
-    buffer.values[-1] = batch.values
+        transition = stream.step(policy.actions.to_env(actions))
+        time_env = perf_counter() - start
+        buffer.store(t, transition)
+        if transition.final is not None:
+            _evaluate_final(stream, transition, policy, workspace, buffer.final_values[t])
+        report.add(t, transition.episodes, time_env)
+    # The value of the observation that follows the rollout.
+    flat_obs = np.zeros_like(buffer.obs[0])
+    flatten_obs(stream, policy, flat_obs)
+    _run_network(stream, policy, flat_obs, workspace)
+    buffer.values[-1] = workspace.activations.values
     if stream.next_step:
         # The row after an episode's last one holds its final observation.
         buffer.final_values[:] = buffer.values[1:]
-    return _ended(report, buffer, begun)
+    return report.finish(buffer.valid, begun)
 
 
-def _ended(report: RolloutReport, buffer: RolloutBuffer, begun: float) -> RolloutReport:
-    report.steps = int(np.count_nonzero(buffer.valid[: report.rows]))
-    report.time = perf_counter() - begun
-    return report
+def _observe_and_act(
+    stream: EnvStream,
+    policy: Policy,
+    workspace: ActingWorkspace,
+    buffer: RolloutBuffer,
+    t: int,
+    rng: np.random.Generator | OwnRows,
+) -> np.ndarray:
+    """Draw actions, (N, ...), for the current observations; store both, with log-probabilities and values, in row t."""
+    activations = workspace.activations
+    distribution = activations.distribution
+    flatten_obs(stream, policy, buffer.obs[t])
+    _run_network(stream, policy, buffer.obs[t], workspace)
+    distribution.sample(activations.policy_outputs, rng)
+    if not all_finite(distribution.logprobs):
+        _fill_layers(policy, buffer.obs[t], workspace)
+        raise NotFiniteError(sampling_stages(policy.model, *workspace))
+    buffer.values[t] = activations.values
+    buffer.actions[t], buffer.logprobs[t] = distribution.actions, distribution.logprobs
+    return distribution.actions
 
 
-def _look(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) -> None:
-    """Write the current observations, flat, into `rows`, and run the network on them."""
-    flatten_obs(stream, policy, rows)
-    _forward(stream, policy, rows, batch)
-
-
-def _forward(stream: EnvStream, policy: Policy, rows: np.ndarray, batch: Batch) -> None:
+def _run_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> None:
     """Run the network on flat observations, (N, D).
 
     Raises:
         EnvironmentFault: They are not finite numbers of a sensible size.
-        NotFiniteError: What comes out is not finite.
+        NotFiniteError: An output of the network is not finite.
     """
-    obs = rows
-    if policy.encodes:
-        stream.check_obs(rows)
-        obs = batch.obs
-        policy.encode(rows, obs)
-    found = policy.model.act(obs, LARGEST, batch)
-    if found == FINE:
+    inputs = flat_obs
+    if policy.preprocesses:
+        stream.check_obs(flat_obs)
+        inputs = workspace.inputs
+        policy.preprocess(flat_obs, inputs)
+    if policy.model.act(inputs, LARGEST, workspace.activations) == FINE:
         return
-    stream.check_obs(rows)
-    _fill_layers(policy, rows, batch)
-    raise NotFiniteError(acting_stages(policy.model, batch))
+    stream.check_obs(flat_obs)
+    _fill_layers(policy, flat_obs, workspace)
+    raise NotFiniteError(acting_stages(policy.model, *workspace))
 
 
-def _fill_layers(policy: Policy, rows: np.ndarray, batch: Batch) -> None:
-    """Compute the layers' outputs again, which acting does not keep; the network's own outputs stay."""
-    outputs = batch.pi_out.copy(), batch.values.copy()
-    policy.encode(rows, batch.obs)
-    policy.model.forward(batch)
-    batch.pi_out[:], batch.values[:] = outputs
+def _fill_layers(policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> None:
+    """Compute the outputs of the hidden layers, which acting does not keep; the network's own outputs stay."""
+    inputs, activations = workspace
+    outputs = activations.policy_outputs.copy(), activations.values.copy()
+    policy.preprocess(flat_obs, inputs)
+    policy.model.forward(inputs, activations)
+    activations.policy_outputs[:], activations.values[:] = outputs
 
 
-def flatten_obs(stream: EnvStream, policy: Policy, rows: np.ndarray) -> None:
-    """Write the current observations, flat, into `rows`, (N, D).
+def flatten_obs(stream: EnvStream, policy: Policy, flat_obs: np.ndarray) -> None:
+    """Write the current observations into `flat_obs`, (N, D).
 
     Raises:
         EnvironmentFault: They do not fit their space.
     """
+    obs = stream.observed.obs
     if stream.checked and policy.observations.copies:
-        rows[:] = stream.obs.reshape(rows.shape)
+        flat_obs[:] = obs.reshape(flat_obs.shape)
     else:
-        _flatten(stream, policy.observations.flatten, stream.obs, rows)
+        _flatten(stream, policy.observations.flatten, obs, flat_obs)
 
 
-def _bootstrap(stream: EnvStream, step: Transition, policy: Policy, batch: Batch, final_values: np.ndarray) -> None:
+def _evaluate_final(
+    stream: EnvStream, transition: Transition, policy: Policy, workspace: ActingWorkspace, final_values: np.ndarray
+) -> None:
     """Write V(final observation) of the episodes that this step truncated into `final_values`, (N,)."""
-    truncated = np.flatnonzero(step.truncations & ~step.terminations)
+    truncated = np.flatnonzero(transition.truncations & ~transition.terminations)
     if not len(truncated):
         return
-    rows = np.zeros(batch.obs.shape, policy.obs_dtype)
-    if isinstance(step.final_obs, dict | tuple):  # batched like any observations, with anything where no episode ended
-        _flatten(stream, policy.observations.flatten, step.final_obs, rows)
-        rows[~step.truncations] = 0
+    final: Observed = transition.final
+    flat_obs = np.zeros(workspace.inputs.shape, policy.obs_dtype)
+    if isinstance(final.obs, dict | tuple):  # batched like any observations; other environments' parts mean nothing
+        _flatten(stream, policy.observations.flatten, final.obs, flat_obs)
+        flat_obs[~transition.truncations] = 0
     else:
         for n in truncated:
-            _flatten(stream, policy.observations.flatten_one, step.final_obs[n], rows[n])
-    _forward(stream, policy, rows, batch)
-    final_values[truncated] = batch.values[truncated]
+            _flatten(stream, policy.observations.flatten_one, final.obs[n], flat_obs[n])
+    _run_network(stream, policy, flat_obs, workspace)
+    final_values[truncated] = workspace.activations.values[truncated]
 
 
-def _flatten(stream: EnvStream, flatten: Callable, observations: Any, rows: np.ndarray) -> None:
+def _flatten(stream: EnvStream, flatten: Callable, observations: Any, flat_obs: np.ndarray) -> None:
     try:
-        flatten(observations, rows)
+        flatten(observations, flat_obs)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise stream.fault(f"the environments gave observations that do not fit their space ({reason})") from error

@@ -5,82 +5,13 @@ import dataclasses
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kernels.loss import LOSS_TERMS
-from ppo_np.learning.rollout import RolloutReport
+from ppo_np.learning.metrics import Metrics
 from ppo_np.saving.files import AppendFile, write_whole
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """One row of metrics.csv: everything that is known after an update."""
-
-    update: int
-    """Finished updates."""
-    step: int
-    """Environment steps done, over all environments."""
-    wall_time: float
-    """Seconds since the start of training."""
-    SPS: float
-    """Environment steps a second in this update."""
-    episodes: int
-    """Episodes that ended in this update."""
-    episodic_return: float
-    """Mean return of those episodes; NaN (empty in the CSV) if none ended."""
-    episodic_length: float
-    """Mean length of those episodes in steps; NaN (empty in the CSV) if none ended."""
-    policy_loss: float
-    """Clipped surrogate loss; this and the next four are means over all minibatches of all epochs."""
-    value_loss: float
-    """Value loss, with the factor 1/2, before vf_coef."""
-    entropy: float
-    """Entropy of the policy in nats."""
-    approx_kl: float
-    """Estimate of KL(old policy, new policy): mean of (ratio - 1) - log ratio."""
-    clipfrac: float
-    """Share of rows whose ratio left the clip range."""
-    explained_variance: float
-    """1 - Var(returns - values) / Var(returns) of the rollout."""
-    grad_norm: float
-    """Global norm of the gradient before clipping, mean over the minibatches."""
-    learning_rate: float
-    """Learning rate of this update."""
-    time_env: float
-    """Seconds of this update spent in the environments."""
-    time_inference: float
-    """Seconds of this update spent choosing actions."""
-    time_update: float
-    """Seconds of this update spent in advantages, epochs and Adam."""
-    environments_reset: int = 0
-    """Environments that a resumed run could not bring back: from here on it is continuous in statistics only."""
-
-    @classmethod
-    def of_update(
-        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: float
-    ) -> "Metrics":
-        """Put a row together: a rollout's report, means over the minibatches (losses, grad_norm), fields by name."""
-        returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
-        return cls(
-            SPS=rollout.steps / (rollout.time + time_update),
-            time_update=time_update,
-            episodes=len(returns),
-            episodic_return=float(np.mean(returns)) if returns else math.nan,
-            episodic_length=float(np.mean(lengths)) if lengths else math.nan,
-            time_env=rollout.time_env,
-            time_inference=rollout.time_inference,
-            **{name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
-            **fields,
-        )
-
-
-LOSS_NAMES = LOSS_TERMS[1:]
-METRICS_COLUMNS = tuple(field.name for field in dataclasses.fields(Metrics))
 
 
 class CSVLogger:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from ppo_np.learning.metrics import METRICS_COLUMNS, Metrics
 from ppo_np.learning.ppo import PPO
 from ppo_np.logs.filenames import METRICS
 from ppo_np.logs.incidents import Incidents
-from ppo_np.logs.logger import METRICS_COLUMNS, ConsoleLogger, CSVLogger, Metrics
+from ppo_np.logs.logger import ConsoleLogger, CSVLogger
 from ppo_np.logs.tensorboard import EVENTS, TensorBoardLogger
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from ppo_np.logs.logger import LOSS_NAMES, Metrics
+from ppo_np.learning.metrics import LOSS_NAMES, Metrics
 from ppo_np.saving.files import AppendFile
 
 # tensorboardX imports torch wherever it is installed, which takes longer than all the rest of a start.

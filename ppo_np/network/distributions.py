@@ -1,7 +1,7 @@
 """Action distributions: which kernels turn the policy head's outputs into actions, and gradients back.
 
-A distribution owns the preallocated arrays of one batch size; the model makes one for each batch size it needs. All
-four have the same methods:
+A distribution owns the preallocated arrays for B rows; the model makes one for each B that it needs. All four have the
+same methods:
 
     sample(outputs, rng)         draw `actions` and set their `logprobs`
     mode(outputs)                set `actions` to the most probable ones
@@ -12,7 +12,7 @@ four have the same methods:
 Shapes: outputs, doutputs (B, K), K as `ActionHead.outputs`; logprobs, entropies and their gradients (B,).
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +28,11 @@ class Distribution:
         actions: (B,) + `action_shape`, of the last `sample` or `mode`.
         logprobs, entropies: (B,), of the last `sample` (log-probabilities only) or `forward`.
         output_name: what the outputs of the policy head are.
+        has_log_std: whether the constructor takes two more arguments, views into the flat parameters and gradients.
     """
 
     output_name = "logits"
+    has_log_std = False
 
     def __init__(self, sizes: tuple[int, ...], rows: int, dtype):
         self.actions = np.zeros((rows, *self.action_shape(sizes)), self.action_dtype(dtype))
@@ -46,6 +48,22 @@ class Distribution:
         """Type of an action, given the network's."""
         return np.int64
 
+    def sample(self, outputs: np.ndarray, rng: Any) -> None:
+        """Draw `actions` and set their `logprobs`; `rng` is a numpy Generator, or draws as one does."""
+        raise NotImplementedError
+
+    def mode(self, outputs: np.ndarray) -> None:
+        """Set `actions` to the most probable ones."""
+        raise NotImplementedError
+
+    def forward(self, outputs: np.ndarray, actions: np.ndarray) -> None:
+        """Set `logprobs` and `entropies` of the given actions."""
+        raise NotImplementedError
+
+    def backward(self, dlogprobs, dentropies, outputs, actions, doutputs) -> None:
+        """Write the gradient with respect to `outputs`, after `forward` on the same arguments."""
+        raise NotImplementedError
+
 
 class Categorical(Distribution):
     """One choice among K actions a row, from K logits; an action is an integer in [0, K)."""
@@ -60,19 +78,19 @@ class Categorical(Distribution):
         return ()
 
     def sample(self, logits: np.ndarray, rng: np.random.Generator) -> None:
-        """Uses one uniform number a row."""
+        """Use one uniform number a row."""
         categorical_sample(logits, rng.random(len(logits)), self.log_probs, self.actions, self.logprobs)
 
     def mode(self, logits: np.ndarray) -> None:
-        """The action with the largest logit."""
+        """Take the action with the largest logit."""
         categorical_mode(logits, self.actions)
 
     def forward(self, logits: np.ndarray, actions: np.ndarray) -> None:
-        """Keeps the log-softmax for `backward`."""
+        """Keep the log-softmax for `backward`."""
         categorical_forward(logits, actions, self.log_probs, self.logprobs, self.entropies)
 
     def backward(self, dlogprobs, dentropies, logits, actions, dlogits) -> None:
-        """By the logits, which need not be looked at again."""
+        """Gradient with respect to the logits, whose values are not needed again."""
         categorical_backward(dlogprobs, dentropies, actions, self.log_probs, self.entropies, dlogits)
 
 
@@ -97,7 +115,7 @@ class MultiCategorical(Distribution):
             yield part, own
 
     def sample(self, logits: np.ndarray, rng: np.random.Generator) -> None:
-        """Uses S uniform numbers a row, part by part."""
+        """Use S uniform numbers a row, part by part."""
         self.logprobs[:] = 0
         for s, (part, own) in enumerate(self._split(logits)):
             part.sample(own, rng)
@@ -105,13 +123,13 @@ class MultiCategorical(Distribution):
             self.logprobs += part.logprobs
 
     def mode(self, logits: np.ndarray) -> None:
-        """The choices with the largest logits."""
+        """Take the choices with the largest logits."""
         for s, (part, own) in enumerate(self._split(logits)):
             part.mode(own)
             self.actions[:, s] = part.actions
 
     def forward(self, logits: np.ndarray, actions: np.ndarray) -> None:
-        """Sums over the parts."""
+        """Sum over the parts."""
         self.logprobs[:] = self.entropies[:] = 0
         for s, (part, own) in enumerate(self._split(logits)):
             part.actions[:] = actions[:, s]
@@ -120,7 +138,7 @@ class MultiCategorical(Distribution):
             self.entropies += part.entropies
 
     def backward(self, dlogprobs, dentropies, logits, actions, dlogits) -> None:
-        """By the logits, part by part."""
+        """Gradient with respect to the logits, part by part."""
         for part, columns, own in zip(self._parts, self._columns, self._dlogits, strict=True):
             part.backward(dlogprobs, dentropies, None, part.actions, own)
             dlogits[:, columns] = own
@@ -135,19 +153,19 @@ class Bernoulli(Distribution):
         return np.int8
 
     def sample(self, logits: np.ndarray, rng: np.random.Generator) -> None:
-        """Uses A uniform numbers a row."""
+        """Use A uniform numbers a row."""
         bernoulli_sample(logits, rng.random(logits.shape), self.actions, self.logprobs)
 
     def mode(self, logits: np.ndarray) -> None:
-        """One where the logit is positive."""
+        """Take 1 where the logit is positive."""
         bernoulli_mode(logits, self.actions)
 
     def forward(self, logits: np.ndarray, actions: np.ndarray) -> None:
-        """Nothing is kept for `backward`."""
+        """Keep nothing for `backward`."""
         bernoulli_forward(logits, actions, self.logprobs, self.entropies)
 
     def backward(self, dlogprobs, dentropies, logits, actions, dlogits) -> None:
-        """By the logits."""
+        """Gradient with respect to the logits."""
         bernoulli_backward(dlogprobs, dentropies, logits, actions, dlogits)
 
 
@@ -160,6 +178,7 @@ class Gaussian(Distribution):
     """
 
     output_name = "means"
+    has_log_std = True
 
     def __init__(self, sizes, rows, dtype, log_std: np.ndarray, dlog_std: np.ndarray):
         super().__init__(sizes, rows, dtype)
@@ -171,48 +190,17 @@ class Gaussian(Distribution):
         return dtype
 
     def sample(self, means: np.ndarray, rng: np.random.Generator) -> None:
-        """Uses A normal numbers a row."""
+        """Use A normal numbers a row."""
         gaussian_sample(means, self.log_std, rng.standard_normal(means.shape), self.actions, self.logprobs)
 
     def mode(self, means: np.ndarray) -> None:
-        """The means."""
+        """Take the means."""
         self.actions[:] = means
 
     def forward(self, means: np.ndarray, actions: np.ndarray) -> None:
-        """Nothing is kept for `backward`."""
+        """Keep nothing for `backward`."""
         gaussian_forward(means, self.log_std, actions, self.logprobs, self.entropies)
 
     def backward(self, dlogprobs, dentropies, means, actions, dmeans) -> None:
-        """By the means, and by log_std into `dlog_std`."""
+        """Gradient with respect to the means, and with respect to log_std into `dlog_std`."""
         gaussian_backward(dlogprobs, dentropies, means, self.log_std, actions, dmeans, self.dlog_std)
-
-
-def discrete(num_actions: int) -> "ActionHead":
-    """The head for one choice among K actions."""
-    return ActionHead(Categorical, (num_actions,))
-
-
-@dataclass(frozen=True)
-class ActionHead:
-    """Which distribution stands on the policy head, and its sizes.
-
-    Attributes:
-        kind: the class.
-        sizes: outputs for each component of the action: the number of choices, or 1 for a bit or a real number.
-    """
-
-    kind: type[Distribution]
-    sizes: tuple[int, ...]
-
-    @property
-    def outputs(self) -> int:
-        """K, outputs of the policy head."""
-        return sum(self.sizes)
-
-    @property
-    def has_log_std(self) -> bool:
-        """Whether the parameters have one log-standard-deviation a component."""
-        return self.kind is Gaussian
-
-
-HEADS = {kind.__name__: kind for kind in (Categorical, MultiCategorical, Bernoulli, Gaussian)}

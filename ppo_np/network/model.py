@@ -1,42 +1,34 @@
 """The actor-critic network: a shared trunk, a policy tower and a value tower on one flat parameter vector.
 
-    obs -> [shared layers] -> h -> [policy layers] -> policy head -> pi_out -> distribution -> logprobs, entropies
+    obs -> [shared layers] -> h -> [policy layers] -> policy head -> policy_outputs -> distribution -> logprobs, ...
                                 -> [value layers]  -> value head  -> values
 
-pi_out are the numbers that the distribution is made of: logits, or the means of a Gaussian (whose log_std is one more
+policy_outputs are the parameters of the distribution: logits, or the means of a Gaussian (whose log_std is one more
 parameter tensor).
 
-The forward pass walks down these stairs, the backward pass back up the same ones. Where the two towers stand on the
-trunk, their gradients by h are added.
+The backward pass takes the same steps in reverse order. Both towers stand on the trunk's output h, so the gradient with
+respect to h is the sum of their gradients.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.acting import FROM_OBS, TO_PI_OUT, TO_VALUES, acting_forward
+from kernels.acting import FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES, acting_forward
 from kernels.activation import activation_number
-from kernels.advantage import normalize
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 from kernels.mlp import mlp_backward, mlp_forward
 from ppo_np.config import PPOConfig
-from ppo_np.network.batch import Batch
-from ppo_np.network.distributions import ActionHead, Distribution
+from ppo_np.network.action_head import ActionHead
+from ppo_np.network.activations import Activations, Tower
+from ppo_np.network.distributions import Distribution
+from ppo_np.network.minibatch import Minibatch
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2), 0.01, 1.0
 LOG_STD = "policy/log_std"
-HEADS = {"policy/head/weight": TO_PI_OUT, "value/head/weight": TO_VALUES}
-
-
-@dataclass(frozen=True)
-class Tower:
-    """A stack of layers as views into a flat vector: of the parameters, or of their gradient."""
-
-    weights: tuple[np.ndarray, ...]
-    biases: tuple[np.ndarray, ...]
+HEAD_TARGETS = {"policy/head/weight": TO_POLICY_OUTPUTS, "value/head/weight": TO_VALUES}
 
 
 class ActorCritic:
@@ -51,7 +43,7 @@ class ActorCritic:
 
     Attributes:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
-        grads_and_terms: `grads`, and room behind it for the loss terms: one array to add up over ranks.
+        grads_and_terms: `grads` with room behind it for the loss terms, so that ranks sum both in one array.
         layers: (L, 5), where `acting_forward` finds each layer.
     """
 
@@ -72,7 +64,7 @@ class ActorCritic:
         self.grads = self.grads_and_terms[: self.params.size]
         self.layers, self._scratch = self._layer_table(), np.zeros(0, dtype)
         self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
-        self._params, self.grad_towers = self.towers(self.params), self.towers(self.grads)
+        self._params, self._grad_towers = self.towers(self.params), self.towers(self.grads)
         if rng is not None:
             self.initialize(rng, config.log_std_init)
 
@@ -101,7 +93,7 @@ class ActorCritic:
         for name, shape in self.shapes.items():
             tower = name.partition("/")[0]
             if name.endswith("weight"):
-                target = HEADS.get(name, used)
+                target = HEAD_TARGETS.get(name, used)
                 table.append((at, *shape, ends[tower], target))
                 if target == used:
                     ends[tower], used = used, used + shape[1]
@@ -146,95 +138,124 @@ class ActorCritic:
         one = self.distribution(1).actions
         return np.zeros((*shape, *one.shape[1:]), one.dtype)
 
-    def batch(self, rows: int) -> Batch:
-        """Preallocate the arrays for `rows` rows."""
-        return Batch(rows, self)
+    def minibatch(self, rows: int) -> Minibatch:
+        """Preallocate a minibatch of `rows` rows."""
+        return Minibatch(
+            np.zeros((rows, self.obs_size), self.dtype), self.actions(rows), np.zeros((4, rows), self.dtype)
+        )
+
+    def activations(self, rows: int, grads: np.ndarray | None = None, larger: Activations | None = None) -> Activations:
+        """Preallocate the workspace for `rows` rows.
+
+        Args:
+            rows: B.
+            grads: (P,), where the gradient goes; None takes the model's own.
+            larger: workspace whose first rows are used instead of new arrays; only one of the two is in use at a time.
+        """
+        towers = self._grad_towers if grads is None else self.towers(grads)
+        return Activations(rows, self.sizes, self.distribution(rows, grads), towers, self.dtype, larger)
 
     def distribution(self, rows: int, grads: np.ndarray | None = None) -> Distribution:
         """The distribution over the actions of `rows` rows.
 
-        A Gaussian's log_std is a view into the parameters, its gradient one into `grads`, (P,), or the model's own.
+        A Gaussian's log_std is a view into the parameters, its gradient a view into `grads`, (P,), or the model's own.
         """
         flats = (self.params, self.grads if grads is None else grads) if self.head.has_log_std else ()
         return self.head.kind(self.head.sizes, rows, self.dtype, *(self.named(flat)[LOG_STD] for flat in flats))
 
-    def forward(self, batch: Batch) -> None:
-        """Compute `batch.pi_out` and `batch.values` from `batch.obs`."""
-        if self.sizes["shared"]:
-            self._forward("shared", batch.obs, batch)
-        self._forward("policy", batch.features, batch)
-        self._forward("value", batch.features, batch)
-
-    def act(self, obs: np.ndarray, limit: float, batch: Batch) -> int:
-        """As `forward`, on other observations, (B, D), than the batch's, and without keeping the layers' outputs.
+    def act(self, obs: np.ndarray, limit: float, activations: Activations) -> int:
+        """As `forward`, but the outputs of the hidden layers are not kept, and numbers are checked.
 
         Returns:
-            -1; -2 if an output is not finite; or the place in obs, flat, of the first number not within +-limit.
+            -1; -2 if an output is not finite; or the index in obs, flat, of the first number not within +-limit.
         """
-        if len(self._scratch) < batch.rows * self._hidden:
-            self._scratch = np.zeros(batch.rows * self._hidden, self.dtype)
+        if len(self._scratch) < activations.rows * self._hidden:
+            self._scratch = np.zeros(activations.rows * self._hidden, self.dtype)
         return acting_forward(
-            self.params, self.layers, obs, limit, self.activation, self._scratch, batch.pi_out, batch.values
-        )
-
-    def _forward(self, tower: str, x: np.ndarray, batch: Batch) -> None:
-        layers = self._params[tower]
-        mlp_forward(x, layers.weights, layers.biases, self.activation, tower == "shared", batch.outputs[tower])
-
-    def backward(self, batch: Batch) -> None:
-        """Compute the layers' gradients from `batch.dpi_out` and `batch.dvalues`, after `forward`."""
-        self._backward("policy", batch.features, batch)
-        self._backward("value", batch.features, batch)
-        if self.sizes["shared"]:
-            # The fork: h feeds both towers, so dh = dh_policy + dh_value.
-            dfeatures = batch.doutputs["shared"][-1]
-            linear_backward_input(batch.doutputs["policy"][0], self._params["policy"].weights[0], dfeatures)
-            linear_backward_input(batch.doutputs["value"][0], self._params["value"].weights[0], batch.dfeatures)
-            dfeatures += batch.dfeatures
-            self._backward("shared", batch.obs, batch)
-
-    def _backward(self, tower: str, x: np.ndarray, batch: Batch) -> None:
-        grads, layers = batch.grad_towers[tower], self._params[tower]
-        mlp_backward(
-            batch.doutputs[tower], x, batch.outputs[tower], layers.weights, self.activation, tower == "shared",
-            grads.weights, grads.biases,
+            self.params, self.layers, obs, limit, self.activation, self._scratch,
+            activations.policy_outputs, activations.values,
         )  # fmt: skip
 
-    def loss(self, batch: Batch, config: PPOConfig) -> np.ndarray:
-        """The PPO loss of a minibatch: down the stairs.
+    def forward(self, obs: np.ndarray, activations: Activations) -> None:
+        """Compute `activations.policy_outputs` and `activations.values` from observations, (B, D)."""
+        if self.sizes["shared"]:
+            self._forward_tower("shared", obs, activations)
+        features = self._features(obs, activations)
+        self._forward_tower("policy", features, activations)
+        self._forward_tower("value", features, activations)
+
+    def backward(self, obs: np.ndarray, activations: Activations) -> None:
+        """Compute the gradient with respect to the parameters, after `forward`.
+
+        The gradients with respect to the outputs stand in `activations.dpolicy_outputs` and `activations.dvalues`.
+        """
+        features, doutputs = self._features(obs, activations), activations.doutputs
+        self._backward_tower("policy", features, activations)
+        self._backward_tower("value", features, activations)
+        if self.sizes["shared"]:
+            # h is the input of both towers, so dh = dh_policy + dh_value.
+            dfeatures = doutputs["shared"][-1]
+            linear_backward_input(doutputs["policy"][0], self._params["policy"].weights[0], dfeatures)
+            linear_backward_input(doutputs["value"][0], self._params["value"].weights[0], activations.dfeatures)
+            dfeatures += activations.dfeatures
+            self._backward_tower("shared", obs, activations)
+
+    def _features(self, obs: np.ndarray, activations: Activations) -> np.ndarray:
+        """h: the trunk's output, or the observations if there is no trunk."""
+        return activations.outputs["shared"][-1] if self.sizes["shared"] else obs
+
+    def _forward_tower(self, tower: str, x: np.ndarray, activations: Activations) -> None:
+        layers = self._params[tower]
+        mlp_forward(x, layers.weights, layers.biases, self.activation, tower == "shared", activations.outputs[tower])
+
+    def _backward_tower(self, tower: str, x: np.ndarray, activations: Activations) -> None:
+        grads, layers = activations.grad_towers[tower], self._params[tower]
+        mlp_backward(
+            activations.doutputs[tower], x, activations.outputs[tower], layers.weights, self.activation,
+            tower == "shared", grads.weights, grads.biases,
+        )  # fmt: skip
+
+    def loss(self, minibatch: Minibatch, activations: Activations, config: PPOConfig) -> np.ndarray:
+        """The PPO loss of a minibatch: forward pass, distribution, loss.
 
         Returns:
-            `batch.terms`, the six numbers that `kernels.LOSS_TERMS` names.
+            `activations.loss_terms`, the six numbers that `kernels.LOSS_TERMS` names.
         """
-        self.forward(batch)
-        pi = batch.distribution
-        pi.forward(batch.pi_out, batch.actions)
+        self.forward(minibatch.obs, activations)
+        distribution = activations.distribution
+        distribution.forward(activations.policy_outputs, minibatch.actions)
         ppo_loss_forward(
-            pi.logprobs, pi.entropies, batch.values,
-            batch.old_logprobs, batch.old_values, batch.advantages, batch.returns,
-            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, batch.terms,
+            distribution.logprobs, distribution.entropies, activations.values,
+            minibatch.old_logprobs, minibatch.old_values, minibatch.advantages, minibatch.returns,
+            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, activations.loss_terms,
         )  # fmt: skip
-        return batch.terms
+        return activations.loss_terms
 
-    def loss_and_gradient(self, batch: Batch, config: PPOConfig) -> np.ndarray:
-        """The PPO loss of a minibatch and, in `batch.grads`, its gradient: down the stairs and back up.
+    def loss_and_gradient(
+        self, minibatch: Minibatch, activations: Activations, config: PPOConfig, dloss: float = 1.0
+    ) -> np.ndarray:
+        """The PPO loss of a minibatch and, in `activations.grads`, its gradient.
 
-        Normalises `batch.advantages` in place first if `config.norm_adv`.
+        Args:
+            minibatch: its advantages are used as they are.
+            activations: workspace for as many rows.
+            config: gives the coefficients of the loss.
+            dloss: upstream gradient of the loss.
+
+        Returns:
+            As `loss`.
         """
-        if config.norm_adv:
-            normalize(batch.advantages, batch.advantages)
-        return self.backpropagate(batch, config, 1.0)
-
-    def backpropagate(self, batch: Batch, config: PPOConfig, dloss: float) -> np.ndarray:
-        """As `loss_and_gradient`, with advantages as they are and the upstream gradient `dloss` of the loss."""
-        self.loss(batch, config)
-        pi = batch.distribution
+        loss_terms = self.loss(minibatch, activations, config)
+        distribution = activations.distribution
         ppo_loss_backward(
-            dloss, pi.logprobs, batch.values,
-            batch.old_logprobs, batch.old_values, batch.advantages, batch.returns,
+            dloss, distribution.logprobs, activations.values,
+            minibatch.old_logprobs, minibatch.old_values, minibatch.advantages, minibatch.returns,
             config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss,
-            batch.dlogprobs, batch.dentropies, batch.dvalues,
+            activations.dlogprobs, activations.dentropies, activations.dvalues,
         )  # fmt: skip
-        pi.backward(batch.dlogprobs, batch.dentropies, batch.pi_out, batch.actions, batch.dpi_out)
-        self.backward(batch)
-        return batch.terms
+        distribution.backward(
+            activations.dlogprobs, activations.dentropies, activations.policy_outputs, minibatch.actions,
+            activations.dpolicy_outputs,
+        )  # fmt: skip
+        self.backward(minibatch.obs, activations)
+        return loss_terms

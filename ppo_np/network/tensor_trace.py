@@ -1,17 +1,18 @@
-"""The numbers of a computation in the order in which they come about, and the first of them that is not finite."""
+"""A trace of a computation: its tensors in the order in which they are computed, and the first number not finite."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from kernels.loss import LOSS_TERMS
-from ppo_np.network.batch import Batch
+from ppo_np.network.activations import Activations
+from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import LOG_STD, ActorCritic
 
 
 class Stage(NamedTuple):
-    """A tensor on the way, by the name that people know it by."""
+    """A tensor of the computation and its usual name."""
 
     name: str
     array: np.ndarray
@@ -33,7 +34,7 @@ class NotFiniteError(Exception):
     """A computation has met a number that is not finite.
 
     Attributes:
-        finding: the first one; None if none of the stages has one (anymore).
+        finding: the first one; None if no stage has one any more.
     """
 
     def __init__(self, stages: Iterator[Stage]):
@@ -51,51 +52,59 @@ def first_bad(stages: Iterator[Stage]) -> Finding | None:
     return None
 
 
-def state_stages(model: ActorCritic, m: np.ndarray, v: np.ndarray) -> Iterator[Stage]:
-    """What Adam and the network remember, in the order in which a step of Adam changes them."""
-    for what, flat in (("Adam's m of", m), ("Adam's v of", v), ("parameter", model.params)):
-        for name, tensor in model.named(flat).items():
-            yield Stage("log_std" if what == "parameter" and name == LOG_STD else f"{what} {name}", tensor)
+def state_stages(model: ActorCritic, optimizer: Mapping[str, np.ndarray]) -> Iterator[Stage]:
+    """The optimiser's state and the parameters, in the order in which a step changes them.
+
+    Args:
+        model: the network.
+        optimizer: the optimiser's vectors, (P,), by names such as adam/m.
+    """
+    for vector, flat in optimizer.items():
+        kind, _, name = vector.partition("/")
+        for tensor_name, tensor in model.named(flat).items():
+            yield Stage(f"{kind.capitalize()}'s {name} of {tensor_name}", tensor)
+    for name, tensor in model.named(model.params).items():
+        yield Stage("log_std" if name == LOG_STD else f"parameter {name}", tensor)
 
 
-def acting_stages(model: ActorCritic, batch: Batch) -> Iterator[Stage]:
-    """From observations to the outputs of the network."""
+def acting_stages(model: ActorCritic, obs: np.ndarray, activations: Activations) -> Iterator[Stage]:
+    """From observations, (B, D), to the outputs of the network."""
     tensors = model.named(model.params)
-    yield Stage("observation", batch.obs)
-    for tower, outputs in batch.outputs.items():
+    yield Stage("observation", obs)
+    for tower, outputs in activations.outputs.items():
         for layer, output in enumerate(outputs):
             head = tower != "shared" and layer == len(outputs) - 1
             name = f"{tower}/head" if head else f"{tower}/{layer}"
             yield Stage(f"parameter {name}/weight", tensors[f"{name}/weight"])
             yield Stage(f"parameter {name}/bias", tensors[f"{name}/bias"])
-            result = {"policy": batch.distribution.output_name, "value": "values"}[tower] if head else None
+            result = {"policy": activations.distribution.output_name, "value": "values"}[tower] if head else None
             yield Stage(result or f"output of layer {name}", output)
             if result and tower == "policy" and model.head.has_log_std:
                 yield Stage("log_std", tensors[LOG_STD])
 
 
-def sampling_stages(model: ActorCritic, batch: Batch) -> Iterator[Stage]:
-    """From observations to actions and their log-probabilities."""
-    yield from acting_stages(model, batch)
-    yield Stage("logprobs of the drawn actions", batch.distribution.logprobs)
+def sampling_stages(model: ActorCritic, obs: np.ndarray, activations: Activations) -> Iterator[Stage]:
+    """From observations, (B, D), to actions and their log-probabilities."""
+    yield from acting_stages(model, obs, activations)
+    yield Stage("logprobs of the drawn actions", activations.distribution.logprobs)
 
 
-def learning_stages(model: ActorCritic, batch: Batch) -> Iterator[Stage]:
-    """From a minibatch down to the loss, and back up to the gradient of every tensor."""
+def learning_stages(model: ActorCritic, minibatch: Minibatch, activations: Activations) -> Iterator[Stage]:
+    """From a minibatch forward to the loss, and backward to the gradient of every tensor."""
     for name in ("actions", "old_logprobs", "old_values", "advantages", "returns"):
-        yield Stage(name, getattr(batch, name))
-    yield from acting_stages(model, batch)
-    pi = batch.distribution
-    yield Stage("logprobs", pi.logprobs)
-    yield Stage("entropies", pi.entropies)
+        yield Stage(name, getattr(minibatch, name))
+    yield from acting_stages(model, minibatch.obs, activations)
+    distribution = activations.distribution
+    yield Stage("logprobs", distribution.logprobs)
+    yield Stage("entropies", distribution.entropies)
     with np.errstate(all="ignore"):
-        yield Stage("ratio", np.exp(np.float64(pi.logprobs) - np.float64(batch.old_logprobs)))
-    for term, value in zip(LOSS_TERMS, batch.terms, strict=True):
+        yield Stage("ratio", np.exp(np.float64(distribution.logprobs) - np.float64(minibatch.old_logprobs)))
+    for term, value in zip(LOSS_TERMS, activations.loss_terms, strict=True):
         yield Stage(term, np.array(value))
     for name, array in (
-        ("logprobs", batch.dlogprobs), ("entropies", batch.dentropies), ("values", batch.dvalues),
-        (pi.output_name, batch.dpi_out),
+        ("logprobs", activations.dlogprobs), ("entropies", activations.dentropies), ("values", activations.dvalues),
+        (distribution.output_name, activations.dpolicy_outputs),
     ):  # fmt: skip
-        yield Stage(f"gradient by {name}", array)
+        yield Stage(f"gradient with respect to {name}", array)
     for name, tensor in reversed(model.named(model.grads).items()):
         yield Stage(f"gradient of {'log_std' if name == LOG_STD else f'layer {name}'}", tensor)

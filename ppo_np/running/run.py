@@ -12,21 +12,23 @@ from ppo_np.environments.film import VideoOptions
 from ppo_np.environments.make import make_env
 from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
 from ppo_np.evaluation.periodic import EVAL, PeriodicEvaluation
+from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.ppo import PPO
+from ppo_np.learning.resume_point import lost_environments_warning
 from ppo_np.logs.filenames import CHECKPOINT, CRASH, EVALUATIONS, VIDEOS
 from ppo_np.logs.incidents import Incidents
-from ppo_np.logs.logger import ConsoleLogger, Metrics
+from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.run_logs import RunLogs
 from ppo_np.network.threads import blas_threads
 from ppo_np.running import resume
 from ppo_np.running.interval import Interval
+from ppo_np.running.options import TrainOptions
 from ppo_np.running.run_folder import default_folder, opened, told_in_one_sentence, write_config
 from ppo_np.running.saver import Saver
 from ppo_np.running.signals import StopSignals
 from ppo_np.running.summary import differences, model_table, ranks_line, recent_means, summary
 from ppo_np.saving.checkpoint import Checkpoint, previous_of
 from ppo_np.saving.crash_file import write_crash
-from ppo_np.train import TrainOptions
 
 
 def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> int:
@@ -51,7 +53,7 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     console, errors = Console(quiet=quiet), Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
     with ExitStack() as at_end:
-        folder, going_on, saved, damage = ranks.share(lambda: _begin(options, at_end))
+        folder, going_on, saved, damage = ranks.broadcast(lambda: _begin(options, at_end))
         if saved and _is_done(saved, options):
             done = saved.counters["global_step"]
             console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
@@ -64,11 +66,12 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         eval_env = make_env(options.config.env_id) if options.eval_every else None
         if not going_on and ranks.rank == 0:
             at_end.enter_context(opened(folder))
-        for sentence in filter(None, [damage, *differences(saved, ranks), ppo.loss_of_envs()]):
+        lost = lost_environments_warning(ppo.lost_envs, ppo.global_step)
+        for sentence in filter(None, [damage, *differences(saved, ranks), lost]):
             errors.print(f"warning: {sentence}")
         if ranks.size > 1:
             console.print(ranks_line(ranks), highlight=False, soft_wrap=True)
-        console.print(model_table(ppo.model))
+        console.print(model_table(ppo.policy.model))
         _learn(ppo, eval_env, folder, options, saved, console, incidents)
     exit_code = _exit_code(signals, ranks, errors)
     console.print(summary(ppo, folder, options, interrupted=exit_code > 0), highlight=False)
@@ -102,7 +105,7 @@ def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:
 
 def _exit_code(signals: StopSignals, ranks: Ranks, errors: Console) -> int:
     """Of all ranks: that of the first one that got a signal."""
-    codes = ranks.gather_numbers(np.array(signals.exit_code))
+    codes = ranks.allgather_array(np.array(signals.exit_code))
     first = int((codes > 0).argmax())
     if first > 0:
         errors.print(f"rank {first} got signal {codes[first] - 128}: all ranks have stopped.")

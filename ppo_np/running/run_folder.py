@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ppo_np.errors import UserError
 from ppo_np.logs.filenames import CONFIG, LOCK
+from ppo_np.running.options import TrainOptions
 from ppo_np.running.resume import OPTIONS
 from ppo_np.saving.checkpoint import Checkpoint, library_versions
 from ppo_np.saving.files import remove_temporary, write_whole
-from ppo_np.train import TrainOptions
 
 try:
     import fcntl

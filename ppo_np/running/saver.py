@@ -39,7 +39,7 @@ class Saver:
             due = self._ppo.update % self._every.updates == 0
         else:
             due = time.monotonic() - self._last >= self._every.seconds
-        if self._ppo.ranks.share(lambda: due):  # clocks differ
+        if self._ppo.ranks.broadcast(lambda: due):  # clocks differ
             self.save()
 
     def save(self) -> None:

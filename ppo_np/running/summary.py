@@ -12,14 +12,14 @@ from ppo_np.distributed.ranks import Ranks
 from ppo_np.learning.ppo import PPO
 from ppo_np.logs.filenames import BEST, CHECKPOINT, CONFIG, EVALUATIONS, METRICS, VIDEOS
 from ppo_np.network.model import LOG_STD, ActorCritic
+from ppo_np.running.options import TrainOptions
 from ppo_np.saving.checkpoint import Checkpoint, library_versions
-from ppo_np.train import TrainOptions
 
 
 def ranks_line(ranks: Ranks) -> str:
     """Which processes the ranks are: a launcher that ends them may only tell a process."""
     hosts: dict[str, list[str]] = {}
-    for rank, (host, pid) in enumerate(ranks.gather((socket.gethostname(), os.getpid()))):
+    for rank, (host, pid) in enumerate(ranks.allgather((socket.gethostname(), os.getpid()))):
         hosts.setdefault(host, []).append(f"{rank} = {pid}")
     return f"{ranks.size} ranks = processes: " + "; ".join(f"{', '.join(who)} on {host}" for host, who in hosts.items())
 
@@ -72,7 +72,7 @@ def summary(ppo: PPO, folder: Path, options: TrainOptions, interrupted: bool) ->
     table.add_column("value", overflow="fold")
     rows = {
         "steps done / asked for": f"{ppo.global_step:,} / {config.total_timesteps:,}",
-        "wall time": f"{ppo.wall_time:.1f} s ({ppo.global_step / max(ppo.wall_time, 1e-9):,.0f} steps/s)",
+        "wall time": f"{ppo.state.wall_time:.1f} s ({ppo.global_step / max(ppo.state.wall_time, 1e-9):,.0f} steps/s)",
         f"last {len(ppo.recent_episodes)} episodes": f"mean return {mean_return:.1f}, mean length {mean_length:.1f}",
         "checkpoint": folder / CHECKPOINT,
         "metrics": folder / METRICS,

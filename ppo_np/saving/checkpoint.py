@@ -6,7 +6,7 @@ What stands where:
     /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
     /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; none without
-    /environments/... what brings the environments back, as in `ppo_np.environments.env_recorder.EnvRecord`; none if that is not known
+    /environments/... how to restore the environments, as in `EnvRecord`; none if that is not known
     /recent_episodes  (K, 2), returns and lengths of the last 100 episodes
 """
 
@@ -23,25 +23,25 @@ from typing import Any
 import numpy as np
 
 from ppo_np.config import PPOConfig
+from ppo_np.distributed.ranks import Ranks
 from ppo_np.environments.env_recorder import EnvRecord
+from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
 from ppo_np.saving.files import write_whole
 from ppo_np.saving.hdf5 import SealError, pack, unpack
+from ppo_np.saving.training_state import COUNTERS, RNGS, TrainingState
 
 FORMAT, FORMAT_VERSION = "ppo_np checkpoint", 3
-COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
-RNGS = ("action_rng", "minibatch_rng", "predict_rng")
-GROUPS = {"parameters": "parameters", "adam_m": "adam/m", "adam_v": "adam/v", "normalizer": "normalizer"}
+RUNNING = "reward/running"  # one number an environment: ranks have some of them each
+OTHER_GROUPS = ("counters/", "normalizer/", "environments/", "recent_episodes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint file holds. The tensors are named as `ActorCritic.named` names them."""
+    """What a checkpoint file holds. The tensors are named as in `TrainingState.tensors`."""
 
     config: PPOConfig
-    parameters: Mapping[str, np.ndarray]
-    adam_m: Mapping[str, np.ndarray]
-    adam_v: Mapping[str, np.ndarray]
+    tensors: Mapping[str, np.ndarray]
     counters: Mapping[str, int]
     wall_time: float
     rng: Mapping[str, Any]
@@ -53,6 +53,76 @@ class Checkpoint:
     """How many ranks trained; any number can go on."""
     path: str = ""
     """Where it was read from, for messages."""
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The network's tensors, named as `ActorCritic.named` names them."""
+        return below(self.tensors, "parameters")
+
+
+def capture(
+    state: TrainingState, config: PPOConfig, environments: EnvRecord | None, action_rng: Any, ranks: Ranks
+) -> Checkpoint:
+    """What a checkpoint holds of a training state.
+
+    Args:
+        state: that is being trained.
+        config: the settings.
+        environments: this rank's environments where they can go on; None if that is not known.
+        action_rng: state of the generator of actions at that point.
+        ranks: all of them must call this; the result is complete on each of them.
+    """
+    normalizer = state.normalizer_arrays()
+    if RUNNING in normalizer:
+        normalizer[RUNNING] = np.concatenate(ranks.allgather(normalizer[RUNNING]))
+    if environments is not None:
+        environments = EnvRecord.joined(ranks.allgather(environments))
+    return Checkpoint(
+        config=config,
+        tensors=state.tensors(),
+        counters=state.counters,
+        wall_time=state.wall_time,
+        rng=state.rng_states() | {"action_rng": action_rng},
+        normalizer=normalizer,
+        recent_episodes=np.array(state.recent_episodes, np.float64).reshape(-1, 2),
+        environments=environments,
+        versions=library_versions(),
+        ranks=ranks.size,
+    )
+
+
+def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks) -> None:
+    """Put a saved state into a new one, the environments aside; it may be of another number of ranks.
+
+    Args:
+        state: overwritten.
+        saved: the checkpoint.
+        num_envs: N, over all ranks.
+        ranks: share the environments.
+
+    Raises:
+        UserError: It does not fit the network, or a generator's state is unusable.
+    """
+    path, normalizer = saved.path, dict(saved.normalizer)
+    if RUNNING in normalizer and len(normalizer[RUNNING]) == num_envs:
+        envs = ranks.envs(num_envs)
+        normalizer[RUNNING] = normalizer[RUNNING][envs.start : envs.stop]
+    copy_tensors(normalizer, state.normalizer_arrays(), path)
+    copy_tensors(saved.parameters, state.model.named(state.model.params), path)  # first, for clear messages
+    copy_tensors(saved.tensors, state.tensors(), path)
+    state.set_counters(saved.counters)
+    state.wall_time = saved.wall_time
+    state.recent_episodes += [Episode(float(total), int(length)) for total, length in saved.recent_episodes]
+    try:
+        state.set_rng_states(saved.rng)
+    except (TypeError, ValueError, KeyError) as error:
+        raise UserError(f"checkpoint {str(path)!r} has no usable state of its random generators.") from error
+
+
+def another_seed(saved: Checkpoint) -> int:
+    """A seed for environments that cannot be restored: not the first one, or their episodes would repeat."""
+    entropy = (saved.config.seed, saved.counters["global_step"])
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 
 def library_versions() -> dict[str, str]:
@@ -85,8 +155,8 @@ def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint, keep_previous
 def _packed(checkpoint: Checkpoint) -> bytes:
     arrays = {f"counters/{name}": np.array(checkpoint.counters[name]) for name in COUNTERS}
     arrays["counters/wall_time"] = np.array(checkpoint.wall_time)
-    for field, group in GROUPS.items():
-        arrays |= {f"{group}/{name}": array for name, array in getattr(checkpoint, field).items()}
+    arrays |= checkpoint.tensors
+    arrays |= {f"normalizer/{name}": array for name, array in checkpoint.normalizer.items()}
     if checkpoint.environments:
         arrays |= {f"environments/{name}": array for name, array in checkpoint.environments.arrays().items()}
     arrays["recent_episodes"] = checkpoint.recent_episodes
@@ -114,15 +184,15 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
         _check_numbers(arrays)
         config, rng, versions = (json.loads(attributes[name]) for name in ("config", "rng", "versions"))
         config = PPOConfig.from_dict(config, f"checkpoint {str(path)!r}")
-        tensors = {field: below(arrays, group) for field, group in GROUPS.items()}
-        check_widths(config, tensors["parameters"])
+        check_widths(config, below(arrays, "parameters"))
         environments = EnvRecord.of_arrays(below(arrays, "environments"))
         if environments and len(environments.returns) != config.num_envs:
             found = len(environments.returns)
             raise ValueError(f"it is for {found} environments, but the settings say {config.num_envs}")
         return Checkpoint(
             config=config,
-            **tensors,
+            tensors={name: array for name, array in arrays.items() if not name.startswith(OTHER_GROUPS)},
+            normalizer=below(arrays, "normalizer"),
             counters={name: int(arrays[f"counters/{name}"]) for name in COUNTERS},
             wall_time=float(arrays["counters/wall_time"]),
             rng={name: rng[name] for name in RNGS},

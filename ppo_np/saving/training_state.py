@@ -1,107 +1,91 @@
-"""Everything that a `PPO` would need to go on as if nothing had happened: taken out of it, and put back."""
+"""Everything that learning changes, in one place: what a checkpoint and a crash file hold of a `PPO`."""
 
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
-from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.stream import Episode
-from ppo_np.errors import UserError
-from ppo_np.saving.checkpoint import COUNTERS, RNGS, Checkpoint, copy_tensors, library_versions
+from ppo_np.network.model import ActorCritic
+from ppo_np.network.optimizer import Adam
 
-if TYPE_CHECKING:
-    from ppo_np.learning.ppo import PPO
+RECENT_EPISODES = 100
+COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
+RNGS = ("action_rng", "minibatch_rng", "predict_rng")
 
-RUNNING = "reward/running"
+
+class HasArrays(Protocol):
+    """Running statistics that are kept in named arrays."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name; writing into them changes the statistics."""
 
 
-def capture(ppo: "PPO") -> Checkpoint:
-    """The state at the last point from which learning can go on: after an update, or where the rollout began.
+@dataclass(kw_only=True)
+class TrainingState:
+    """What learning changes.
 
-    In the midst of an update's epochs there is no such point (an exception ended them): then the environments are left
-    out, and what goes on from there is continuous in statistics only.
-
-    All ranks must call it; what it returns is complete on each of them, whatever their number.
+    Attributes:
+        model: the network; its parameters are `model.params`.
+        optimizer: with its state.
+        normalizers: running statistics by what they are of: "obs", "reward".
+        action_rng, minibatch_rng, predict_rng: random generators.
+        update, global_step: finished updates, and environment steps of their rollouts over all environments.
+        environments_reset: environments that could not be restored, since the last update.
+        wall_time: seconds of training.
+        recent_episodes: the last 100 finished episodes.
     """
-    named = ppo.model.named
-    rng = {name: getattr(ppo, name).bit_generator.state for name in RNGS}
-    environments = None
-    if ppo.resumable:
-        mark, rng["action_rng"] = ppo.rollout_start()
-        environments = EnvRecord.joined(ppo.ranks.gather(ppo.stream.record(mark)))
-    normalizer = normalizer_arrays(ppo)
-    if RUNNING in normalizer:
-        normalizer[RUNNING] = np.concatenate(ppo.ranks.gather(normalizer[RUNNING]))
-    return Checkpoint(
-        config=ppo.config,
-        parameters=named(ppo.model.params),
-        adam_m=named(ppo.m),
-        adam_v=named(ppo.v),
-        counters={name: getattr(ppo, name) for name in COUNTERS},
-        wall_time=ppo.wall_time,
-        rng=rng,
-        normalizer=normalizer,
-        recent_episodes=np.array(ppo.recent_episodes, np.float64).reshape(-1, 2),
-        environments=environments,
-        versions=library_versions(),
-        ranks=ppo.ranks.size,
-    )
 
+    model: ActorCritic
+    optimizer: Adam
+    normalizers: Mapping[str, HasArrays]
+    action_rng: np.random.Generator
+    minibatch_rng: np.random.Generator
+    predict_rng: np.random.Generator
+    update: int = 0
+    global_step: int = 0
+    environments_reset: int = 0
+    wall_time: float = 0.0
+    recent_episodes: deque[Episode] = field(default_factory=lambda: deque(maxlen=RECENT_EPISODES))
 
-def normalizer_arrays(ppo: "PPO") -> dict[str, np.ndarray]:
-    """The running statistics by name; empty without normalisation.
+    def flats(self) -> dict[str, np.ndarray]:
+        """The optimiser's vectors by names such as adam/m, (P,) each."""
+        return {f"{self.optimizer.name}/{name}": flat for name, flat in self.optimizer.arrays().items()}
 
-    As they stand in a checkpoint, but for the sums of episodes under way: this rank's.
-    """
-    parts = {"obs": ppo.policy.obs_moments, "reward": ppo.reward_scaler}
-    return {f"{part}/{name}": array for part, n in parts.items() if n for name, array in n.arrays().items()}
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Views of all tensors by their names in a file: parameters/policy/head/weight, adam/m/policy/head/weight."""
+        flats = {"parameters": self.model.params} | self.flats()
+        return {f"{group}/{name}": t for group, flat in flats.items() for name, t in self.model.named(flat).items()}
 
+    def normalizer_arrays(self) -> dict[str, np.ndarray]:
+        """The running statistics by name, such as obs/mean; empty without normalisation."""
+        return {f"{part}/{name}": a for part, n in self.normalizers.items() for name, a in n.arrays().items()}
 
-def restore(ppo: "PPO", saved: Checkpoint) -> None:
-    """Put a saved state into a new `PPO`, the environments aside; it may be of another number of ranks.
+    @property
+    def counters(self) -> dict[str, int]:
+        """The counters that `COUNTERS` names."""
+        steps = {"adam_step": self.optimizer.steps}
+        return {name: steps[name] if name in steps else getattr(self, name) for name in COUNTERS}
 
-    Raises:
-        UserError: It does not fit the network, or a generator's state is unusable.
-    """
-    path, normalizer, own = saved.path, dict(saved.normalizer), ppo.own_envs
-    if RUNNING in normalizer and len(normalizer[RUNNING]) == ppo.config.num_envs:
-        normalizer[RUNNING] = normalizer[RUNNING][own.start : own.stop]
-    copy_tensors(normalizer, normalizer_arrays(ppo), path)
-    for flat, tensors in ((ppo.model.params, saved.parameters), (ppo.m, saved.adam_m), (ppo.v, saved.adam_v)):
-        copy_tensors(tensors, ppo.model.named(flat), path)
-    for name in COUNTERS:
-        setattr(ppo, name, saved.counters[name])
-    ppo.wall_time = saved.wall_time
-    ppo.recent_episodes += [Episode(float(total), int(length)) for total, length in saved.recent_episodes]
-    try:
+    def set_counters(self, counters: Mapping[str, int]) -> None:
+        """The inverse of `counters`."""
+        for name in COUNTERS:
+            if name == "adam_step":
+                self.optimizer.steps = counters[name]
+            else:
+                setattr(self, name, counters[name])
+
+    def rng_states(self) -> dict[str, Any]:
+        """The states of the random generators, by name."""
+        return {name: getattr(self, name).bit_generator.state for name in RNGS}
+
+    def set_rng_states(self, states: Mapping[str, Any]) -> None:
+        """The inverse of `rng_states`.
+
+        Raises:
+            KeyError, TypeError, ValueError: A state is missing or unusable.
+        """
         for name in RNGS:
-            getattr(ppo, name).bit_generator.state = saved.rng[name]
-    except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"checkpoint {str(path)!r} has no usable state of {name}.") from error
-
-
-def restore_environments(ppo: "PPO", saved: Checkpoint) -> np.ndarray:
-    """Let the environments begin where the saved ones stood.
-
-    Returns:
-        (N,) bool: those of all ranks that do. The others have begun another episode.
-
-    Raises:
-        EnvironmentFault: A reset failed.
-    """
-    record, seed = saved.environments, another_seed(saved)
-    shape, rows = (ppo.config.num_envs, ppo.policy.observations.size), ppo.policy.obs_dtype
-    if record is None or record.obs.shape != shape or record.obs.dtype != rows:
-        ppo.stream.reset(seed)
-        same = np.zeros(len(ppo.own_envs), bool)
-    else:
-        same = ppo.stream.restore(record.part(ppo.own_envs), seed, ppo.policy.observations.flatten_one)
-    if ppo.reward_scaler:
-        ppo.reward_scaler.running[~same] = 0
-    return np.concatenate(ppo.ranks.gather(same))
-
-
-def another_seed(saved: Checkpoint) -> int:
-    """A seed for environments that cannot be brought back: not the first one, or they would repeat themselves."""
-    entropy = (saved.config.seed, saved.counters["global_step"])
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+            getattr(self, name).bit_generator.state = states[name]

@@ -1,0 +1,17 @@
+"""What environments show before a step, in one object from the environments to rollout, recorder and checkpoint."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Observed(NamedTuple):
+    """What N environments show before a step.
+
+    Attributes:
+        obs: observations, batched as a vector environment gives them, or flat, (N, D).
+        action_mask: which actions are allowed, one row an environment; None if all are.
+    """
+
+    obs: Any
+    action_mask: np.ndarray | None = None

@@ -1,0 +1,129 @@
+"""Divergence: a run ends at the first number that is not finite, with all that is needed to compute it again."""
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+
+import numpy as np
+
+from kernels.finite import all_finite, first_outside
+from ppo_np.config import PPOConfig
+from ppo_np.distributed.ranks import Ranks
+from ppo_np.errors import DivergedError, EnvironmentFault
+from ppo_np.learning.minibatches import MinibatchSlice
+from ppo_np.learning.policy import ActingWorkspace, Policy
+from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
+from ppo_np.network.minibatch import Minibatch
+from ppo_np.network.tensor_trace import NotFiniteError, Stage, learning_stages, state_stages
+from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, ROLLOUT, crash_of
+from ppo_np.saving.training_state import TrainingState
+
+FLOAT_MAX = sys.float_info.max
+LARGEST_NORM = 1e18  # its square must fit float32
+
+
+class DivergenceCheck:
+    """Checks a run's numbers, and raises `DivergedError` with a `Crash` in it.
+
+    Args:
+        state: that is being trained.
+        policy: with the network.
+        buffer: of the rollout.
+        ranks: check together: the error arises on all of them.
+    """
+
+    def __init__(self, state: TrainingState, policy: Policy, buffer: RolloutBuffer, ranks: Ranks):
+        self._state, self._policy, self._buffer, self._ranks = state, policy, buffer, ranks
+
+    def check_state(self, config: PPOConfig, where: str) -> None:
+        """Check parameters, optimiser and running statistics, before they are saved.
+
+        Raises:
+            DivergedError: One of them is not finite.
+        """
+        state = self._state
+        statistics = state.normalizer_arrays()
+        if all(map(all_finite, (state.model.params, *state.flats().values(), *statistics.values()))):
+            return
+        stages = chain(state_stages(state.model, state.flats()), _statistics_stages(statistics))
+        raise self._diverged(config, where, NotFiniteError(stages), ROLLOUT, {}, "it was not saved")
+
+    @contextmanager
+    def acting(self, config: PPOConfig, report: RolloutReport, workspace: ActingWorkspace) -> Iterator[None]:
+        """A context for a rollout: a number of the network that is not finite raises `DivergedError`."""
+        try:
+            yield
+        except NotFiniteError as error:
+            arrays = {"obs": workspace.inputs, "actions": workspace.activations.distribution.actions}
+            where = f"row {report.filled + 1} of the rollout"
+            raise self._diverged(config, where, error, ROLLOUT, arrays) from None
+
+    @contextmanager
+    def environments(self, config: PPOConfig) -> Iterator[None]:
+        """A context that adds a `Crash` to a fault of the environments which is about numbers."""
+        try:
+            yield
+        except EnvironmentFault as fault:
+            if fault.numbers:
+                fault.crash = crash_of(self._state, config, str(fault), ENVIRONMENT, fault.numbers)
+            raise
+
+    def check_minibatch(
+        self, part: MinibatchSlice, minibatch: Minibatch, loss_terms: np.ndarray, grad_norm: float, config: PPOConfig
+    ) -> None:
+        """Check everything that an optimiser's step depends on, before it is taken.
+
+        Checked are the loss terms, the gradient by its norm, and what can be invisible in both: numbers of the rollout
+        behind max() and clipping, parameters behind saturated units. An infinite ratio can be invisible in the loss,
+        but not in approx_kl.
+
+        Raises:
+            DivergedError: A number is not finite, or the square of the gradient is too large for float32.
+        """
+        finite = math.isfinite(grad_norm) and first_outside(loss_terms, FLOAT_MAX) < 0
+        if not (finite and all_finite(minibatch.loss_inputs.reshape(-1)) and all_finite(self._state.model.params)):
+            error = NotFiniteError(self._learning_stages(minibatch, loss_terms, config))
+        elif min(grad_norm, config.max_grad_norm) > LARGEST_NORM:
+            what = "square of the gradient, whose norm is too large,"
+            error = NotFiniteError(iter([Stage(what, np.array(np.inf))]))
+        else:
+            return
+        raw = self._policy.model.minibatch(len(part.indices))  # before its advantages were normalised
+        self._buffer.gather(part.indices, self._policy, raw)
+        where = f"epoch {part.epoch}, minibatch {part.number}"
+        raise self._diverged(config, where, error, MINIBATCH, self._of_all_ranks(raw))
+
+    def _learning_stages(self, minibatch: Minibatch, loss_terms: np.ndarray, config: PPOConfig) -> Iterator[Stage]:
+        """The computation of a minibatch, computed again in one piece with all its rows."""
+        model = self._state.model
+        whole, activations = model.minibatch(minibatch.total), model.activations(minibatch.total)
+        for name, array in self._of_all_ranks(minibatch).items():
+            getattr(whole, name)[:] = array
+        model.loss_and_gradient(whole, activations, config)
+        activations.loss_terms[:] = loss_terms
+        return learning_stages(model, whole, activations)
+
+    def _of_all_ranks(self, minibatch: Minibatch) -> dict[str, np.ndarray]:
+        """What `MINIBATCH_ARRAYS` names, with the rows of all ranks, in the order of the ranks."""
+        own = {name: getattr(minibatch, name) for name in MINIBATCH_ARRAYS}
+        parts = self._ranks.allgather(own)
+        return {name: np.concatenate([part[name] for part in parts]) for name in own}
+
+    def _diverged(
+        self, config: PPOConfig, where: str, error: NotFiniteError, during: str, arrays: Mapping[str, np.ndarray],
+        end: str = "Adam has changed nothing by it",
+    ) -> DivergedError:  # fmt: skip
+        """The exception that ends a run."""
+        found = f"{error.finding} where everything before it was finite" if error.finding else "a number is not finite"
+        diverged = DivergedError(f"In update {self._state.update + 1}, {where}, {found}; {end}.")
+        diverged.crash = crash_of(self._state, config, str(diverged), during, arrays)
+        return diverged
+
+
+def _statistics_stages(arrays: Mapping[str, np.ndarray]) -> Iterator[Stage]:
+    """The running statistics of observations and rewards."""
+    for path, array in arrays.items():
+        part, _, name = path.partition("/")
+        yield Stage(f"{name} of the { {'obs': 'observations', 'reward': 'rewards'}[part] }", array)

@@ -1,0 +1,100 @@
+"""The metrics of an update: one row of metrics.csv."""
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from kernels.loss import LOSS_TERMS
+from ppo_np.learning.rollout import RolloutReport
+
+LOSS_NAMES = LOSS_TERMS[1:]
+APPROX_KL = LOSS_TERMS.index("approx_kl")
+
+
+class MinibatchLosses:
+    """The loss terms and the gradient norms of an update's minibatches."""
+
+    def __init__(self) -> None:
+        self._loss_terms: list[np.ndarray] = []
+        self._grad_norms: list[float] = []
+
+    def add(self, loss_terms: np.ndarray, grad_norm: float) -> None:
+        """Add those of a minibatch: (6,) as `kernels.LOSS_TERMS` names them, and the norm before clipping."""
+        self._loss_terms.append(loss_terms)
+        self._grad_norms.append(grad_norm)
+
+    def approx_kl(self, minibatches: int) -> float:
+        """Mean approx_kl of the last so many minibatches; 0 if there are none."""
+        return float(np.mean([terms[APPROX_KL] for terms in self._loss_terms[-minibatches:]])) if minibatches else 0.0
+
+    def means(self) -> dict[str, float]:
+        """Means over all minibatches by name; NaN if there were none."""
+        means = np.mean(self._loss_terms, axis=0) if self._loss_terms else np.full(len(LOSS_TERMS), np.nan)
+        norm = np.mean(self._grad_norms) if self._grad_norms else np.nan
+        return dict(zip(LOSS_TERMS, means, strict=True), grad_norm=norm)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One row of metrics.csv: everything that is known after an update."""
+
+    update: int
+    """Finished updates."""
+    step: int
+    """Environment steps done, over all environments."""
+    wall_time: float
+    """Seconds since the start of training."""
+    SPS: float
+    """Environment steps a second in this update."""
+    episodes: int
+    """Episodes that ended in this update."""
+    episodic_return: float
+    """Mean return of those episodes; NaN (empty in the CSV) if none ended."""
+    episodic_length: float
+    """Mean length of those episodes in steps; NaN (empty in the CSV) if none ended."""
+    policy_loss: float
+    """Clipped surrogate loss; this and the next four are means over all minibatches of all epochs."""
+    value_loss: float
+    """Value loss, with the factor 1/2, before vf_coef."""
+    entropy: float
+    """Entropy of the policy in nats."""
+    approx_kl: float
+    """Estimate of KL(old policy, new policy): mean of (ratio - 1) - log ratio."""
+    clipfrac: float
+    """Share of rows whose ratio left the clip range."""
+    explained_variance: float
+    """1 - Var(returns - values) / Var(returns) of the rollout."""
+    grad_norm: float
+    """Global norm of the gradient before clipping, mean over the minibatches."""
+    learning_rate: float
+    """Learning rate of this update."""
+    time_env: float
+    """Seconds of this update spent in the environments."""
+    time_inference: float
+    """Seconds of this update spent choosing actions."""
+    time_update: float
+    """Seconds of this update spent in advantages, epochs and Adam."""
+    environments_reset: int = 0
+    """Environments that a resumed run could not bring back: from here on it is continuous in statistics only."""
+
+    @classmethod
+    def of_update(
+        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: float
+    ) -> "Metrics":
+        """Put a row together: a rollout's report, means over the minibatches (losses, grad_norm), fields by name."""
+        returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
+        return cls(
+            SPS=rollout.steps / (rollout.time + time_update),
+            time_update=time_update,
+            episodes=len(returns),
+            episodic_return=float(np.mean(returns)) if returns else math.nan,
+            episodic_length=float(np.mean(lengths)) if lengths else math.nan,
+            time_env=rollout.time_env,
+            time_inference=rollout.time_inference,
+            **{name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
+            **fields,
+        )
+
+
+METRICS_COLUMNS = tuple(field.name for field in fields(Metrics))

@@ -1,0 +1,171 @@
+"""What surrounds the training loop: environments, training state and workspace, made once; predict, save and load."""
+
+import warnings
+from collections import deque
+from contextlib import ExitStack
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+
+from ppo_np.config import PPOConfig
+from ppo_np.distributed.ranks import ALONE, Ranks
+from ppo_np.environments.film import VideoOptions
+from ppo_np.environments.make import EnvSource, open_environments
+from ppo_np.environments.stream import EnvStream, Episode
+from ppo_np.errors import UserError
+from ppo_np.learning.divergence import DivergenceCheck
+from ppo_np.learning.minibatches import MinibatchSampler
+from ppo_np.learning.normalizer import RewardScaler
+from ppo_np.learning.policy import Policy
+from ppo_np.learning.resume_point import ResumePoint, lost_environments_warning, restore_environments
+from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
+from ppo_np.network.blocks import BlockedGradient
+from ppo_np.network.optimizer import Adam
+from ppo_np.network.summed_gradient import SummedGradient
+from ppo_np.network.threads import is_wide, threads
+from ppo_np.saving.checkpoint import Checkpoint, another_seed, read_checkpoint, restore, write_checkpoint
+from ppo_np.saving.training_state import TrainingState
+
+
+class OnPolicyAlgorithm:
+    """An algorithm that learns from rollouts of its current policy. See `PPO` for arguments and attributes."""
+
+    def __init__(
+        self,
+        config: PPOConfig | None = None,
+        env: EnvSource = None,
+        *,
+        video: VideoOptions | None = None,
+        resume: Checkpoint | None = None,
+        ranks: Ranks = ALONE,
+    ):
+        seed, self.ranks = another_seed(resume) if resume else None, ranks
+        self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video, seed, ranks)
+        with ExitStack() as on_error:
+            on_error.callback(envs.close)
+            self.own_envs = ranks.envs(config.num_envs)
+            seeds = np.random.SeedSequence(config.seed).spawn(4)
+            weights_rng, *rngs = map(np.random.default_rng, seeds)
+            spaces = envs.single_observation_space, envs.single_action_space
+            self.policy = Policy(*spaces, config, None if resume else weights_rng)
+            self.reward_scaler = RewardScaler(len(self.own_envs), config.gamma) if config.norm_reward else None
+            self.state = self._new_state(*rngs)
+            self.stream = EnvStream(envs, config.env_timeout, self.own_envs.start)
+            self.resume_point = ResumePoint(self.stream, self.policy, self.state)
+            self.lost_envs: list[int] = []
+            self._allocate()
+            if resume:
+                restore(self.state, resume, config.num_envs, ranks)
+                self.lost_envs = restore_environments(
+                    self.stream, self.policy, self.state, resume, config.num_envs, ranks
+                )
+            else:
+                self.stream.reset(config.seed)
+            on_error.pop_all()
+        self._stopped = False
+
+    def _new_state(self, action_rng, minibatch_rng, predict_rng) -> TrainingState:
+        model, statistics = self.policy.model, {"obs": self.policy.obs_moments, "reward": self.reward_scaler}
+        return TrainingState(
+            model=model,
+            optimizer=Adam(model.params, model.grads, self.config),
+            normalizers={name: n for name, n in statistics.items() if n},
+            action_rng=action_rng,
+            minibatch_rng=minibatch_rng,
+            predict_rng=predict_rng,
+        )
+
+    def _allocate(self) -> None:
+        """Make all arrays that training needs, once."""
+        config, ranks, policy, own = self.config, self.ranks, self.policy, len(self.own_envs)
+        self._buffer, self._report = RolloutBuffer(config.num_steps, own, policy), RolloutReport()
+        self._workspace = policy.workspace(own)
+        self._sampler = MinibatchSampler(ranks, config.num_steps, config.num_envs)
+        how = policy.model, threads(config, ranks), is_wide(config, policy.observations.size)
+        self._gradient = BlockedGradient(*how) if ranks.size == 1 else SummedGradient(*how, ranks)
+        self._divergence = DivergenceCheck(self.state, policy, self._buffer, ranks)
+
+    def stop(self) -> None:
+        """Ask `learn` to return after the current environment step; when the rollout is full, after the epochs over it.
+
+        With several ranks, all return after the present update if one was asked. Safe in a signal handler. The steps of
+        an unfinished rollout are kept: the next `learn` continues it.
+        """
+        self._stopped = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called, and `learn` has not returned yet."""
+        return self._stopped
+
+    @property
+    def update(self) -> int:
+        """Finished updates."""
+        return self.state.update
+
+    @property
+    def global_step(self) -> int:
+        """Environment steps of finished rollouts, over all environments."""
+        return self.state.global_step
+
+    @property
+    def recent_episodes(self) -> deque[Episode]:
+        """The last 100 finished episodes."""
+        return self.state.recent_episodes
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `save` can write a state that continues exactly; False after an exception in an update's epochs."""
+        return self.resume_point.exists
+
+    def predict(self, obs: Any, deterministic: bool = True) -> Any:
+        """Action for one observation or actions for a batch; see `Policy.predict`."""
+        return self.policy.predict(obs, deterministic, self.state.predict_rng)
+
+    def save(self, path: str | PathLike, *, keep_previous: bool = False) -> None:
+        """Write everything that is needed to continue training to an HDF5 file, atomically.
+
+        During a rollout, the state at its beginning is written. All ranks must call this; rank 0 writes.
+
+        Args:
+            path: of the file.
+            keep_previous: leave the file that was there as NAME.prev.h5.
+
+        Raises:
+            OSError: It cannot be written; the file that was there is untouched.
+        """
+        checkpoint = self.resume_point.checkpoint(self.config, self.ranks)
+        if self.ranks.rank == 0:
+            write_checkpoint(path, checkpoint, keep_previous)
+
+    @classmethod
+    def load(cls, path: str | PathLike, env: EnvSource = None, ranks: Ranks = ALONE) -> Self:
+        """Rebuild the object from a file that `save` wrote; `learn` then continues exactly where it stopped.
+
+        Environments are restored by repeating their actions. Where that fails (see `lost_envs`), a RuntimeWarning is
+        given.
+
+        Args:
+            path: of the file.
+            env: as for `PPO`; needed if the run was on a function's environments or on a VectorEnv.
+            ranks: as for `PPO`; their number may differ from that of the run which wrote the file.
+
+        Raises:
+            UserError: There is no such file, or it is not a checkpoint, or it does not fit its environment.
+        """
+        saved = read_checkpoint(path)
+        if not saved.config.env_id and env is None:
+            raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: give that env to load.")
+        try:
+            ppo = cls(saved.config, env, resume=saved, ranks=ranks)
+        except MemoryError as error:
+            raise UserError(f"checkpoint {str(path)!r} describes a run that does not fit into memory.") from error
+        if ppo.lost_envs:
+            warnings.warn(lost_environments_warning(ppo.lost_envs, ppo.global_step), RuntimeWarning, 2)
+        return ppo
+
+    def close(self) -> None:
+        """Close the environments, and end the threads; a video that is being filmed is finished."""
+        self._gradient.close()
+        self.envs.close()

@@ -1,0 +1,107 @@
+"""The point from which a run can go on exactly: where its present rollout began."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ppo_np.config import PPOConfig
+from ppo_np.distributed.ranks import Ranks
+from ppo_np.environments.env_recorder import Mark
+from ppo_np.environments.observed import Observed
+from ppo_np.environments.stream import EnvStream
+from ppo_np.learning.policy import Policy
+from ppo_np.learning.rollout import flatten_obs
+from ppo_np.saving.checkpoint import Checkpoint, another_seed, capture
+from ppo_np.saving.training_state import TrainingState
+
+
+class ResumePoint:
+    """Remembers where environments and the generator of actions stood when the present rollout began.
+
+    During the epochs of an update there is no such point: if an exception ends them, environments and parameters do not
+    belong together any more.
+
+    Args:
+        stream: the environments.
+        policy: flattens their observations.
+        state: that is being trained.
+
+    Attributes:
+        exists: whether there is such a point.
+    """
+
+    def __init__(self, stream: EnvStream, policy: Policy, state: TrainingState):
+        self._stream, self._policy, self._state = stream, policy, state
+        self._start: tuple[Mark, dict[str, Any]] | None = None
+        self.exists = True
+
+    def rollout_start(self) -> tuple[Mark, dict[str, Any]]:
+        """Where the environments and the generator of actions stood; noted now if the rollout has not begun."""
+        if self._start is None:
+            shape = self._stream.envs.num_envs, self._policy.observations.size
+            flat_obs = np.zeros(shape, self._policy.obs_dtype)
+            flatten_obs(self._stream, self._policy, flat_obs)
+            mark = self._stream.mark(Observed(flat_obs, self._stream.observed.action_mask))
+            self._start = mark, self._state.action_rng.bit_generator.state
+            self.exists = True
+        return self._start
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """A context for the epochs of an update: there is no such point until it has ended without an exception."""
+        self.exists, self._start = False, None
+        yield
+        self.exists = True
+
+    def checkpoint(self, config: PPOConfig, ranks: Ranks) -> Checkpoint:
+        """What a checkpoint holds: the state after an update, or where the rollout began.
+
+        Without such a point the environments are left out, and a run that goes on from there is continuous in
+        statistics only. All ranks must call this.
+
+        Raises:
+            EnvironmentFault: A worker has died.
+        """
+        environments, action_rng = None, self._state.action_rng.bit_generator.state
+        if self.exists:
+            mark, action_rng = self.rollout_start()
+            environments = self._stream.record(mark)
+        return capture(self._state, config, environments, action_rng, ranks)
+
+
+def restore_environments(
+    stream: EnvStream, policy: Policy, state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
+) -> list[int]:
+    """Let the environments, N over all ranks, begin where the saved ones stood.
+
+    Returns:
+        Indices, over all ranks, of those that do not: they have begun another episode.
+
+    Raises:
+        EnvironmentFault: A reset failed.
+    """
+    record, seed, own = saved.environments, another_seed(saved), ranks.envs(num_envs)
+    shape, dtype = (num_envs, policy.observations.size), policy.obs_dtype
+    if record is None or record.obs.shape != shape or record.obs.dtype != dtype:
+        stream.reset(seed)
+        same = np.zeros(len(own), bool)
+    else:
+        same = stream.restore(record.part(own), seed, policy.observations.flatten_one)
+    if "reward" in state.normalizers:
+        state.normalizers["reward"].arrays()["running"][~same] = 0
+    lost = np.flatnonzero(~np.concatenate(ranks.allgather(same))).tolist()
+    state.environments_reset += len(lost)
+    return lost
+
+
+def lost_environments_warning(lost: list[int], global_step: int) -> str:
+    """One sentence on environments that could not be restored; empty if there are none."""
+    if not lost:
+        return ""
+    which = "environment" if len(lost) == 1 else "environments"
+    return (
+        f"{which} {', '.join(map(str, lost))} could not be brought back to where they stood, and began another "
+        f"episode: from step {global_step} on, the run is continuous in statistics only."
+    )

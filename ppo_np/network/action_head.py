@@ -1,0 +1,67 @@
+"""Which distribution stands on the policy head: decided here, from the action space and the settings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium import spaces
+
+from ppo_np.config import PPOConfig
+from ppo_np.errors import UserError, check
+from ppo_np.network.distributions import Bernoulli, Categorical, Distribution, Gaussian, MultiCategorical
+
+DISTRIBUTIONS = {kind.__name__: kind for kind in (Categorical, MultiCategorical, Bernoulli, Gaussian)}
+
+
+@dataclass(frozen=True)
+class ActionHead:
+    """A distribution and its sizes.
+
+    Attributes:
+        kind: the class.
+        sizes: outputs for each component of the action: the number of choices, or 1 for a bit or a real number.
+    """
+
+    kind: type[Distribution]
+    sizes: tuple[int, ...]
+
+    @property
+    def outputs(self) -> int:
+        """K, outputs of the policy head."""
+        return sum(self.sizes)
+
+    @property
+    def has_log_std(self) -> bool:
+        """Whether the parameters have one log-standard-deviation a component."""
+        return self.kind.has_log_std
+
+
+def action_head(space: spaces.Space, config: PPOConfig) -> ActionHead:
+    """The head for an action space.
+
+    Args:
+        space: of a single environment.
+        config: settings that choose between distributions; none does so yet.
+
+    Raises:
+        UserError: The space is not Discrete, MultiDiscrete, MultiBinary or a Box of floating-point numbers, or empty.
+    """
+    if isinstance(space, spaces.Discrete):
+        head = ActionHead(Categorical, (int(space.n),))
+    elif isinstance(space, spaces.MultiDiscrete):
+        head = ActionHead(MultiCategorical, tuple(int(n) for n in space.nvec.reshape(-1)))
+    elif isinstance(space, spaces.MultiBinary):
+        head = ActionHead(Bernoulli, (1,) * int(np.prod(space.shape)))
+    elif isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        head = ActionHead(Gaussian, (1,) * int(np.prod(space.shape)))
+    else:
+        raise UserError(
+            f"The action space is {' '.join(str(space).split())}, "
+            "but it must be Discrete, MultiDiscrete, MultiBinary or a Box of floats."
+        )
+    check(head.outputs >= 1, "The action space", space, "of at least one number")
+    return head
+
+
+def discrete(num_actions: int) -> ActionHead:
+    """The head for one choice among K actions."""
+    return ActionHead(Categorical, (num_actions,))

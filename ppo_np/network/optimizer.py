@@ -1,0 +1,37 @@
+"""Optimisers: what turns a gradient into a change of the parameters, with the state that they keep between steps."""
+
+import numpy as np
+
+from kernels.optimizer import adam
+from ppo_np.config import PPOConfig
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015) over flat vectors.
+
+    Args:
+        params: (P,), changed in place by `step`.
+        grads: (P,), the gradient, as the backward pass leaves it.
+        config: gives beta1, beta2 and epsilon.
+
+    Attributes:
+        m, v: (P,), first and second moment of the gradient.
+        steps: how many were taken.
+    """
+
+    name = "adam"
+
+    def __init__(self, params: np.ndarray, grads: np.ndarray, config: PPOConfig):
+        self._params, self._grads = params, grads
+        self._constants = config.adam_beta1, config.adam_beta2, config.adam_eps
+        self.m, self.v = np.zeros((2, params.size), params.dtype)
+        self.steps = 0
+
+    def step(self, learning_rate: float) -> None:
+        """Move the parameters by one step against the gradient."""
+        self.steps += 1
+        adam(self._params, self._grads, self.m, self.v, self.steps, learning_rate, *self._constants)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The state by name, (P,) each, for a checkpoint."""
+        return {"m": self.m, "v": self.v}
