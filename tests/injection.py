@@ -63,11 +63,13 @@ def trained(actions, network):
 
 
 def state_of(ppo):
-    return [array.copy() for array in (ppo.model.params, ppo.m, ppo.v)] + [ppo.adam_step]
+    return [array.copy() for array in (ppo.policy.model.params, ppo.state.optimizer.m, ppo.state.optimizer.v)] + [
+        ppo.state.optimizer.steps
+    ]
 
 
 def put_back(ppo, state):
-    ppo.model.params[:], ppo.m[:], ppo.v[:], ppo.adam_step = state
+    ppo.policy.model.params[:], ppo.state.optimizer.m[:], ppo.state.optimizer.v[:], ppo.state.optimizer.steps = state
 
 
 def same(state, other):
@@ -132,7 +134,7 @@ def place(array):
 
 
 def parameters_of(ppo):
-    return ppo.model.named(ppo.model.params)
+    return ppo.policy.model.named(ppo.policy.model.params)
 
 
 def of_every_kind(test):

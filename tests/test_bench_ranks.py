@@ -14,7 +14,7 @@ from ledger_ranks import ranks_section
 from ranks import gradient_bytes
 
 from ppo_np import PPOConfig
-from ppo_np.network.distributions import discrete
+from ppo_np.network.action_head import discrete
 from ppo_np.network.model import ActorCritic
 
 sys.path.append(str(Path(__file__).parent.parent / "bench" / "peers"))

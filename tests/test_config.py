@@ -44,7 +44,7 @@ def test_presets_are_named_by_their_environment():
 def test_what_is_annealed_falls_linearly(name):
     flag = {"learning_rate": "anneal_lr"}.get(name, f"anneal_{name}")
     config = PPOConfig(total_timesteps=4 * 512, **{name: 1.0, "anneal_lr": False, flag: True})
-    assert [getattr(config.at(update * 512), name) for update in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    assert [getattr(config.annealed(update * 512), name) for update in range(4)] == [1.0, 0.75, 0.5, 0.25]
     constant = dataclasses.replace(config, **{flag: False})
     assert constant.at(512) == constant
 

@@ -25,7 +25,7 @@ def recompute(crash: Crash) -> list[Stage]:
 
 def _environment_stages(crash: Crash) -> Iterator[Stage]:
     """What the environment gave, before the network saw it."""
-    for name, array in crash.rows.items():
+    for name, array in crash.arrays.items():
         yield Stage({"obs": "observation", "rewards": "reward"}.get(name, name), array)
 
 
@@ -33,7 +33,7 @@ def _rollout_stages(crash: Crash) -> Iterator[Stage]:
     """The network's parameters and the optimiser's state, and the network's outputs if it had begun to act."""
     model = _network(crash)
     yield from state_stages(model, _optimizer_vectors(crash, model))
-    if crash.rows:
+    if crash.arrays:
         minibatch = _minibatch(model, crash, ("obs", "actions"))
         activations = model.activations(minibatch.rows)
         model.forward(minibatch.obs, activations)
@@ -87,12 +87,12 @@ def _minibatch(model: ActorCritic, crash: Crash, names: tuple[str, ...]) -> Mini
     Raises:
         UserError: Rows are missing, or of other shapes, or actions are not in the head's range.
     """
-    obs = crash.rows.get("obs")
+    obs = crash.arrays.get("obs")
     if obs is None or not obs.ndim:
         raise UserError("The crash file has no observations.")
     minibatch = model.minibatch(len(obs))
     for name in names:
-        array, target = crash.rows.get(name), getattr(minibatch, name)
+        array, target = crash.arrays.get(name), getattr(minibatch, name)
         if array is None or array.shape != target.shape or not np.can_cast(array.dtype, target.dtype, "same_kind"):
             raise UserError(f"The crash file's {name} do not fit its settings.")
         target[:] = array

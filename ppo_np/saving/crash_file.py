@@ -36,7 +36,7 @@ class Crash:
         config: the settings in force, with annealed values.
         head: the distribution over the actions.
         tensors: as `TrainingState.tensors` names them.
-        rows: the input of the computation: obs and actions for a rollout; all that `MINIBATCH_ARRAYS` names for a
+        arrays: the input of the computation: obs and actions for a rollout; all that `MINIBATCH_ARRAYS` names for a
             minibatch; obs or rewards as the environment gave them.
         rng: states of the random generators.
     """
@@ -46,7 +46,7 @@ class Crash:
     config: PPOConfig
     head: ActionHead
     tensors: Mapping[str, np.ndarray]
-    rows: Mapping[str, np.ndarray]
+    arrays: Mapping[str, np.ndarray]
     rng: Mapping[str, Any]
 
     @property
@@ -55,12 +55,14 @@ class Crash:
         return below(self.tensors, "parameters")
 
 
-def crash_of(state: TrainingState, config: PPOConfig, what: str, during: str, rows: Mapping[str, np.ndarray]) -> Crash:
+def crash_of(
+    state: TrainingState, config: PPOConfig, what: str, during: str, arrays: Mapping[str, np.ndarray]
+) -> Crash:
     """What a crash file is to hold, in arrays of its own; `config` are the settings in force."""
     return Crash(
         what="".join(c if c.isprintable() else "?" for c in what), during=during, config=config, head=state.model.head,
         tensors={name: np.array(array) for name, array in state.tensors().items()},
-        rows={name: np.array(array) for name, array in rows.items()}, rng=state.rng_states(),
+        arrays={name: np.array(array) for name, array in arrays.items()}, rng=state.rng_states(),
     )  # fmt: skip
 
 
@@ -70,7 +72,7 @@ def write_crash(path: str | PathLike, crash: Crash) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    arrays = {**crash.tensors, **{f"rows/{name}": array for name, array in crash.rows.items()}}
+    arrays = {**crash.tensors, **{f"rows/{name}": array for name, array in crash.arrays.items()}}
     head = {"kind": crash.head.kind.__name__, "sizes": list(crash.head.sizes)}
     documents = {"config": crash.config.to_dict(), "head": head, "rng": crash.rng, "versions": library_versions()}
     attributes = {"format": FORMAT, "format_version": FORMAT_VERSION, "what": crash.what, "during": crash.during}
@@ -94,7 +96,7 @@ def read_crash(path: str | PathLike) -> Crash:
             config=PPOConfig.from_dict(config, f"crash file {str(path)!r}"),
             head=ActionHead(DISTRIBUTIONS[head["kind"]], tuple(map(int, head["sizes"]))),
             tensors={name: array for name, array in arrays.items() if not name.startswith("rows/")},
-            rows=below(arrays, "rows"),
+            arrays=below(arrays, "rows"),
             rng=dict(rng),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:

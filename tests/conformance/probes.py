@@ -111,7 +111,7 @@ def outputs(trained, *observations):
     batch = trained.model.batch(len(observations))
     batch.obs[:, 0] = observations
     trained.model.forward(batch)
-    return batch.pi_out, batch.values
+    return batch.policy_outputs, batch.values
 
 
 def probabilities(trained, *observations):

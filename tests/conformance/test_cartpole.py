@@ -142,13 +142,13 @@ def learned(config):
 def test_it_trains_and_the_seed_decides_everything(config):
     ppo, rows = learned(config)
     assert config.total_timesteps <= ppo.global_step < config.total_timesteps + config.batch_size
-    assert np.isfinite(ppo.model.params).all()
+    assert np.isfinite(ppo.policy.model.params).all()
     assert sum(row.episodes for row in rows) > 20
     assert all(episode.episodic_return == episode.episodic_length for episode in ppo.recent_episodes)
 
     same, same_rows = learned(config)
     other, _ = learned(dataclasses.replace(config, seed=6))
-    assert np.array_equal(ppo.model.params, same.model.params)
+    assert np.array_equal(ppo.policy.model.params, same.model.params)
     assert [row.step for row in rows] == [row.step for row in same_rows]
     assert ppo.recent_episodes == same.recent_episodes
     assert not np.array_equal(ppo._buffer.obs, other._buffer.obs)

@@ -67,7 +67,7 @@ def test_the_learning_network_sees_what_the_acting_one_saw(observations, actions
         gather(self, rows, policy, batch)
         if len(checked) == ppo.update:
             policy.model.forward(batch)
-            batch.distribution.forward(batch.pi_out, batch.actions)
+            batch.distribution.forward(batch.policy_outputs, batch.actions)
             np.testing.assert_allclose(np.exp(batch.distribution.logprobs - batch.old_logprobs), 1, atol=1e-6)
             np.testing.assert_allclose(batch.values, batch.old_values, rtol=1e-6, atol=1e-6)
             checked.append(np.abs(batch.obs).max())

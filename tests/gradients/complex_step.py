@@ -30,10 +30,10 @@ def loss(point: Point, params: np.ndarray) -> complex:
     model, batch, config = point
     tensors = model.named(params)
     features = tower(tensors, "shared", batch.obs, config.activation)
-    pi_out = tower(tensors, "policy", features, config.activation)
+    policy_outputs = tower(tensors, "policy", features, config.activation)
     values = tower(tensors, "value", features, config.activation)[:, 0]
 
-    logprobs, entropies = DISTRIBUTIONS[model.head.kind](pi_out, batch.actions, model.head.sizes, tensors)
+    logprobs, entropies = DISTRIBUTIONS[model.head.kind](policy_outputs, batch.actions, model.head.sizes, tensors)
 
     ratio = np.exp(logprobs - batch.old_logprobs)
     policy_loss = larger(-batch.advantages * ratio, -batch.advantages * clip(ratio, 1, config.clip_coef)).mean()

@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from ppo_np.network.batch import Batch
 
 from ppo_np.config import PPOConfig
-from ppo_np.network.batch import Batch
-from ppo_np.network.distributions import ActionHead, Bernoulli, Categorical, Gaussian, MultiCategorical
+from ppo_np.network.action_head import ActionHead
+from ppo_np.network.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
 from ppo_np.network.model import ActorCritic
 
 NETWORKS = {
@@ -43,9 +44,9 @@ def off_policy_point(config: PPOConfig, seed: int, head=HEADS["Discrete"], obs_s
     batch = model.batch(rows)
     batch.obs[:] = rng.standard_normal(batch.obs.shape)
     model.forward(batch)
-    batch.distribution.sample(batch.pi_out, rng)
+    batch.distribution.sample(batch.policy_outputs, rng)
     batch.actions[:] = batch.distribution.actions
-    batch.distribution.forward(batch.pi_out, batch.actions)
+    batch.distribution.forward(batch.policy_outputs, batch.actions)
     batch.old_logprobs[:] = batch.distribution.logprobs + rng.uniform(-0.6, 0.6, rows)
     batch.old_values[:] = batch.values + rng.uniform(-0.6, 0.6, rows)
     batch.advantages[:] = 2 * rng.standard_normal(rows)

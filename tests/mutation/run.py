@@ -6,7 +6,7 @@
     python tests/mutation/run.py --sample 100             # the same 100 mutants each time: for CI
 
 cosmic-ray makes the mutants, in copies of the tree, one copy a module, with the operators of `cosmic-ray.toml`. A
-mutant of kernels/X.py is killed if tests/test_X.py fails; nothing else of the suite is run. That file has to pass
+mutant of kernels/X.py is killed if tests/kernels/test_X.py fails; nothing else of the suite is run. That file has to pass
 unmutated first, or the run ends there. Exit code 1 if the score is below `REQUIRED`. Needs `os.fork`: Linux or macOS.
 """
 
@@ -57,7 +57,7 @@ def cosmic_ray(*arguments, tree):
 def test_command(module, socket):
     """Run the tests of a module in the warm process; -I and -S: the asking itself needs no library."""
     ask = [sys.executable, "-I", "-S", str(HERE / "warm_pytest.py"), "ask", str(socket), str(SECONDS)]
-    return [*ask, "-x", "--tb=no", f"tests/test_{module}.py"]
+    return [*ask, "-x", "--tb=no", f"tests/kernels/test_{module}.py"]
 
 
 def prepare(module, folder, socket):

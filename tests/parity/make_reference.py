@@ -6,7 +6,7 @@ Run by hand, in a virtual environment of its own; nothing else in the project ne
     .venv-parity/bin/pip install "torch==2.13.*" "stable-baselines3==2.9.*"
     .venv-parity/bin/python tests/parity/make_reference.py
 
-`tests/test_parity.py` compares our update with the file; README.md beside this script lists the conventions.
+`tests/parity/test_parity.py` compares our update with the file; README.md beside this script lists the conventions.
 
 Four updates start from the problem of problem.py, in float64:
     ours            our conventions, the gradient by autograd

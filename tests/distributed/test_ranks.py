@@ -1,0 +1,320 @@
+"""Several ranks do what one does. Here they are threads; tests/distributed/test_mpi.py does the same with processes of MPI."""
+
+from itertools import chain
+from unittest import mock
+
+import numpy as np
+import pytest
+from conftest import seeds
+from gymnasium.vector import VectorEnv
+from hypothesis import given
+from hypothesis import strategies as st
+from small_runs import RUNS, UPDATES, conditions, difference, discrete, train
+from thread_ranks import ThreadRanks, together
+
+from kernels.advantage import normalize
+from ppo_np import PPO, DivergedError, PPOConfig, UserError
+from ppo_np.distributed.ranks import ALONE, OwnRows
+from ppo_np.environments.env_recorder import EnvRecord
+from ppo_np.environments.stream import Episode
+from ppo_np.errors import RanksError
+from ppo_np.learning.minibatches import MinibatchSampler, shuffled
+from ppo_np.learning.normalizer import RunningMoments, merge_moments
+from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
+from ppo_np.network.summed_gradient import SummedGradient
+from ppo_np.network.threads import threads
+
+TOLERANCE = 1e-12
+OTHERWISE = 1e-6  # what a planted bug exceeds by far
+SMALL = {"num_envs": 4, "num_steps": 8, "shared_sizes": (4,), "total_timesteps": 64, "num_minibatches": 2}
+
+
+def differences(name, size, dtype=np.float64):
+    """Of each part of the result, between one process and so many ranks."""
+    with conditions(name, dtype):
+        alone, ranks = train(name), together(size, lambda ranks: train(name, ranks))
+    for other in ranks[1:]:
+        np.testing.assert_array_equal(other["params"], ranks[0]["params"])
+    return {part: difference(ranks[0][part], alone[part]) for part in alone}
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("size", [2, 4])
+def test_ranks_do_what_one_process_does(name, size):
+    assert max(differences(name, size).values()) < TOLERANCE
+
+
+def test_in_single_precision():
+    assert differences("Discrete, shared, normalised", 2, np.float32)["params"] < 1e-5
+
+
+def local_normalization(self, advantages, counts, sizes):
+    minibatch = np.repeat(np.arange(len(sizes)), counts)
+    deviations = advantages - (np.bincount(minibatch, advantages, len(sizes)) / np.maximum(counts, 1))[minibatch]
+    return deviations / deviations.std()
+
+
+def equal_shares(self, minibatch, config):
+    with mock.patch.object(minibatch, "total", minibatch.rows * self._ranks.size):
+        return original(self, minibatch, config)
+
+
+original = SummedGradient.loss_and_gradient
+PLANTED = {
+    "each normalises its own advantages": mock.patch.object(MinibatchSampler, "_normalized", local_normalization),
+    "ranks count alike, however many rows they have": mock.patch.object(
+        SummedGradient, "loss_and_gradient", equal_shares
+    ),
+    "all draw the first rank's actions": mock.patch.object(
+        OwnRows, "_rows", lambda self, draw, _: draw(self._num_envs)[: len(range(self._own.start, self._own.stop))]
+    ),
+    "statistics of rank 0 alone": mock.patch.object(
+        RunningMoments, "update",
+        lambda self, rows, valid, ranks=ALONE: [
+            np.copyto(mine, his)
+            for mine, his in zip(self.arrays().values(), ranks.allgather(updated(self, rows, valid))[0], strict=True)
+        ],
+    ),
+    "episodes as the ranks come": mock.patch.object(
+        RolloutReport, "of_all", lambda self, ranks: RolloutReport(
+            self.rows, sum(ranks.allgather(self.steps)), list(chain(*ranks.allgather(self.episodes))), self.ends
+        ),
+    ),
+    "the moments of each rank's own returns": mock.patch.object(
+        RolloutBuffer, "explained_variance", lambda self, _, own=RolloutBuffer.explained_variance: own(self)
+    ),
+}  # fmt: skip
+
+
+def updated(moments, rows, valid):
+    """What the moments would be after an update by the own rows."""
+    copy = moments.copy()
+    update(copy, rows, valid)
+    return tuple(copy.arrays().values())
+
+
+update = RunningMoments.update
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_a_planted_bug_is_seen(bug):
+    with PLANTED[bug]:
+        assert max(differences("Discrete, shared, normalised", 2).values()) > OTHERWISE
+
+
+def test_one_sum_a_minibatch_and_two_an_update():
+    def count(ranks):
+        result = train("Discrete, separate", ranks)
+        return ranks.sums, int(result["adam_step"][0])
+
+    with conditions("Discrete, separate", np.float32):
+        sums, minibatches = together(2, count)[0]
+    assert sums == minibatches + 2 * UPDATES
+
+
+def test_ranks_have_different_episodes():
+    """Otherwise the comparison above would leave something out."""
+    with (
+        conditions("Discrete, separate", np.float32),
+        mock.patch.object(RolloutReport, "of_all", lambda self, ranks: counts.append(len(self.episodes)) or self),
+    ):
+        counts = []
+        together(2, lambda ranks: train("Discrete, separate", ranks))
+    assert len(set(counts)) > 1
+
+
+# --- the parts
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=5), seeds)
+def test_pooled_moments_are_those_of_all_rows(counts, seed):
+    rng = np.random.default_rng(seed)
+    groups = [rng.normal(rng.normal(), 1, (count, 2)) for count in counts]
+    rows = np.concatenate(groups)
+    if not len(rows):
+        return
+    means = np.array([group.mean(axis=0) if len(group) else np.zeros(2) for group in groups])
+    variances = np.array([group.var(axis=0) if len(group) else np.ones(2) for group in groups])
+    count, mean, variance = merge_moments(np.array(counts)[:, None], means, variances)
+    assert count == len(rows)
+    np.testing.assert_allclose(mean, rows.mean(axis=0), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(variance, rows.var(axis=0), rtol=1e-12, atol=1e-12)
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, 9), seeds)
+def test_hands_are_the_minibatches_of_one_process(size, each, steps, minibatches, seed):
+    rng = np.random.default_rng(seed)
+    num_envs = size * each
+    valid = rng.random((steps, num_envs)) < 0.8
+    numbers = np.arange(steps * num_envs).reshape(steps, num_envs)  # what lies in the buffers
+    order = rng.permutation(int(valid.sum()))
+
+    def deal(ranks):
+        own = ranks.envs(num_envs)
+        dealer, mine = MinibatchSampler(ranks, steps, num_envs), numbers[:, own.start : own.stop].reshape(-1)
+        rows = dealer.rows(valid[:, own.start : own.stop])[order]
+        epochs = dealer.deal(np.stack([rows, rows[::-1]]), minibatches, None)
+        return [(mine[hand.rows].tolist(), hand.total) for hands in epochs for hand in hands]
+
+    expected = [np.array_split(numbers[valid][order][::way], minibatches) for way in (1, -1)]
+    expected = [part for epoch in expected for part in epoch if len(part)]
+    hands = together(size, deal)
+    for number, part in enumerate(expected):
+        dealt = [hand[number] for hand in hands]
+        assert sorted(row for rows, _ in dealt for row in rows) == sorted(part.tolist())
+        assert {total for _, total in dealt} == {len(part)}
+    assert {len(hand) for hand in hands} == {len(expected)}
+
+
+@given(st.integers(2, 4), st.integers(1, 5), st.integers(1, 12), seeds)
+def test_hands_are_normalised_as_one_process_does(size, steps, minibatches, seed):
+    numbers = np.random.default_rng(seed).normal(5, 3, (steps, size))  # an environment a rank
+
+    def deal(ranks):
+        rows = shuffled(np.arange(steps * size), 2, np.random.default_rng(seed))
+        return list(chain(*MinibatchSampler(ranks, steps, size).deal(rows, minibatches, numbers[:, ranks.rank].copy())))
+
+    for hands in zip(*together(size, deal), strict=True):
+        whole = np.concatenate([numbers[hand.rows, rank] for rank, hand in enumerate(hands)])
+        normalize(whole, whole)
+        np.testing.assert_allclose(np.concatenate([hand.advantages for hand in hands]), whole, rtol=1e-12, atol=1e-12)
+
+
+@given(st.integers(1, 4), st.lists(st.booleans(), min_size=1, max_size=3), seeds)
+def test_records_of_ranks_are_joined_and_parted(size, known, seed):
+    rng = np.random.default_rng(seed)
+    envs = size * len(known)
+    known = np.array(known * size, np.uint8)
+    lengths = rng.integers(0, 4, envs)
+    record = EnvRecord(
+        obs=rng.random((envs, 2)), returns=rng.random(envs), lengths=lengths, steps=np.array(9),
+        episodes=rng.integers(0, 9, envs), seeds=rng.integers(0, 9, envs),
+        rng_then=rng.integers(0, 9, (envs, 6)).astype(np.uint64), rng_now=np.zeros((envs, 6), np.uint64),
+        known=known, actions=rng.random((int(lengths[known == 1].sum()), 2)),
+    )  # fmt: skip
+    parts = [record.part(range(start, start + len(known) // size)) for start in range(0, envs, len(known) // size)]
+    for part in parts:
+        EnvRecord.of_arrays(part.arrays())  # well formed
+    joined = EnvRecord.joined(parts)
+    for name, array in record.arrays().items():
+        np.testing.assert_array_equal(getattr(joined, name), array, name)
+
+
+def test_parts_without_a_history_are_joined_with_those_that_have_one():
+    """Such a part knows neither the shape of an action nor its type."""
+    record = {
+        "obs": np.zeros((1, 1)), "returns": np.zeros(1), "lengths": np.zeros(1, int), "steps": np.array(2),
+        "episodes": np.zeros(1, int), "seeds": np.zeros(1, int), "rng_then": np.zeros((1, 6), np.uint64),
+        "rng_now": np.zeros((1, 6), np.uint64), "known": np.zeros(1, np.uint8), "actions": np.zeros(0, np.uint8),
+    }  # fmt: skip
+    some = record | {"lengths": np.array([2]), "known": np.ones(1, np.uint8), "actions": np.ones((2, 3), np.float32)}
+    joined = EnvRecord.joined([EnvRecord(**record), EnvRecord(**some)])
+    assert joined.actions.shape == (2, 3) and joined.actions.dtype == np.float32
+    assert EnvRecord.joined([EnvRecord(**record)] * 2).actions.shape == (0,)
+
+
+def test_own_rows_are_those_of_the_draw_for_all():
+    for shape in (2, (2,), (2, 3)):
+        rest = shape[1:] if isinstance(shape, tuple) else ()
+        for draw in ("random", "standard_normal"):
+            whole = getattr(np.random.default_rng(1), draw)((6, *rest))
+            own = getattr(OwnRows(np.random.default_rng(1), range(2, 4), 6), draw)(shape)
+            np.testing.assert_array_equal(own, whole[2:4])
+
+
+def test_episodes_of_all_ranks_are_in_the_order_of_one_process():
+    def report(ranks):
+        ends = [[0, 2, 2], [1, 2]][ranks.rank]
+        episodes = [Episode(float(10 * ranks.rank + n), 1) for n in range(len(ends))]
+        return RolloutReport(rows=3, steps=6, episodes=episodes, ends=ends, time=ranks.rank).of_all(ranks)
+
+    for rank, whole in enumerate(together(2, report)):
+        assert [episode.episodic_return for episode in whole.episodes] == [0, 10, 1, 2, 11]
+        assert (whole.rows, whole.steps, whole.ends, whole.time) == (3, 12, [0, 1, 2, 2, 2], rank)
+
+
+# --- what may go wrong
+
+
+def test_parameters_that_differ_are_noticed():
+    def learn(ranks):
+        ppo = PPO(PPOConfig(**SMALL), discrete, ranks=ranks)
+        if ranks.rank == 1:
+            ppo.policy.model.params[-1] += np.float32(1e-7)
+        ppo.learn()
+
+    with conditions("Discrete, separate", np.float32), pytest.raises(RanksError) as caught:
+        together(2, learn)
+    assert str(caught.value).startswith("After update 1, the parameters of rank 1 are not those of rank 0: ")
+
+
+@pytest.mark.parametrize("name", ["returns", "logprobs"])
+def test_a_number_that_is_not_finite_on_one_rank_ends_all_in_the_same_words(name):
+    """The rows of all ranks are in the crash file: it can be computed again by one."""
+    compute = RolloutBuffer.compute_advantages
+
+    def learn(ranks):
+        ppo = PPO(PPOConfig(**SMALL), discrete, ranks=ranks)
+
+        def spoilt(*arguments):
+            compute(ppo._buffer, *arguments)
+            if ranks.rank == 1:
+                getattr(ppo._buffer, name)[3, 1] = np.nan
+
+        ppo._buffer.compute_advantages = spoilt
+        with pytest.raises(DivergedError) as caught:
+            ppo.learn()
+        ppo.close()
+        return caught.value
+
+    what = {"logprobs": "old_logprobs"}.get(name, name)
+    with conditions("Discrete, separate", np.float32):
+        one, other = together(2, learn)
+    assert str(one) == str(other)
+    assert str(one).startswith("In update 1, epoch 1, minibatch ") and f", {what} at [" in str(one)
+    assert len(one.crash.arrays[what]) == 16 and np.isnan(one.crash.arrays[what]).sum() == 1
+
+
+def test_environments_that_cannot_be_shared_evenly():
+    with pytest.raises(UserError, match="^num_envs is 4, but it must be a multiple of the 3 ranks that share the env"):
+        together(3, lambda ranks: PPO(PPOConfig(**SMALL), discrete, ranks=ranks))
+
+
+def test_a_ready_vector_env_cannot_be_shared():
+    env = mock.MagicMock(spec=VectorEnv)
+    with pytest.raises(UserError, match="^env is a VectorEnv, but several ranks need an id or a function"):
+        together(2, lambda ranks: PPO(PPOConfig(**SMALL), env, ranks=ranks))
+
+
+def test_threads_are_those_of_this_rank():
+    ranks = ThreadRanks(0, 2, [], None)
+    ranks.cores = 3
+    assert threads(PPOConfig(), ranks) == 3
+    assert threads(PPOConfig(threads=5), ranks) == 5
+    assert threads(PPOConfig()) == ALONE.cores
+
+
+def test_a_stop_on_one_rank_stops_all_after_the_update():
+    def learn(ranks):
+        ppo = PPO(PPOConfig(**SMALL | {"total_timesteps": 32 * 9}), discrete, ranks=ranks)
+
+        def stop(ppo, metrics):
+            if metrics.update == 3 and ranks.rank == 1:
+                ppo.stop()
+
+        ppo.learn(stop)
+        stopped_at = ppo.update
+        ppo.learn()
+        return stopped_at, ppo.update
+
+    with conditions("Discrete, separate", np.float32):
+        assert together(2, learn) == [(3, 9), (3, 9)]
+
+
+def test_indices_of_environments_count_all_ranks():
+    def rewards(ranks):
+        ppo = PPO(PPOConfig(**SMALL), discrete, ranks=ranks)
+        return [env.index for env in ppo.envs.envs], ppo.own_envs
+
+    with conditions("Discrete, separate", np.float32):
+        assert together(2, rewards) == [([0, 1], range(2)), ([2, 3], range(2, 4))]

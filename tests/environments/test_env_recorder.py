@@ -1,0 +1,187 @@
+"""Environments that come back by replay, and those that do not, which is noticed."""
+
+import itertools
+import random
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from ppo_np.config import PPOConfig
+from ppo_np.environments import env_recorder
+from ppo_np.environments.env_recorder import EnvRecord
+from ppo_np.environments.env_restore import rng_words, set_rng_words
+from ppo_np.environments.make import make_vector_env
+from ppo_np.environments.stream import EnvStream
+
+ENVS = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCarContinuous-v0", "LunarLander-v3"]
+
+
+def config(env_id="CartPole-v1", vectorization="sync", num_envs=3):
+    return PPOConfig(env_id=env_id, num_envs=num_envs, vectorization=vectorization, num_minibatches=1)
+
+
+class Played:
+    """A stream of environments and random actions."""
+
+    def __init__(self, envs):
+        self.envs, self.stream = envs, EnvStream(envs)
+        self.rng = np.random.default_rng(0)
+        envs.action_space.seed(0)
+
+    def step(self, times):
+        return [self.stream.step(self.envs.action_space.sample()) for _ in range(times)]
+
+    def record(self):
+        rows = np.array(self.stream.observed.obs, np.float32)
+        return self.stream.record(self.stream.mark(rows))
+
+    def restore(self, record, seed=99):
+        def flatten(obs, row):
+            row[:] = obs
+
+        return self.stream.restore(record, seed, flatten)
+
+
+def plain(transition):
+    final = [] if transition.final is None else transition.final_obs
+    return transition._replace(final_obs=[None if obs is None else obs.tolist() for obs in final])._asdict()
+
+
+def arrays_of(record):
+    return EnvRecord.of_arrays(record.arrays())
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+@pytest.mark.parametrize(("env_id", "steps"), [*((env_id, 250) for env_id in ENVS), ("CartPole-v1", 0)])
+def test_they_come_back_and_go_on_as_they_did(env_id, vectorization, steps):
+    one, other = (Played(make_vector_env(config(env_id, vectorization))) for _ in range(2))
+    one.stream.reset(seed=7)
+    one.step(steps)
+    record = one.record()
+    assert other.restore(arrays_of(record)).all()
+    assert np.array_equal(other.stream.observed.obs, one.stream.observed.obs)
+    np.testing.assert_equal(other.record().arrays(), record.arrays())
+    other.envs.action_space.seed(5)
+    one.envs.action_space.seed(5)
+    for theirs, ours in zip(one.step(120), other.step(120), strict=True):
+        np.testing.assert_equal(plain(ours), plain(theirs))
+    np.testing.assert_equal(other.record().arrays(), one.record().arrays())
+    one.envs.close()
+    other.envs.close()
+
+
+def test_a_record_is_of_the_mark_and_not_of_later_steps():
+    one, other = (Played(make_vector_env(config())) for _ in range(2))
+    one.stream.reset(seed=1)
+    one.step(30)
+    mark = one.stream.mark(np.array(one.stream.observed.obs))
+    one.step(100)
+    record = one.stream.record(mark)
+    assert other.restore(record).all()
+    assert np.array_equal(other.stream.observed.obs, mark.obs)
+    assert record.steps == 30
+
+
+class Hidden(gymnasium.Env):
+    """Something of it is not decided by its generator and the actions: which of its parts, `where` says."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    made = itertools.count()
+
+    def __init__(self, where):
+        self.where, self.episodes, self.number = where, 0, next(self.made)
+        self.noise = random.Random(self.number)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.episodes += 1
+        self.steps = 0
+        if self.where == "exception" and self.episodes == 1 and seed is None:
+            raise RuntimeError("this one is never reset without a seed at first")
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        hidden = self.noise.random() + self.episodes
+        if self.where == "generator":
+            self.np_random.random(self.number + self.episodes)
+        obs = np.full(1, hidden if self.where == "observation" else self.steps, np.float32)
+        ends = self.where == "end" and self.episodes == 1 and self.steps == 2
+        return obs, hidden if self.where == "reward" else 1.0, ends or self.steps == 9, False, {}
+
+
+@pytest.mark.parametrize("where", ["observation", "reward", "generator", "exception", "end"])
+def test_one_that_does_not_come_back_begins_another_episode(where):
+    def envs():
+        kinds = iter(["nothing", "nothing", where, "nothing"])  # the first one is made to be looked at
+        return make_vector_env(config(), lambda: Hidden(next(kinds)))
+
+    one, other = Played(envs()), Played(envs())
+    one.stream.reset(seed=3)
+    one.step(14)
+    record = one.record()
+    same = other.restore(arrays_of(record))
+    odd = np.array([env.unwrapped.where != "nothing" for env in other.envs.envs])
+    assert odd.tolist() == [False, True, False]
+    assert (~same).tolist() == odd.tolist()
+    again = other.record()
+    assert again.returns[odd] == again.lengths[odd] == 0
+    assert np.array_equal(again.returns[same], record.returns[same])
+    other.step(20)
+
+
+def test_environments_without_a_guard_are_reset_as_a_whole():
+    def envs():
+        makes = [lambda: gymnasium.make("CartPole-v1")] * 3
+        return SyncVectorEnv(makes, autoreset_mode=AutoresetMode.SAME_STEP)
+
+    one, other, reset = Played(envs()), Played(envs()), Played(envs())
+    one.stream.reset(seed=3)
+    one.step(30)
+    record = one.record()
+    assert not record.known.any()
+    assert not other.restore(arrays_of(record), seed=44).any()
+    assert np.array_equal(other.stream.observed.obs, reset.stream.reset(44).obs)
+    assert other.stream.steps == 30
+
+
+def test_episodes_longer_than_the_memory_are_not_known(monkeypatch):
+    monkeypatch.setattr(env_recorder, "LARGEST_HISTORY", 3 * 4 * 10)  # ten steps of three environments
+    played = Played(make_vector_env(config("Pendulum-v1")))
+    played.stream.reset(seed=0)
+    for steps, known in ((10, 1), (1, 0), (189, 1), (5, 1)):
+        played.step(steps)
+        record = played.record()
+        assert record.known.tolist() == [known] * 3, (steps, record.lengths)
+        assert len(played.stream._recorder._actions) <= 10
+        assert arrays_of(record) is not None
+
+
+def test_actions_are_remembered_as_they_were_given():
+    played = Played(make_vector_env(config("Pendulum-v1")))
+    played.stream.reset(seed=0)
+    actions = np.ones((3, 1), np.float32)
+    played.stream.step(actions)
+    actions[:] = -1
+    assert played.record().actions.tolist() == [[1], [1], [1]]
+
+
+def test_the_state_of_a_generator_as_words():
+    one, other = gymnasium.make("CartPole-v1"), gymnasium.make("CartPole-v1")
+    for env, seed in ((one, 5), (other, 6)):
+        env.reset(seed=seed)
+    one.unwrapped.np_random.integers(0, 3, dtype=np.uint32)  # leaves half a word behind
+    words = rng_words(one)
+    assert (words.shape, words.dtype, words[4]) == ((6,), np.uint64, 1)
+    set_rng_words(other, words)
+    assert other.unwrapped.np_random.bit_generator.state == one.unwrapped.np_random.bit_generator.state
+
+
+def test_a_generator_of_another_kind_has_none():
+    env = gymnasium.make("CartPole-v1")
+    env.unwrapped.np_random = np.random.Generator(np.random.MT19937(0))
+    assert rng_words(env) is None

@@ -1,0 +1,332 @@
+"""Faulty environments in training: one sentence with environment and step, nothing lost, nothing left behind."""
+
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import faulty
+import numpy as np
+import pytest
+from commands import run
+from faulty import Faulty, FaultyVector
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+
+from ppo_np import PPO, PPOConfig
+from ppo_np.errors import EnvironmentFault
+from ppo_np.running import cli
+from ppo_np.running.options import parse
+from ppo_np.running.signals import STOPPING
+from ppo_np.saving.checkpoint import read_checkpoint
+from ppo_np.train import main
+
+PATIENCE = 60.0
+SMALL = {"seed": 0, "num_envs": 3, "num_steps": 8, "num_minibatches": 1, "update_epochs": 1, "shared_sizes": (8,)}
+FLAGS = [
+    "--seed", "0", "--num-envs", "3", "--num-steps", "8", "--num-minibatches", "1", "--shared-sizes", "8",
+    "--total-timesteps", "1000", "--log-every", "1000",
+]  # fmt: skip
+
+both_ways = pytest.mark.parametrize("vectorization", ["sync", "async"])
+
+SAID = r"environment 2 raised RuntimeError: the simulator is gone \(faulty\.py, line \d+\)"
+NUMBER = (
+    "environment 2 gave an observation whose number {} is {}, "
+    r"but it must be a finite number up to 1e\+15, in its space"
+)
+FORM = "environment 2 gave an observation of {}, but it must be of {}"
+REWARD = r"environment 2 gave the reward {}, but it must be a finite number up to 1e\+15"
+NO_REWARD = "environment 2 gave the reward {}, but it must be a number"
+FLOATS, BYTES = r"shape \(2,\) and type float32", r"shape \(2,\) and type uint8"
+SILENCE = r"environment 2 did not answer within 1 s \(env_timeout\)"
+
+FAULTS = [
+    ({"obs": np.array([np.nan, 0], np.float32)}, NUMBER.format(0, "nan")),
+    ({"obs": np.array([0, np.inf], np.float32)}, NUMBER.format(1, "inf")),
+    ({"obs": np.array([0, -np.inf])}, NUMBER.format(1, "-inf")),
+    ({"obs": np.array([0, 1e38], np.float32)}, NUMBER.format(1, r"(9\.99\d*e\+37|1e\+38)")),
+    ({"obs": np.zeros(3, np.float32)}, FORM.format(r"shape \(3,\) and type float32", FLOATS)),
+    ({"obs": np.array([None, 1])}, FORM.format(r"shape \(2,\) and type object", FLOATS)),
+    ({"obs": None}, FORM.format(r"shape \(\) and type object", FLOATS)),
+    ({"obs": np.zeros(2), "space": faulty.IMAGE}, FORM.format(r"shape \(2,\) and type float64", BYTES)),
+    (
+        {"obs": 3, "space": spaces.Discrete(3)},
+        r"environment 2 gave an observation 3, but it must be in Discrete\(3\)",
+    ),
+    ({"reward": np.nan}, REWARD.format("nan")),
+    ({"reward": -np.inf}, REWARD.format("-inf")),
+    ({"reward": 1e38}, REWARD.format(r"1e\+38")),
+    ({"reward": "1"}, NO_REWARD.format("'1'")),
+    ({"reward": None}, NO_REWARD.format("None")),
+    ({"reward": np.ones(2)}, NO_REWARD.format(r"array\(\[1\., 1\.\]\)")),
+    (
+        {"wrong_answer": (np.zeros(2, np.float32), 1.0, False, {})},
+        r"environment 2 raised ValueError: not enough values to unpack \(expected 5, got 4\) \(guard\.py, line \d+\)",
+    ),
+    ({"call": faulty.raise_exception}, SAID),
+]
+
+
+def told(env, expected, **settings):
+    """Train on `env`; check that it ends with the expected sentence, unchanged parameters and no process."""
+    ppo, states = None, []
+
+    def remember(ppo, _metrics=None):
+        states.append(
+            [array.copy() for array in (ppo.policy.model.params, ppo.state.optimizer.m, ppo.state.optimizer.v)]
+        )
+
+    children = set(multiprocessing.active_children())
+    try:
+        with pytest.raises(EnvironmentFault) as caught:
+            ppo = PPO(PPOConfig(**{**SMALL, "env_timeout": PATIENCE, "total_timesteps": 1000, **settings}), env)
+            remember(ppo)
+            ppo.learn(remember)
+        if ppo:
+            for now, then in zip(
+                (ppo.policy.model.params, ppo.state.optimizer.m, ppo.state.optimizer.v), states[-1], strict=True
+            ):
+                assert np.array_equal(now, then)
+            assert ppo.update == len(states) - 1
+    finally:
+        start = time.monotonic()
+        if ppo:
+            ppo.close()
+    assert time.monotonic() - start < 5
+    assert set(multiprocessing.active_children()) == children
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert re.fullmatch(expected, str(caught.value)), str(caught.value)
+    return len(states)
+
+
+@both_ways
+@pytest.mark.parametrize(("fault", "expected"), FAULTS)
+def test_a_fault_is_one_sentence_and_changes_nothing(vectorization, fault, expected):
+    seen = told(lambda: Faulty(**fault), rf"In step 13, {expected}\.", vectorization=vectorization)
+    assert seen == 2  # as it began, and after the first update of 8 steps
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("at", "in_reset"),
+    [(0, True), (1, False), (5, False), (5, True), (8, False), (10, True), (16, False)],
+    ids=["first reset", "first", "last of episode", "reset", "last of rollout", "later reset", "last of second"],
+)
+def test_the_step_is_right_wherever_it_happens(vectorization, at, in_reset):
+    where = {"at": at, "in_reset": in_reset, "index": 1}
+    said = SAID.replace("2", "1") + (" in its reset" if in_reset else "")
+    told(lambda: Faulty(call=faulty.raise_exception, **where), rf"In step {at}, {said}\.", vectorization=vectorization)
+    bad = np.array([0, np.nan], np.float32)
+    number = NUMBER.format(1, "nan").replace("environment 2", "environment 1")
+    told(lambda: Faulty(obs=bad, **where), rf"In step {at}, {number}\.", vectorization=vectorization)
+
+
+@both_ways
+def test_the_first_environment_can_be_the_one(vectorization):
+    expected = rf"In step 13, {REWARD.format('nan').replace('environment 2', 'environment 0')}\."
+    told(lambda: Faulty(index=0, reward=np.nan), expected, vectorization=vectorization)
+
+
+@both_ways
+@pytest.mark.parametrize(("at", "in_reset"), [(0, True), (10, True), (13, False)])
+def test_hanging_is_told_within_the_time_limit(vectorization, at, in_reset):
+    start = time.monotonic()
+    told(
+        lambda: Faulty(call=faulty.hang, at=at, in_reset=in_reset),
+        rf"In step {at}, {SILENCE}\.",
+        vectorization=vectorization,
+        env_timeout=1.0,
+    )
+    assert 1.0 <= time.monotonic() - start < 8
+
+
+def test_hanging_that_swallows_the_first_fault_is_told():
+    told(lambda: Faulty(call=faulty.hang_and_swallow), rf"In step 13, {SILENCE}\.", env_timeout=1.0)
+
+
+@pytest.mark.parametrize("call", [faulty.stop, faulty.hang_and_ignore_signals])
+def test_a_worker_that_cannot_be_interrupted_is_told_and_killed(call):
+    told(lambda: Faulty(call=call), rf"In step 13, {SILENCE}\.", vectorization="async", env_timeout=1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "end"),
+    [
+        (lambda: os._exit(3), "ended with exit code 3"),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "was killed by signal 9"),
+    ],
+)
+def test_a_worker_that_dies_is_told(call, end):
+    expected = rf"In step 13, the worker process of environment 2 {end}\."
+    told(lambda: Faulty(call=call), expected, vectorization="async")
+
+
+def test_a_worker_killed_from_outside_is_told():
+    config = PPOConfig(**SMALL, vectorization="async", total_timesteps=1000)
+    ppo = PPO(config, lambda: Faulty(at=-1))
+    with pytest.raises(
+        EnvironmentFault, match=r"^In step 8, the worker process of environment 1 was killed by signal 9"
+    ):
+        ppo.learn(lambda ppo, metrics: ppo.envs.processes[1].kill())
+    assert ppo.update == 1
+    ppo.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_what_fails_in_making_environments_is_told():
+    expected = rf"While the environments were made, {SAID} when it was made\."
+    told(lambda: Faulty(make=faulty.raise_exception), expected, vectorization="async")
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (FAULTS[0][0], NUMBER.format(0, "nan")),
+        ({"reward": np.nan}, REWARD.format("nan")),
+        ({"reward": "much"}, r"the vector environment raised ValueError: could not convert string to float: 'much' .*"),
+        ({"call": faulty.raise_exception}, SAID.replace("environment 2", "the vector environment")),
+        ({"call": faulty.hang}, SILENCE.replace("environment 2", "the vector environment")),
+    ],
+)
+def test_a_vector_environment_of_somebody_elses(mode, fault, expected):
+    timeout = 1.0 if "call" in fault else PATIENCE
+    told(FaultyVector(mode=mode, at=4, **fault), rf"In step 4, {expected}\.", env_timeout=timeout)
+
+
+def test_a_vector_environment_by_its_id():
+    # The thirteenth step of each environment, after two steps for resets.
+    told("faulty:NaN-v0", rf"In step 15, {REWARD.format('nan')}\.", vectorization="vector")
+
+
+@both_ways
+def test_a_run_without_faults_leaves_no_trace(vectorization):
+    threads = threading.active_count()
+    ppo = PPO(PPOConfig(**SMALL, vectorization=vectorization, total_timesteps=48), lambda: Faulty(at=-1))
+    ppo.learn()
+    ppo.close()
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert multiprocessing.active_children() == []
+    assert threading.active_count() == threads
+
+
+def params_after(updates, arguments):
+    """The parameters after so many updates of a run with these arguments, without the fault."""
+    ppo, seen = PPO(parse(arguments).config, "faulty:Healthy-v0"), []
+    ppo.learn(lambda ppo, _: seen.append(ppo.policy.model.params.copy()) or (len(seen) == updates and ppo.stop()))
+    ppo.close()
+    return seen[-1]
+
+
+def check_run(folder, arguments, updates):
+    saved = read_checkpoint(folder / "checkpoint.h5")
+    assert saved.counters["update"] == updates
+    flat = np.concatenate([tensor.reshape(-1) for tensor in saved.parameters.values()])
+    assert np.array_equal(flat, params_after(updates, arguments))
+    assert saved.environments is not None, "it can be gone on from"
+    assert (folder / "metrics.csv").read_text().count("\n") == updates + 1
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async", "vector"])
+@pytest.mark.parametrize(
+    ("env_id", "expected"),
+    [("NaN", REWARD.format("nan")), ("Raising", SAID), ("Hanging", SILENCE)],
+    ids=["nan", "raising", "hanging"],
+)
+def test_the_command_tells_it_and_keeps_what_was_learnt(tmp_path, capfd, vectorization, env_id, expected):
+    timeout = "1" if env_id == "Hanging" else "60"
+    arguments = [
+        *FLAGS, "--env-id", f"faulty:{env_id}-v0", "--vectorization", vectorization, "--env-timeout", timeout,
+        "--run-dir", str(tmp_path / "run"),
+    ]  # fmt: skip
+    assert run(main, *arguments) == cli.FAILED
+    if vectorization == "vector" and env_id != "NaN":
+        expected = expected.replace("environment 2", "the vector environment")
+    step = 15 if vectorization == "vector" else 13  # the former counts two steps for resets
+    err = capfd.readouterr().err
+    hint = r" See where it comes from: python -m ppo_np\.replay .*/crash\.h5" if env_id == "NaN" else ""
+    assert re.fullmatch(rf"error: In step {step}, {expected}\.{hint}\n", err), err
+    assert (tmp_path / "run" / "crash.h5").exists() == (env_id == "NaN")
+    arguments[arguments.index("--run-dir") + 1] = str(tmp_path / "other")
+    check_run(tmp_path / "run", arguments, updates=1)
+    assert multiprocessing.active_children() == []
+
+
+@both_ways
+def test_the_command_tells_what_happens_before_training_and_leaves_no_folder(tmp_path, capfd, vectorization):
+    arguments = [*FLAGS, "--env-id", "faulty:Late-v0", "--vectorization", vectorization, "--env-timeout", "1"]
+    assert run(main, *arguments, "--run-dir", tmp_path / "run") == cli.FAILED
+    err = capfd.readouterr().err
+    assert re.fullmatch(rf"error: In step 0, {SILENCE}\.\n", err), err
+    assert not (tmp_path / "run").exists()
+
+
+class Command:
+    """`python -m ppo_np.train` on workers, in a session of its own."""
+
+    def __init__(self, folder, env_id, *more):
+        self.folder = folder
+        self.arguments = [*FLAGS, "--env-id", f"faulty:{env_id}-v0", "--vectorization", "async", *more]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ppo_np.train", *self.arguments, "--run-dir", str(folder)],
+            cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def wait_for_updates(self, updates):
+        metrics, deadline = self.folder / "metrics.csv", time.monotonic() + PATIENCE
+        while not (metrics.exists() and metrics.read_text().count("\n") > updates):
+            assert time.monotonic() < deadline
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.02)
+
+    def finish(self, ending=0.0):
+        """Exit code, stdout, stderr; the latter end only when the last process that holds them ends.
+
+        Then no process is left, at once where the main process has waited for its workers. Without it, the last worker
+        closes its pipes a moment before it is gone: it has `ending` seconds.
+        """
+        out, err = self.process.communicate(timeout=PATIENCE)
+        deadline = time.monotonic() + ending
+        while faulty.processes_of(self.process.pid) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert faulty.processes_of(self.process.pid) == []
+        return self.process.returncode, out, err
+
+
+def test_a_deaf_and_hanging_worker_does_not_outlive_the_command(tmp_path):
+    command = Command(tmp_path / "run", "Deaf", "--env-timeout", "1")
+    code, _, err = command.finish()
+    assert code == cli.FAILED
+    assert re.fullmatch(rf"error: In step 13, {SILENCE}\.\n", err), err
+    check_run(tmp_path / "run", command.arguments, updates=1)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_all_processes_stops_in_order(tmp_path, number, code):
+    command = Command(tmp_path / "run", "Healthy", "--total-timesteps", "100000000")
+    command.wait_for_updates(3)
+    os.killpg(command.process.pid, number)
+    ended, out, err = command.finish()
+    assert (ended, err) == (code, STOPPING.decode())
+    assert "Training interrupted" in out
+    assert read_checkpoint(tmp_path / "run" / "checkpoint.h5").counters["update"] >= 3
+
+
+def test_workers_end_when_the_main_process_is_killed(tmp_path):
+    command = Command(tmp_path / "run", "Healthy", "--total-timesteps", "100000000")
+    command.wait_for_updates(3)
+    assert len(faulty.processes_of(command.process.pid)) >= 4
+    command.process.kill()
+    start = time.monotonic()
+    code, _, err = command.finish(ending=1.0)
+    assert (code, err) == (-signal.SIGKILL, "")
+    assert time.monotonic() - start < 5

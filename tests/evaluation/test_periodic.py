@@ -1,0 +1,79 @@
+"""Greedy evaluation during training: when it is done, and what happens when its environment misbehaves."""
+
+import csv
+import time
+
+import pytest
+import sample_environments
+
+from ppo_np import PPO, EnvironmentFault, PPOConfig
+from ppo_np.evaluation.periodic import PeriodicEvaluation
+from ppo_np.logs.incidents import Incidents
+from ppo_np.logs.tensorboard import TensorBoardLogger
+
+SMALL = PPOConfig(
+    env_id="ppo_np_test/Counting-v0", total_timesteps=64, num_envs=1, num_steps=8, shared_sizes=(4,), env_timeout=1.0
+)
+
+
+class Evaluated:
+    """A PPO that is evaluated after every second update, on an environment whose `step` is given."""
+
+    def __init__(self, folder, step=None, every=2):
+        self.env, self.folder = sample_environments.Counting(), folder
+        if step:
+            self.env.step = step
+        self.ppo = PPO(SMALL)
+        self.evaluation = PeriodicEvaluation(self.ppo, self.env, folder, every, 3, Incidents(pytest.fail))
+        self.tensorboard = TensorBoardLogger(folder)
+
+    def learn(self):
+        try:
+            self.ppo.learn(lambda ppo, _: self.evaluation.after_update(ppo, self.tensorboard))
+        finally:
+            self.evaluation.close()
+        return self.rows()
+
+    def rows(self):
+        with open(self.folder / "evaluations.csv", newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def test_it_is_done_after_so_many_updates_and_after_the_last_one(tmp_path):
+    rows = Evaluated(tmp_path, every=3).learn()
+    assert [row["update"] for row in rows] == ["3", "6", "8"]
+    # Lengths 3, 4, 3, and so on, one point a step and one more for action 1.
+    assert all(10 / 3 <= float(row["mean_return"]) <= 22 / 3 for row in rows)
+    assert (tmp_path / "best.h5").exists()
+
+
+def test_a_fault_is_one_sentence(tmp_path):
+    evaluated = Evaluated(tmp_path, step=lambda action: 1 / 0)
+    fault = r"^In step 1 of the episode with seed 1000000, environment 0 raised ZeroDivisionError: .*\.$"
+    with pytest.raises(EnvironmentFault, match=fault):
+        evaluated.learn()
+    assert evaluated.ppo.update == 2
+    assert evaluated.rows() == []
+
+
+def test_an_environment_that_hangs_is_one_sentence(tmp_path):
+    evaluated = Evaluated(tmp_path, step=lambda action: time.sleep(60))
+    start = time.monotonic()
+    with pytest.raises(EnvironmentFault, match=r"environment 0 did not answer within 1 s \(env_timeout\)\.$"):
+        evaluated.learn()
+    assert time.monotonic() - start < 10
+
+
+def test_stopping_ends_an_endless_episode(tmp_path):
+    calls = []
+
+    def step(action):
+        calls.append(action)
+        if len(calls) == 100:
+            evaluated.ppo.stop()
+        return evaluated.env._obs(), 0.0, False, False, {}
+
+    evaluated = Evaluated(tmp_path, step=step)
+    assert evaluated.learn() == []
+    assert len(calls) == 100
+    assert not (tmp_path / "best.h5").exists()

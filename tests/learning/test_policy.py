@@ -1,0 +1,163 @@
+"""Predicting: one observation or a batch, greedy or drawn."""
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector.utils import concatenate, create_empty_array
+
+from ppo_np.config import PPOConfig
+from ppo_np.errors import UserError
+from ppo_np.learning.policy import Policy
+
+SMALL = PPOConfig(shared_sizes=(8,))
+ACTION_SPACES = [
+    spaces.Discrete(4, start=10),
+    spaces.MultiDiscrete([[3, 2], [4, 5]], start=[[1, 2], [-3, 0]], dtype=np.int8),
+    spaces.MultiBinary((2, 3)),
+    spaces.Box(np.float32([-0.1, -np.inf]), np.float32([0.2, 0.05])),
+    spaces.Box(-0.1, 0.1, (2, 2), np.float64),
+]
+NESTED = spaces.Dict(eye=spaces.Box(0, 255, (2, 2), np.uint8), rest=spaces.Tuple([spaces.Discrete(3), spaces.Text(3)]))
+
+
+@pytest.fixture
+def policy():
+    policy = Policy(spaces.Box(-1, 1, (3,)), spaces.Discrete(4, start=10), SMALL, np.random.default_rng(0))
+    policy.model.params[:] = np.random.default_rng(1).standard_normal(policy.model.params.size)
+    return policy
+
+
+def test_a_batch_equals_its_rows(policy):
+    obs = np.random.default_rng(2).standard_normal((6, 3))
+    batch = policy.predict(obs)
+    assert batch.shape == (6,)
+    assert batch.tolist() == [policy.predict(row) for row in obs]
+    assert set(batch) <= {10, 11, 12, 13}
+
+
+def test_greedy_is_the_largest_logit(policy):
+    obs = np.random.default_rng(3).standard_normal((50, 3))
+    batch = policy.model.batch(50)
+    batch.obs[:] = obs
+    policy.model.forward(batch)
+    assert np.array_equal(policy.predict(obs), 10 + batch.policy_outputs.argmax(axis=1))
+
+
+def test_drawn_actions_follow_the_distribution(policy):
+    obs = np.tile(np.float32([0.1, -0.2, 0.3]), (20_000, 1))
+    drawn = policy.predict(obs, deterministic=False, rng=np.random.default_rng(4)) - 10
+    batch = policy.model.batch(1)
+    batch.obs[:] = obs[0]
+    policy.model.forward(batch)
+    expected = np.exp(batch.policy_outputs[0] - np.log(np.exp(batch.policy_outputs[0]).sum()))
+    np.testing.assert_allclose(
+        np.bincount(drawn, minlength=4) / len(drawn), expected, atol=4 * 0.5 / np.sqrt(len(drawn))
+    )
+
+
+def test_the_same_generator_draws_the_same(policy):
+    obs = np.zeros((30, 3))
+    first, second = (policy.predict(obs, deterministic=False, rng=np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert len(set(first)) > 1
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (4, 2), (1, 1, 3)])
+def test_a_wrong_shape_is_refused(policy, shape):
+    with pytest.raises(UserError, match=r"obs has shape .* but it must be \(3,\) or \(B, 3,\)"):
+        policy.predict(np.zeros(shape))
+
+
+def test_drawing_needs_a_generator(policy):
+    with pytest.raises(UserError, match="rng is None"):
+        policy.predict(np.zeros(3), deterministic=False)
+
+
+def test_a_single_discrete_observation():
+    policy = Policy(spaces.Discrete(3), spaces.Discrete(2), SMALL, np.random.default_rng(0))
+    assert policy.predict(2) in (0, 1)
+    assert policy.predict(np.array([0, 1, 2])).shape == (3,)
+
+
+@pytest.mark.parametrize("action_space", ACTION_SPACES, ids=str)
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_every_action_is_in_the_space(action_space, deterministic):
+    policy = Policy(NESTED, action_space, SMALL, np.random.default_rng(0))
+    NESTED.seed(1)
+    observations = [NESTED.sample() for _ in range(20)]
+    batch = concatenate(NESTED, observations, create_empty_array(NESTED, 20))
+    actions = policy.predict(batch, deterministic, np.random.default_rng(2))
+    assert actions.shape == (20, *action_space.shape)
+    assert all(action_space.contains(action) for action in actions)
+    assert action_space.contains(policy.predict(observations[0], deterministic, np.random.default_rng(2)))
+    if deterministic:
+        singly = np.array([policy.predict(observation) for observation in observations])
+        np.testing.assert_allclose(actions, singly, rtol=1e-5, atol=1e-7)
+
+
+def test_greedy_in_a_box_is_the_clipped_mean():
+    policy = Policy(spaces.Box(-1, 1, (3,)), spaces.Box(-0.1, 0.2, (2,)), SMALL, np.random.default_rng(0))
+    tensors = policy.model.named(policy.model.params)
+    tensors["policy/head/weight"][:] = 0
+    tensors["policy/head/bias"][:] = [0.05, 0.7]
+    np.testing.assert_array_equal(policy.predict(np.zeros(3)), np.float32([0.05, 0.2]))
+
+
+def test_an_action_given_away_stays_as_it_is():
+    policy = Policy(spaces.Box(-1, 1, (3,)), spaces.MultiBinary(6), SMALL, np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    actions = [policy.predict(np.zeros(3), deterministic=False, rng=rng) for _ in range(10)]
+    assert len({tuple(action.tolist()) for action in actions}) > 1
+
+
+@pytest.mark.parametrize(("high", "scale"), [(255, 1 / 255), (254, 1)])
+@pytest.mark.parametrize("norm_obs", [False, True])
+def test_what_the_network_sees_of_bytes(high, scale, norm_obs):
+    """Images from 0 to 1, other bytes as they are; both in rows of float32 where they are to be normalised."""
+    space = spaces.Box(0, high, (2, 2), np.uint8)
+    config = PPOConfig(shared_sizes=(8,), norm_obs=norm_obs)
+    policy = Policy(space, spaces.Discrete(2), config, np.random.default_rng(0))
+    assert policy.obs_dtype == (np.float32 if norm_obs else np.uint8)
+    obs = np.random.default_rng(1).integers(high, size=(5, 2, 2), dtype=np.uint8)
+    rows, inputs = np.zeros((5, 4), policy.obs_dtype), np.full((5, 4), np.nan, np.float32)
+    policy.observations.flatten(obs, rows)
+    policy.encode(rows, inputs)
+    expected = obs.reshape(5, 4) * np.float32(scale)
+    np.testing.assert_allclose(inputs, np.minimum(expected, 10) if norm_obs else expected, rtol=1e-6)
+
+
+def test_normalised_observations_may_be_written_over():
+    policy = Policy(
+        spaces.Box(-9, 9, (3,)),
+        spaces.Discrete(2),
+        PPOConfig(shared_sizes=(8,), norm_obs=True),
+        np.random.default_rng(0),
+    )
+    rows = np.random.default_rng(1).normal(3, 2, (50, 3)).astype(np.float32)
+    policy.obs_moments.update(rows, np.ones(50, bool))
+    expected = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    policy.encode(rows, rows)
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("obs", [{}, {"eye": np.zeros((2, 2), np.uint8)}, np.zeros(3)], ids=["empty", "a part", "flat"])
+def test_half_an_observation_is_refused(obs):
+    policy = Policy(NESTED, spaces.Discrete(2), SMALL, np.random.default_rng(0))
+    with pytest.raises(UserError, match="^obs is .*, but it must be in Dict.*, or a batch of such"):
+        policy.predict(obs)
+
+
+def test_bytes_must_be_bytes():
+    space = spaces.Box(0, 255, (2, 2), np.uint8)
+    policy = Policy(space, spaces.Discrete(2), SMALL, np.random.default_rng(0))
+    policy.predict(np.full((2, 2), 255))
+    for wrong in (np.full((2, 2), 0.5), np.full((2, 2), np.nan), np.full((2, 2), -1), np.full((2, 2), 256)):
+        with pytest.raises(UserError, match="^obs has numbers that are no integers from 0 to 255"):
+            policy.predict(wrong)
+
+
+@pytest.mark.parametrize("wrong", [3, -1, 1.7, np.array([0, 5])])
+def test_an_index_must_be_in_its_space(wrong):
+    policy = Policy(spaces.Discrete(3), spaces.Discrete(2), SMALL, np.random.default_rng(0))
+    with pytest.raises(UserError, match="^obs is .*, but it must be finite, and in Discrete"):
+        policy.predict(wrong)
