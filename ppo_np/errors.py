@@ -68,6 +68,5 @@ def check(condition: bool, argument: str, given: object, allowed: str) -> None:
     """Raise `UserError` with the house sentence unless `condition` holds."""
     if not condition:
         text = repr(given)
-        raise UserError(
-            f"{argument} is {text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + '...'}, but it must be {allowed}."
-        )
+        shown = text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
+        raise UserError(f"{argument} is {shown}, but it must be {allowed}.")

@@ -134,7 +134,7 @@ class EnvRecorder:
         first: number of the first one among the environments of all ranks.
 
     Attributes:
-        records: whether they can.
+        can_restore: whether they can.
     """
 
     def __init__(self, envs: VectorEnv, first: int = 0):
@@ -154,7 +154,7 @@ class EnvRecorder:
 
     def mark(self, observed: Observed, returns: np.ndarray, lengths: np.ndarray, steps: int) -> Mark:
         """Note where the environments stand, and forget actions of episodes that have ended."""
-        starts = self._envs.call("episode_start") if self.records else ()
+        starts = self._envs.call("episode_start") if self.can_restore else ()
         if self._actions:
             most = max(1, LARGEST_HISTORY // max(1, self._actions[0].nbytes))
             del self._actions[: -min(most, int(lengths.max())) or None]
