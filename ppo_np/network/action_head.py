@@ -1,4 +1,4 @@
-"""Which distribution stands on the policy head: decided here, from the action space and the settings."""
+"""The action head: which distribution the policy uses, chosen by the action space."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class ActionHead:
     """A distribution and its sizes.
 
     Attributes:
-        kind: the class.
+        kind: class of the distribution.
         sizes: outputs for each component of the action: the number of choices, or 1 for a bit or a real number.
     """
 
@@ -26,24 +26,20 @@ class ActionHead:
 
     @property
     def outputs(self) -> int:
-        """K, outputs of the policy head."""
+        """K, the number of outputs of the policy head."""
         return sum(self.sizes)
 
     @property
     def has_log_std(self) -> bool:
-        """Whether the parameters have one log-standard-deviation a component."""
+        """Whether the parameters include log_std, one number for each component."""
         return self.kind.has_log_std
 
 
 def action_head(space: spaces.Space, config: PPOConfig) -> ActionHead:
-    """The head for an action space.
-
-    Args:
-        space: of a single environment.
-        config: settings that choose between distributions; none does so yet.
+    """The head for the action space of a single environment. No setting changes it yet.
 
     Raises:
-        UserError: The space is not Discrete, MultiDiscrete, MultiBinary or a Box of floating-point numbers, or empty.
+        UserError: The space is not Discrete, MultiDiscrete, MultiBinary or a Box of floats, or it is empty.
     """
     if isinstance(space, spaces.Discrete):
         head = ActionHead(Categorical, (int(space.n),))

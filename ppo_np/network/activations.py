@@ -1,14 +1,16 @@
-"""Workspace for B rows on their way through the network: what the layers put out, and the gradients on the way back."""
+"""Workspace of a forward and a backward pass: outputs of the layers, and gradients with respect to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from kernels.loss import LOSS_TERMS
 from ppo_np.network.distributions import Distribution
 
 Sizes = Mapping[str, tuple[int, ...]]
+Layers = dict[str, tuple[np.ndarray, ...]]
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,13 @@ class Activations:
         distribution: over the actions of B rows.
         grad_towers: for each tower, where the backward pass writes the gradient with respect to its parameters.
         dtype: of the network.
-        larger: workspace of at least as many rows, whose first rows are used instead of new arrays.
+        larger: workspace with at least B rows; its first B rows are used instead of new arrays.
 
     Attributes:
-        outputs, doutputs: for each tower an array (B, O) a layer: outputs, and gradients with respect to them.
-        policy_outputs: (B, K) and values: (B,), outputs of the network; dpolicy_outputs, dvalues: their gradients.
+        outputs, doutputs: for each tower an array (B, O) per layer: outputs, and gradients with respect to them.
+        policy_outputs, values: (B, K) and (B,), outputs of the network; dpolicy_outputs, dvalues: their gradients.
         dlogprobs, dentropies: (B,), gradients with respect to the distribution's outputs.
-        dfeatures: (B, O), the part of the trunk's gradient that comes from the value tower.
+        dfeatures: (B, O), the value tower's part of the gradient with respect to the trunk's output.
         loss_terms: (6,), the numbers that `kernels.LOSS_TERMS` names.
     """
 
@@ -44,24 +46,25 @@ class Activations:
         sizes: Sizes,
         distribution: Distribution,
         grad_towers: Mapping[str, Tower],
-        dtype: type,
+        dtype: DTypeLike,
         larger: "Activations | None" = None,
     ):
-        self.rows, self.distribution, self.grad_towers = rows, distribution, grad_towers
-        self.outputs = _layers(rows, sizes, dtype, larger.outputs if larger else None)
-        self.doutputs = _layers(rows, sizes, dtype, larger.doutputs if larger else None)
+        self.rows = rows
+        self.distribution = distribution
+        self.grad_towers = grad_towers
+        self.outputs: Layers = _layers(rows, sizes, dtype, larger.outputs if larger else None)
+        self.doutputs: Layers = _layers(rows, sizes, dtype, larger.doutputs if larger else None)
         self.policy_outputs, self.dpolicy_outputs = self.outputs["policy"][-1], self.doutputs["policy"][-1]
         self.values, self.dvalues = self.outputs["value"][-1].reshape(rows), self.doutputs["value"][-1].reshape(rows)
-        self.dlogprobs, self.dentropies = np.zeros((2, rows), dtype)
+        self.dlogprobs = np.zeros(rows, dtype)
+        self.dentropies = np.zeros(rows, dtype)
         width = sizes["shared"][-1] if sizes["shared"] else 0
-        self.dfeatures = larger.dfeatures[:rows] if larger else np.zeros((rows, width), dtype)
-        self.loss_terms = np.zeros(len(LOSS_TERMS), np.float64)
+        self.dfeatures: np.ndarray = larger.dfeatures[:rows] if larger else np.zeros((rows, width), dtype)
+        self.loss_terms = np.zeros(len(LOSS_TERMS))
 
 
-def _layers(
-    rows: int, sizes: Sizes, dtype: type, larger: Mapping[str, tuple[np.ndarray, ...]] | None
-) -> dict[str, tuple[np.ndarray, ...]]:
-    """An array (B, O) for each layer of each tower: new ones, or the first rows of larger ones."""
+def _layers(rows: int, sizes: Sizes, dtype: DTypeLike, larger: Layers | None) -> Layers:
+    """An array (B, O) for each layer of each tower: a new one, or the first B rows of a larger one."""
     if larger:
         return {tower: tuple(array[:rows] for array in arrays) for tower, arrays in larger.items()}
     return {tower: tuple(np.zeros((rows, width), dtype) for width in widths) for tower, widths in sizes.items()}

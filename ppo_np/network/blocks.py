@@ -1,9 +1,9 @@
 """Loss and gradient of minibatches of any size: large ones block by block on several threads.
 
-The loss is a mean over the rows, so a block of B_k of the B rows, with the upstream gradient B_k / B, gives its share
-of the gradient, and the gradient of the minibatch is the sum over the blocks. Blocks have the same rows whatever the
-number of threads, and are added in their order, so the number of threads changes no bit. A block's activations also
-stay in the cache of its core; those of a whole minibatch do not.
+The loss is a mean over the B rows. So a block of B_k rows, with the upstream gradient B_k / B, gives its share of the
+gradient, and the gradient of the minibatch is the sum over the blocks. The blocks and the order of this sum do not
+depend on the number of threads, so the number of threads changes no bit. The activations of a block also fit into the
+cache of a core; those of a whole minibatch do not.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from ppo_np.network.activations import Activations
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
 
-BLOCK_ROWS = 256  # the last block has at least half as many, and at most one and a half times as many
+BLOCK_ROWS = 256  # the last block has 128 to 383 rows
 LARGEST_BLOCK = BLOCK_ROWS + BLOCK_ROWS // 2
 FEWEST_BLOCKS = 4  # with fewer, waking a second thread takes as long as it saves
 
@@ -25,26 +25,26 @@ Block = tuple[int, int]
 
 
 def blocks_of(rows: int) -> list[Block]:
-    """The first row of each block, and the number of its rows."""
+    """The first row and the number of rows of each block."""
     starts = range(0, max(rows - BLOCK_ROWS // 2, 0) + 1, BLOCK_ROWS)
     return [(start, BLOCK_ROWS if start < starts[-1] else rows - start) for start in starts]
 
 
 class BlockedGradient:
-    """Loss and gradient of minibatches; small ones, and those of wide networks, in one piece.
+    """Loss and gradient of minibatches; those that are small, or of a wide network, in one piece.
 
     Args:
         model: the network.
         threads: >= 1, for blocks.
-        wide: the network is wide. Then BLAS uses the threads, and blocks would only make its matrices smaller.
+        wide: whether the network is wide. Then BLAS uses the threads, and blocks would only make its matrices smaller.
     """
 
     def __init__(self, model: ActorCritic, threads: int, wide: bool):
-        self._model, self._wide = model, wide
+        self._model, self._threads, self._wide = model, threads, wide
         self._activations: dict[int, Activations] = {}  # of minibatches in one piece, by their rows
-        self._block_activations: list[dict[tuple[int, int], Activations]] = [{} for _ in range(threads)]
-        self._workspaces: list[Activations | None] = [None] * threads
-        self._pool = ThreadPoolExecutor(max(1, threads - 1), "ppo_np-blocks")  # starts no thread before it has work
+        self._workspaces: list[Activations] = []  # one for each thread
+        self._block_activations: dict[tuple[int, int, int], Activations] = {}  # by thread, number and rows of the block
+        self._pool = ThreadPoolExecutor(max(1, threads - 1), "ppo_np-blocks")  # starts a thread when it has work
         self._grads = np.zeros((0, model.params.size), model.dtype)
         self._loss_terms = np.zeros((0, len(LOSS_TERMS)))
 
@@ -63,7 +63,7 @@ class BlockedGradient:
         if self._wide or len(blocks) == 1:
             activations = self._activations_for(minibatch.rows)
             return self._model.loss_and_gradient(minibatch, activations, config, share) * share
-        self._make_room(len(blocks))
+        self._allocate(len(blocks))
         self._compute(blocks, minibatch, config, share)
         np.sum(self._grads[: len(blocks)], axis=0, out=self._model.grads)
         return np.sum(self._loss_terms[: len(blocks)], axis=0)
@@ -71,17 +71,24 @@ class BlockedGradient:
     def _activations_for(self, rows: int) -> Activations:
         """Workspace for a minibatch in one piece; all of them share the memory of the largest."""
         if rows not in self._activations:
-            largest = max(self._activations.values(), key=lambda activations: activations.rows, default=None)
-            if largest and largest.rows < rows:
+            largest = max(self._activations, default=0)
+            if rows > largest:
                 self._activations.clear()
-                largest = None
-            self._activations[rows] = self._model.activations(rows, larger=largest)
+            self._activations[rows] = self._model.activations(rows, larger=self._activations.get(largest))
         return self._activations[rows]
+
+    def _allocate(self, blocks: int) -> None:
+        """Make the arrays for so many blocks, if there are fewer."""
+        if len(self._grads) < blocks:
+            self._block_activations.clear()  # they hold views of the old gradients
+            self._grads = np.zeros((blocks, self._model.params.size), self._model.dtype)
+            self._loss_terms = np.zeros((blocks, len(LOSS_TERMS)))
+            self._workspaces = [self._model.activations(LARGEST_BLOCK) for _ in range(self._threads)]
 
     def _compute(self, blocks: list[Block], minibatch: Minibatch, config: PPOConfig, share: float) -> None:
         """Compute all blocks, on this thread and the others."""
         todo = deque(enumerate(blocks))
-        threads = len(self._workspaces) if len(blocks) >= FEWEST_BLOCKS else 1
+        threads = self._threads if len(blocks) >= FEWEST_BLOCKS else 1
         others = [self._pool.submit(self._work, thread, todo, minibatch, config, share) for thread in range(1, threads)]
         try:
             self._work(0, todo, minibatch, config, share)
@@ -91,33 +98,22 @@ class BlockedGradient:
         for other in others:
             other.result()
 
-    def _work(self, thread: int, todo: deque, minibatch: Minibatch, config: PPOConfig, share: float) -> None:
+    def _work(
+        self, thread: int, todo: deque[tuple[int, Block]], minibatch: Minibatch, config: PPOConfig, share: float
+    ) -> None:
         """Compute blocks until none is left."""
         while True:
             try:
                 number, (start, rows) = todo.popleft()
             except IndexError:
                 return
-            activations = self._block_activations_for(thread, number, rows)
+            activations = self._block_activations.get((thread, number, rows))
+            if activations is None:
+                activations = self._model.activations(rows, self._grads[number], self._workspaces[thread])
+                self._block_activations[thread, number, rows] = activations
             part = rows / minibatch.rows * share
             loss_terms = self._model.loss_and_gradient(minibatch.part(start, rows), activations, config, part)
             np.multiply(loss_terms, part, out=self._loss_terms[number])
-
-    def _block_activations_for(self, thread: int, number: int, rows: int) -> Activations:
-        """Workspace for a block: memory of the thread, a gradient of the block's own."""
-        known = self._block_activations[thread]
-        if (number, rows) not in known:
-            workspace = self._workspaces[thread] or self._model.activations(LARGEST_BLOCK)
-            self._workspaces[thread] = workspace
-            known[number, rows] = self._model.activations(rows, self._grads[number], workspace)
-        return known[number, rows]
-
-    def _make_room(self, blocks: int) -> None:
-        if len(self._grads) < blocks:
-            for known in self._block_activations:
-                known.clear()  # they hold views of the gradients that are replaced now
-            self._grads = np.zeros((blocks, self._model.params.size), self._model.dtype)
-            self._loss_terms = np.zeros((blocks, len(LOSS_TERMS)))
 
     def close(self) -> None:
         """End the threads."""

@@ -3,16 +3,15 @@
     obs -> [shared layers] -> h -> [policy layers] -> policy head -> policy_outputs -> distribution -> logprobs, ...
                                 -> [value layers]  -> value head  -> values
 
-policy_outputs are the parameters of the distribution: logits, or the means of a Gaussian (whose log_std is one more
-parameter tensor).
-
-The backward pass takes the same steps in reverse order. Both towers stand on the trunk's output h, so the gradient with
-respect to h is the sum of their gradients.
+policy_outputs are the parameters of the distribution: logits, or the means of a Gaussian, whose log_std is one more
+parameter tensor. The backward pass takes the same steps in reverse order. Both towers take the trunk's output h as
+input, so the gradient with respect to h is the sum of their gradients.
 """
 
 import math
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from kernels.acting import FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES, acting_forward
 from kernels.activation import activation_number
@@ -36,21 +35,27 @@ class ActorCritic:
 
     Args:
         obs_size: D >= 1, length of a flat observation.
-        head: which distribution stands on the policy head, and how many outputs it needs.
+        head: the distribution, and how many outputs it needs.
         config: gives the sizes of the layers, the activation and the initial log_std.
-        rng: source of the initial weights; None leaves all parameters 0, to be filled.
+        rng: draws the initial weights; None leaves all parameters 0.
         dtype: float32 to train, float64 to check gradients.
 
     Attributes:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
-        grads_and_terms: `grads` with room behind it for the loss terms, so that ranks sum both in one array.
-        layers: (L, 5), where `acting_forward` finds each layer.
+        grads_and_terms: `grads` and room for the loss terms behind it, so that ranks sum both in one array.
+        layers: (L, 5), the layers as `acting_forward` takes them.
     """
 
     def __init__(
-        self, obs_size: int, head: ActionHead, config: PPOConfig, rng: np.random.Generator | None, dtype=np.float32
+        self,
+        obs_size: int,
+        head: ActionHead,
+        config: PPOConfig,
+        rng: np.random.Generator | None,
+        dtype: DTypeLike = np.float32,
     ):
-        self.obs_size, self.head = obs_size, head
+        self.obs_size = obs_size
+        self.head = head
         self.dtype = dtype
         self.activation = activation_number(config.activation)
         self.sizes = {
@@ -62,64 +67,62 @@ class ActorCritic:
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads_and_terms = np.zeros(self.params.size + len(LOSS_TERMS), dtype)
         self.grads = self.grads_and_terms[: self.params.size]
-        self.layers, self._scratch = self._layer_table(), np.zeros(0, dtype)
+        self.layers = self._layer_table()
         self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
+        self._scratch = np.zeros(0, dtype)
         self._params, self._grad_towers = self.towers(self.params), self.towers(self.grads)
         if rng is not None:
             self.initialize(rng, config.log_std_init)
 
     def _tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor, in the order of the flat vector.
-
-        tower/layer/weight and tower/layer/bias; after the policy's head, where the actions are real, policy/log_std.
-        """
-        shapes = {}
+        """Shapes by name, in the order of the flat vector: tower/layer/weight, tower/layer/bias, policy/log_std."""
+        shapes: dict[str, tuple[int, ...]] = {}
         features = self.sizes["shared"][-1] if self.sizes["shared"] else self.obs_size
         for tower, widths in self.sizes.items():
             fan_in = self.obs_size if tower == "shared" else features
             for layer, width in enumerate(widths):
                 head = tower != "shared" and layer == len(widths) - 1
                 name = f"{tower}/head" if head else f"{tower}/{layer}"
-                shapes[f"{name}/weight"], shapes[f"{name}/bias"] = (fan_in, width), (width,)
+                shapes[f"{name}/weight"] = (fan_in, width)
+                shapes[f"{name}/bias"] = (width,)
                 fan_in = width
             if tower == "policy" and self.head.has_log_std:
                 shapes[LOG_STD] = (self.head.outputs,)
         return shapes
 
     def _layer_table(self) -> np.ndarray:
-        """The layers for `acting_forward`: (L, 5)."""
-        table, at, used = [], 0, 0
-        ends = dict.fromkeys(self.sizes, FROM_OBS)  # where in a row of scratch each tower's last output begins
+        """(L, 5): the layers as `acting_forward` takes them."""
+        table = []
+        start = 0  # of the tensor in the flat vector
+        used = 0  # numbers in a row of scratch
+        source = dict.fromkeys(
+            self.sizes, FROM_OBS
+        )  # where in a row of scratch the input of each tower's next layer is
         for name, shape in self.shapes.items():
             tower = name.partition("/")[0]
             if name.endswith("weight"):
                 target = HEAD_TARGETS.get(name, used)
-                table.append((at, *shape, ends[tower], target))
-                if target == used:
-                    ends[tower], used = used, used + shape[1]
-                    if tower == "shared":
-                        ends = dict.fromkeys(ends, ends["shared"])
-            at += math.prod(shape)
+                table.append((start, *shape, source[tower], target))
+                if name not in HEAD_TARGETS:
+                    source |= dict.fromkeys(self.sizes if tower == "shared" else (tower,), target)
+                    used += shape[1]
+            start += math.prod(shape)
         return np.array(table, np.int64)
 
     def named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Views of a flat vector (P,) as the named tensors of the network: weights (I, O), biases (O,)."""
         ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])
-        return {
-            name: part.reshape(shape)
-            for (name, shape), part in zip(self.shapes.items(), np.split(flat, ends[:-1]), strict=True)
-        }
+        parts = zip(self.shapes.items(), np.split(flat, ends[:-1]), strict=True)
+        return {name: part.reshape(shape) for (name, shape), part in parts}
 
     def towers(self, flat: np.ndarray) -> dict[str, Tower]:
         """Views of a flat vector (P,) as the layers of each tower."""
         tensors = self.named(flat)
-        return {
-            tower: Tower(
-                tuple(t for name, t in tensors.items() if name.startswith(tower) and name.endswith("weight")),
-                tuple(t for name, t in tensors.items() if name.startswith(tower) and name.endswith("bias")),
-            )
-            for tower in self.sizes
-        }
+
+        def of(tower: str, kind: str) -> tuple[np.ndarray, ...]:
+            return tuple(t for name, t in tensors.items() if name.startswith(tower) and name.endswith(kind))
+
+        return {tower: Tower(of(tower, "weight"), of(tower, "bias")) for tower in self.sizes}
 
     def initialize(self, rng: np.random.Generator, log_std_init: float) -> None:
         """Set orthogonal weights (gain sqrt(2) hidden, 0.01 policy head, 1 value head), zero biases, and log_std."""
@@ -135,14 +138,13 @@ class ActorCritic:
 
     def actions(self, *shape: int) -> np.ndarray:
         """Preallocate actions, (*shape, ...)."""
-        one = self.distribution(1).actions
-        return np.zeros((*shape, *one.shape[1:]), one.dtype)
+        actions = self.distribution(1).actions
+        return np.zeros((*shape, *actions.shape[1:]), actions.dtype)
 
     def minibatch(self, rows: int) -> Minibatch:
         """Preallocate a minibatch of `rows` rows."""
-        return Minibatch(
-            np.zeros((rows, self.obs_size), self.dtype), self.actions(rows), np.zeros((4, rows), self.dtype)
-        )
+        obs = np.zeros((rows, self.obs_size), self.dtype)
+        return Minibatch(obs, self.actions(rows), np.zeros((4, rows), self.dtype))
 
     def activations(self, rows: int, grads: np.ndarray | None = None, larger: Activations | None = None) -> Activations:
         """Preallocate the workspace for `rows` rows.
@@ -150,7 +152,7 @@ class ActorCritic:
         Args:
             rows: B.
             grads: (P,), where the gradient goes; None takes the model's own.
-            larger: workspace whose first rows are used instead of new arrays; only one of the two is in use at a time.
+            larger: workspace that lends its first rows instead of new arrays; use only one of the two at a time.
         """
         towers = self._grad_towers if grads is None else self.towers(grads)
         return Activations(rows, self.sizes, self.distribution(rows, grads), towers, self.dtype, larger)
@@ -164,10 +166,10 @@ class ActorCritic:
         return self.head.kind(self.head.sizes, rows, self.dtype, *(self.named(flat)[LOG_STD] for flat in flats))
 
     def act(self, obs: np.ndarray, limit: float, activations: Activations) -> int:
-        """As `forward`, but the outputs of the hidden layers are not kept, and numbers are checked.
+        """As `forward`, but do not keep the outputs of the hidden layers, and check all numbers.
 
         Returns:
-            -1; -2 if an output is not finite; or the index in obs, flat, of the first number not within +-limit.
+            -1 if all is well; -2 if an output is not finite; else the flat index of the first |obs| > limit (or NaN).
         """
         if len(self._scratch) < activations.rows * self._hidden:
             self._scratch = np.zeros(activations.rows * self._hidden, self.dtype)
@@ -185,15 +187,12 @@ class ActorCritic:
         self._forward_tower("value", features, activations)
 
     def backward(self, obs: np.ndarray, activations: Activations) -> None:
-        """Compute the gradient with respect to the parameters, after `forward`.
-
-        The gradients with respect to the outputs stand in `activations.dpolicy_outputs` and `activations.dvalues`.
-        """
+        """Compute the gradient with respect to the parameters from `activations.dpolicy_outputs` and `.dvalues`."""
         features, doutputs = self._features(obs, activations), activations.doutputs
         self._backward_tower("policy", features, activations)
         self._backward_tower("value", features, activations)
         if self.sizes["shared"]:
-            # h is the input of both towers, so dh = dh_policy + dh_value.
+            # h is the input of both towers: dh = dh_policy + dh_value
             dfeatures = doutputs["shared"][-1]
             linear_backward_input(doutputs["policy"][0], self._params["policy"].weights[0], dfeatures)
             linear_backward_input(doutputs["value"][0], self._params["value"].weights[0], activations.dfeatures)
@@ -209,18 +208,14 @@ class ActorCritic:
         mlp_forward(x, layers.weights, layers.biases, self.activation, tower == "shared", activations.outputs[tower])
 
     def _backward_tower(self, tower: str, x: np.ndarray, activations: Activations) -> None:
-        grads, layers = activations.grad_towers[tower], self._params[tower]
+        grads = activations.grad_towers[tower]
         mlp_backward(
-            activations.doutputs[tower], x, activations.outputs[tower], layers.weights, self.activation,
+            activations.doutputs[tower], x, activations.outputs[tower], self._params[tower].weights, self.activation,
             tower == "shared", grads.weights, grads.biases,
         )  # fmt: skip
 
     def loss(self, minibatch: Minibatch, activations: Activations, config: PPOConfig) -> np.ndarray:
-        """The PPO loss of a minibatch: forward pass, distribution, loss.
-
-        Returns:
-            `activations.loss_terms`, the six numbers that `kernels.LOSS_TERMS` names.
-        """
+        """The PPO loss of a minibatch by a forward pass; returns `activations.loss_terms`, (6,)."""
         self.forward(minibatch.obs, activations)
         distribution = activations.distribution
         distribution.forward(activations.policy_outputs, minibatch.actions)
@@ -234,16 +229,16 @@ class ActorCritic:
     def loss_and_gradient(
         self, minibatch: Minibatch, activations: Activations, config: PPOConfig, dloss: float = 1.0
     ) -> np.ndarray:
-        """The PPO loss of a minibatch and, in `activations.grads`, its gradient.
+        """The PPO loss of a minibatch and, in the `grads` of `activations`, its gradient.
 
         Args:
-            minibatch: its advantages are used as they are.
-            activations: workspace for as many rows.
+            minibatch: B rows; the advantages are used as they are.
+            activations: workspace for B rows.
             config: gives the coefficients of the loss.
             dloss: upstream gradient of the loss.
 
         Returns:
-            As `loss`.
+            `activations.loss_terms`, (6,): the numbers that `kernels.LOSS_TERMS` names.
         """
         loss_terms = self.loss(minibatch, activations, config)
         distribution = activations.distribution

@@ -1,4 +1,4 @@
-"""Optimisers: what turns a gradient into a change of the parameters, with the state that they keep between steps."""
+"""The optimiser: turns the gradient into a change of the parameters, and keeps state between steps."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class Adam:
 
     Attributes:
         m, v: (P,), first and second moment of the gradient.
-        steps: how many were taken.
+        steps: steps taken.
     """
 
     name = "adam"
@@ -24,7 +24,7 @@ class Adam:
     def __init__(self, params: np.ndarray, grads: np.ndarray, config: PPOConfig):
         self._params, self._grads = params, grads
         self._constants = config.adam_beta1, config.adam_beta2, config.adam_eps
-        self.m, self.v = np.zeros((2, params.size), params.dtype)
+        self.m, self.v = np.zeros_like(params), np.zeros_like(params)
         self.steps = 0
 
     def step(self, learning_rate: float) -> None:

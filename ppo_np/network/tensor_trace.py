@@ -1,4 +1,4 @@
-"""A trace of a computation: its tensors in the order in which they are computed, and the first number not finite."""
+"""A trace of a computation: its tensors in the order of computation, and the first number that is not finite."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Stage(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A number that is not finite: in which stage, where in it, and which of the three (nan, inf, -inf)."""
+    """A number that is not finite: name of its stage, indices in it, and the value (nan, inf or -inf)."""
 
     name: str
     place: tuple[int, ...]
@@ -31,11 +31,7 @@ class Finding(NamedTuple):
 
 
 class NotFiniteError(Exception):
-    """A computation has met a number that is not finite.
-
-    Attributes:
-        finding: the first one; None if no stage has one any more.
-    """
+    """A computation has met a number that is not finite; `finding` is the first one, or None if all are finite now."""
 
     def __init__(self, stages: Iterator[Stage]):
         self.finding = first_bad(stages)
@@ -53,12 +49,7 @@ def first_bad(stages: Iterator[Stage]) -> Finding | None:
 
 
 def state_stages(model: ActorCritic, optimizer: Mapping[str, np.ndarray]) -> Iterator[Stage]:
-    """The optimiser's state and the parameters, in the order in which a step changes them.
-
-    Args:
-        model: the network.
-        optimizer: the optimiser's vectors, (P,), by names such as adam/m.
-    """
+    """The optimiser's vectors, (P,) by names such as adam/m, then the parameters, in the order of a step."""
     for vector, flat in optimizer.items():
         kind, _, name = vector.partition("/")
         for tensor_name, tensor in model.named(flat).items():
@@ -70,17 +61,16 @@ def state_stages(model: ActorCritic, optimizer: Mapping[str, np.ndarray]) -> Ite
 def acting_stages(model: ActorCritic, obs: np.ndarray, activations: Activations) -> Iterator[Stage]:
     """From observations, (B, D), to the outputs of the network."""
     tensors = model.named(model.params)
+    heads = {"policy/head": activations.distribution.output_name, "value/head": "values"}
     yield Stage("observation", obs)
     for tower, outputs in activations.outputs.items():
-        for layer, output in enumerate(outputs):
-            head = tower != "shared" and layer == len(outputs) - 1
-            name = f"{tower}/head" if head else f"{tower}/{layer}"
-            yield Stage(f"parameter {name}/weight", tensors[f"{name}/weight"])
-            yield Stage(f"parameter {name}/bias", tensors[f"{name}/bias"])
-            result = {"policy": activations.distribution.output_name, "value": "values"}[tower] if head else None
-            yield Stage(result or f"output of layer {name}", output)
-            if result and tower == "policy" and model.head.has_log_std:
-                yield Stage("log_std", tensors[LOG_STD])
+        layers = [name.removesuffix("/bias") for name in tensors if name.startswith(tower) and name.endswith("/bias")]
+        for layer, output in zip(layers, outputs, strict=True):
+            yield Stage(f"parameter {layer}/weight", tensors[f"{layer}/weight"])
+            yield Stage(f"parameter {layer}/bias", tensors[f"{layer}/bias"])
+            yield Stage(heads.get(layer, f"output of layer {layer}"), output)
+        if tower == "policy" and model.head.has_log_std:
+            yield Stage("log_std", tensors[LOG_STD])
 
 
 def sampling_stages(model: ActorCritic, obs: np.ndarray, activations: Activations) -> Iterator[Stage]:
@@ -90,7 +80,7 @@ def sampling_stages(model: ActorCritic, obs: np.ndarray, activations: Activation
 
 
 def learning_stages(model: ActorCritic, minibatch: Minibatch, activations: Activations) -> Iterator[Stage]:
-    """From a minibatch forward to the loss, and backward to the gradient of every tensor."""
+    """From a minibatch forward to the loss, then backward to the gradient with respect to every tensor."""
     for name in ("actions", "old_logprobs", "old_values", "advantages", "returns"):
         yield Stage(name, getattr(minibatch, name))
     yield from acting_stages(model, minibatch.obs, activations)
@@ -101,10 +91,9 @@ def learning_stages(model: ActorCritic, minibatch: Minibatch, activations: Activ
         yield Stage("ratio", np.exp(np.float64(distribution.logprobs) - np.float64(minibatch.old_logprobs)))
     for term, value in zip(LOSS_TERMS, activations.loss_terms, strict=True):
         yield Stage(term, np.array(value))
-    for name, array in (
-        ("logprobs", activations.dlogprobs), ("entropies", activations.dentropies), ("values", activations.dvalues),
-        (distribution.output_name, activations.dpolicy_outputs),
-    ):  # fmt: skip
-        yield Stage(f"gradient with respect to {name}", array)
+    yield Stage("gradient with respect to logprobs", activations.dlogprobs)
+    yield Stage("gradient with respect to entropies", activations.dentropies)
+    yield Stage("gradient with respect to values", activations.dvalues)
+    yield Stage(f"gradient with respect to {distribution.output_name}", activations.dpolicy_outputs)
     for name, tensor in reversed(model.named(model.grads).items()):
         yield Stage(f"gradient of {'log_std' if name == LOG_STD else f'layer {name}'}", tensor)

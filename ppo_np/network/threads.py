@@ -1,7 +1,7 @@
-"""How many threads there are: for the matrix products of wide networks, or for blocks of rows of narrow ones."""
+"""The number of threads: for the matrix products of wide networks, or for blocks of rows of narrow ones."""
 
 import scipy.linalg.cython_blas  # noqa: F401  the BLAS of the kernels: a limit reaches it only once it is loaded
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no type information
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
@@ -10,12 +10,12 @@ WIDE = 256 * 256
 
 
 def blas_threads(config: PPOConfig, obs_size: int, ranks: Ranks = ALONE) -> int:
-    """Threads of BLAS: one if the network is narrow, where handing work to a second one costs more than it saves."""
+    """Threads of BLAS: one if the network is narrow, where a second thread costs more time than it saves."""
     return threads(config, ranks) if is_wide(config, obs_size) else 1
 
 
 def threads(config: PPOConfig, ranks: Ranks = ALONE) -> int:
-    """The number that `config.threads` stands for: 0 is one a core of this rank's."""
+    """The number of threads that `config.threads` means: 0 is one for each core of this rank."""
     return config.threads or ranks.cores
 
 
