@@ -1,9 +1,9 @@
-"""Checkpoints: sealed HDF5 files with everything that a run needs to go on; docs/checkpoint.md describes them.
+"""Checkpoints: sealed HDF5 files with everything that a run needs to continue; docs/checkpoint.md describes them.
 
-What stands where:
+Contents of the file:
     /                 attributes: format, format_version, complete, ranks, and as JSON: versions, config, rng
     /counters/...     update, global_step, adam_step, environments_reset (integers), wall_time (seconds)
-    /parameters/...   one dataset a tensor, named tower/layer/weight or tower/layer/bias
+    /parameters/...   one dataset per tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
     /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; none without
     /environments/... how to restore the environments, as in `EnvRecord`; none if that is not known
@@ -14,7 +14,6 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
@@ -28,17 +27,26 @@ from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
 from ppo_np.saving.files import write_whole
-from ppo_np.saving.hdf5 import SealError, pack, unpack
-from ppo_np.saving.training_state import COUNTERS, RNGS, TrainingState
+from ppo_np.saving.hdf5 import MALFORMED, SealError, pack, unpack
+from ppo_np.saving.training_state import RNGS, TrainingState
 
 FORMAT, FORMAT_VERSION = "ppo_np checkpoint", 3
-RUNNING = "reward/running"  # one number an environment: ranks have some of them each
+COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
+RUNNING = "reward/running"  # one number for each environment, so each rank has a part of it
 OTHER_GROUPS = ("counters/", "normalizer/", "environments/", "recent_episodes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint file holds. The tensors are named as in `TrainingState.tensors`."""
+    """What a checkpoint file holds.
+
+    Attributes:
+        tensors: named as in `TrainingState.tensors`.
+        counters: the numbers that `COUNTERS` names.
+        environments: this run's environments; None if it is not known how to restore them.
+        ranks: number of ranks that trained; any number can continue.
+        path: of the file, for messages.
+    """
 
     config: PPOConfig
     tensors: Mapping[str, np.ndarray]
@@ -50,9 +58,7 @@ class Checkpoint:
     environments: EnvRecord | None
     versions: Mapping[str, str]
     ranks: int = 1
-    """How many ranks trained; any number can go on."""
     path: str = ""
-    """Where it was read from, for messages."""
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -66,21 +72,22 @@ def capture(
     """What a checkpoint holds of a training state.
 
     Args:
-        state: that is being trained.
+        state: to be saved.
         config: the settings.
-        environments: this rank's environments where they can go on; None if that is not known.
-        action_rng: state of the generator of actions at that point.
-        ranks: all of them must call this; the result is complete on each of them.
+        environments: this rank's environments; None if it is not known how to restore them.
+        action_rng: state of the generator of actions that belongs to these environments.
+        ranks: all of them must call this; each gets the complete checkpoint.
     """
     normalizer = state.normalizer_arrays()
     if RUNNING in normalizer:
         normalizer[RUNNING] = np.concatenate(ranks.allgather(normalizer[RUNNING]))
     if environments is not None:
         environments = EnvRecord.joined(ranks.allgather(environments))
+    counters = {"update": state.update, "global_step": state.global_step, "adam_step": state.optimizer.steps}
     return Checkpoint(
         config=config,
         tensors=state.tensors(),
-        counters=state.counters,
+        counters=counters | {"environments_reset": state.environments_reset},
         wall_time=state.wall_time,
         rng=state.rng_states() | {"action_rng": action_rng},
         normalizer=normalizer,
@@ -92,7 +99,7 @@ def capture(
 
 
 def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks) -> None:
-    """Put a saved state into a new one, the environments aside; it may be of another number of ranks.
+    """Write a saved state into a new one, without the environments; the number of ranks may differ.
 
     Args:
         state: overwritten.
@@ -101,7 +108,7 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
         ranks: share the environments.
 
     Raises:
-        UserError: It does not fit the network, or a generator's state is unusable.
+        UserError: The checkpoint does not fit the network, or the state of a generator is unusable.
     """
     path, normalizer = saved.path, dict(saved.normalizer)
     if RUNNING in normalizer and len(normalizer[RUNNING]) == num_envs:
@@ -110,11 +117,15 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
     copy_tensors(normalizer, state.normalizer_arrays(), path)
     copy_tensors(saved.parameters, state.model.named(state.model.params), path)  # first, for clear messages
     copy_tensors(saved.tensors, state.tensors(), path)
-    state.set_counters(saved.counters)
+    state.update = saved.counters["update"]
+    state.global_step = saved.counters["global_step"]
+    state.optimizer.steps = saved.counters["adam_step"]
+    state.environments_reset = saved.counters["environments_reset"]
     state.wall_time = saved.wall_time
     state.recent_episodes += [Episode(float(total), int(length)) for total, length in saved.recent_episodes]
     try:
-        state.set_rng_states(saved.rng)
+        for name in RNGS:
+            getattr(state, name).bit_generator.state = saved.rng[name]
     except (TypeError, ValueError, KeyError) as error:
         raise UserError(f"checkpoint {str(path)!r} has no usable state of its random generators.") from error
 
@@ -126,7 +137,7 @@ def another_seed(saved: Checkpoint) -> int:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of everything that shapes a run's numbers."""
+    """Versions of Python and of the libraries that the numbers of a run depend on."""
     libraries = "numpy", "numba", "scipy", "gymnasium", "h5py"
     return {"python": platform.python_version()} | {name: version(name) for name in libraries}
 
@@ -137,19 +148,25 @@ def previous_of(path: str | PathLike) -> Path:
 
 
 def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint, keep_previous: bool = False) -> None:
-    """Write a checkpoint so that `path` always holds a whole one: the old one, or the new one.
+    """Write a checkpoint so that there is always a whole file at `path`: the old one, or the new one.
 
     Args:
         path: of the file.
         checkpoint: what to write.
-        keep_previous: leave the old file under the name that `previous_of` gives.
+        keep_previous: keep the old file under the name that `previous_of` gives.
 
     Raises:
-        OSError: The folder is missing, full or read-only, or the disk gives back something else; the old file is
-            untouched.
+        OSError: The folder is missing, full or read-only, or what was read again differs; the old file is untouched.
     """
     path = Path(path)
-    write_whole(path, _packed(checkpoint), partial(_verify, path), previous_of(path) if keep_previous else None)
+
+    def verify(data: bytes) -> None:
+        try:
+            unpack(data)
+        except SealError as error:
+            raise OSError(f"what was written to {str(path)!r} came back different: {error}") from error
+
+    write_whole(path, _packed(checkpoint), verify, previous_of(path) if keep_previous else None)
 
 
 def _packed(checkpoint: Checkpoint) -> bytes:
@@ -161,16 +178,8 @@ def _packed(checkpoint: Checkpoint) -> bytes:
         arrays |= {f"environments/{name}": array for name, array in checkpoint.environments.arrays().items()}
     arrays["recent_episodes"] = checkpoint.recent_episodes
     documents = {"config": checkpoint.config.to_dict(), "rng": checkpoint.rng, "versions": checkpoint.versions}
-    attributes = {name: json.dumps(document) for name, document in documents.items()}
-    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "ranks": checkpoint.ranks}
-    return pack(arrays, head | attributes)
-
-
-def _verify(path: Path, data: bytes) -> None:
-    try:
-        unpack(data)
-    except SealError as error:
-        raise OSError(f"what was written to {str(path)!r} came back different: {error}") from error
+    texts = {name: json.dumps(document) for name, document in documents.items()}
+    return pack(arrays, {"format": FORMAT, "format_version": FORMAT_VERSION, "ranks": checkpoint.ranks, **texts})
 
 
 def read_checkpoint(path: str | PathLike) -> Checkpoint:
@@ -202,27 +211,27 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
             ranks=int(attributes.get("ranks", 1)),
             path=str(path),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+    except MALFORMED as error:
         reason = " ".join(str(error).split())
         raise UserError(f"checkpoint is {str(path)!r}, but it cannot be read as a checkpoint: {reason:.300}") from error
 
 
 def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
-    """Refuse numbers that no run has written: none of them is infinite or NaN, and counters count."""
+    """Raise ValueError if a number is infinite or NaN, or a counter is not a natural number."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"{name} is not finite")
     for name in COUNTERS:
         count = arrays[f"counters/{name}"]
         if count.dtype.kind not in "iu" or count.shape or count < 0:
-            raise ValueError(f"counters/{name} is no count")
+            raise ValueError(f"counters/{name} is not a count")
 
 
 def check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> None:
-    """Refuse settings that describe another network than the tensors, before one is made of them.
+    """Check that layers have the widths of the settings, before a network of that size is made.
 
     Raises:
-        ValueError, KeyError: They do.
+        ValueError, KeyError: They do not.
     """
     towers = {"shared": config.shared_sizes, "policy": config.policy_sizes, "value": config.value_sizes}
     for tower, sizes in towers.items():
@@ -231,16 +240,18 @@ def check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> Non
                 raise ValueError(f"{tower}/{layer} is not as wide as the settings say")
 
 
-def read_sealed(path: str | PathLike, what: str, form: str, version: int) -> tuple[dict[str, np.ndarray], dict]:
+def read_sealed(
+    path: str | PathLike, what: str, form: str, version: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and attributes of a sealed file of a certain format.
 
     Args:
         path: of the file.
-        what: the argument's name, for messages.
+        what: name of the argument, for messages.
         form, version: the attributes `format` and `format_version` that it must have.
 
     Raises:
-        UserError: There is no such file, it cannot be read, or it is something else.
+        UserError: There is no such file, it cannot be read, or it has another format.
     """
     if not Path(path).is_file():
         raise UserError(f"{what} is {str(path)!r}, but there is no such file.")
@@ -250,9 +261,9 @@ def read_sealed(path: str | PathLike, what: str, form: str, version: int) -> tup
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"{what} is {str(path)!r}, but it cannot be read as a {what}: {reason}.") from error
     if attributes.get("format") != form:
-        raise UserError(f"{what} is {str(path)!r}, but that is no {form}.")
-    if attributes.get("format_version") != version:
-        found = attributes.get("format_version")
+        raise UserError(f"{what} is {str(path)!r}, but that is not a {form}.")
+    found = attributes.get("format_version")
+    if found != version:
         raise UserError(f"{what} {str(path)!r} has format {found!r:.50}, but only {version} can be read.")
     return arrays, attributes
 
@@ -263,13 +274,13 @@ def below(arrays: Mapping[str, np.ndarray], group: str) -> dict[str, np.ndarray]
 
 
 def copy_tensors(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray], path: str | PathLike) -> None:
-    """Copy saved tensors into a network's.
+    """Copy saved tensors into those of a network.
 
     Raises:
         UserError: A name, a shape or a dtype differs: the checkpoint belongs to another network or environment.
     """
     if set(source) != set(target):
-        odd = sorted(set(source) ^ set(target))[0]
+        odd = min(set(source) ^ set(target))
         raise UserError(f"checkpoint {str(path)!r} does not fit the network: only one of them has the tensor {odd}.")
     for name, tensor in target.items():
         if source[name].shape != tensor.shape or source[name].dtype != tensor.dtype:
@@ -277,5 +288,4 @@ def copy_tensors(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarr
                 f"checkpoint {str(path)!r} does not fit the environment: {name} has shape {source[name].shape} "
                 f"({source[name].dtype}), but it must be {tensor.shape} ({tensor.dtype})."
             )
-    for name, tensor in target.items():
         tensor[:] = source[name]

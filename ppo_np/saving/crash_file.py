@@ -1,7 +1,7 @@
 """Crash files: what a run leaves when it meets a number that is not finite, so that it can be computed again.
 
-A crash file is a sealed HDF5 file like a checkpoint (docs/checkpoint.md): the parameters and the optimiser's state, the
-rows that were being computed, the random generators, the settings in force.
+A crash file is a sealed HDF5 file like a checkpoint (docs/checkpoint.md). It holds the parameters and the optimiser's
+state, the arrays that were being computed with, the random generators, and the settings in force.
 """
 
 import json
@@ -18,7 +18,7 @@ from ppo_np.errors import UserError
 from ppo_np.network.action_head import DISTRIBUTIONS, ActionHead
 from ppo_np.saving.checkpoint import below, library_versions, read_sealed
 from ppo_np.saving.files import write_whole
-from ppo_np.saving.hdf5 import pack
+from ppo_np.saving.hdf5 import MALFORMED, pack
 from ppo_np.saving.training_state import TrainingState
 
 FORMAT, FORMAT_VERSION = "ppo_np crash", 1
@@ -31,11 +31,11 @@ class Crash:
     """What a crash file holds.
 
     Attributes:
-        what: the sentence that the run ended with.
-        during: "rollout" (the network acted), "minibatch" (it learned) or "environment" (which gave the number).
+        what: the message that the run ended with.
+        during: "rollout" (the network acted), "minibatch" (it learned) or "environment" (it gave the number).
         config: the settings in force, with annealed values.
         head: the distribution over the actions.
-        tensors: as `TrainingState.tensors` names them.
+        tensors: named as in `TrainingState.tensors`.
         arrays: the input of the computation: obs and actions for a rollout; all that `MINIBATCH_ARRAYS` names for a
             minibatch; obs or rewards as the environment gave them.
         rng: states of the random generators.
@@ -58,7 +58,7 @@ class Crash:
 def crash_of(
     state: TrainingState, config: PPOConfig, what: str, during: str, arrays: Mapping[str, np.ndarray]
 ) -> Crash:
-    """What a crash file is to hold, in arrays of its own; `config` are the settings in force."""
+    """What a crash file will hold, with copies of all arrays; `config` are the settings in force."""
     return Crash(
         what="".join(c if c.isprintable() else "?" for c in what), during=during, config=config, head=state.model.head,
         tensors={name: np.array(array) for name, array in state.tensors().items()},
@@ -75,8 +75,9 @@ def write_crash(path: str | PathLike, crash: Crash) -> None:
     arrays = {**crash.tensors, **{f"rows/{name}": array for name, array in crash.arrays.items()}}
     head = {"kind": crash.head.kind.__name__, "sizes": list(crash.head.sizes)}
     documents = {"config": crash.config.to_dict(), "head": head, "rng": crash.rng, "versions": library_versions()}
-    attributes = {"format": FORMAT, "format_version": FORMAT_VERSION, "what": crash.what, "during": crash.during}
-    write_whole(Path(path), pack(arrays, attributes | {name: json.dumps(d) for name, d in documents.items()}))
+    texts = {name: json.dumps(document) for name, document in documents.items()}
+    texts |= {"format": FORMAT, "what": crash.what, "during": crash.during}
+    write_whole(Path(path), pack(arrays, {"format_version": FORMAT_VERSION, **texts}))
 
 
 def read_crash(path: str | PathLike) -> Crash:
@@ -99,5 +100,5 @@ def read_crash(path: str | PathLike) -> Crash:
             arrays=below(arrays, "rows"),
             rng=dict(rng),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+    except MALFORMED as error:
         raise UserError(f"crash file {str(path)!r} cannot be read: {' '.join(str(error).split()):.300}") from error

@@ -1,23 +1,23 @@
-"""Files that are whole or not there, whatever happens while they are written: a kill, a full disk, a lost folder."""
+"""Files that are whole or not there, whatever happens during a write: a kill, a full disk, a lost folder."""
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 def write_whole(
     path: Path, data: bytes, verify: Callable[[bytes], object] | None = None, previous: Path | None = None
 ) -> None:
-    """Write a file so that its name always stands for a whole one: the old one, or the new one.
+    """Write a file so that there is always a whole file at `path`: the old one, or the new one.
 
-    The data goes to a temporary file in the same folder, is forced to disk and read again, and takes the name in one
-    step; then the folder is forced to disk.
+    The data goes to a temporary file in the same folder, is forced to disk and read again. Then the temporary file is
+    renamed in one step, and the folder is forced to disk.
 
     Args:
         path: of the file.
         data: all of it.
-        verify: called with what was read again; raises if that is not right.
+        verify: called with what was read again; raises an exception if that is wrong.
         previous: a name under which the old file is kept.
 
     Raises:
@@ -25,12 +25,9 @@ def write_whole(
     """
     temporary = _temporary(path)
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
+        with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
             _write(descriptor, data)
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         if verify:
             verify(temporary.read_bytes())
         if previous and path.exists():
@@ -40,20 +37,32 @@ def write_whole(
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    _sync_folder(path.parent)
+    if hasattr(os, "O_DIRECTORY"):  # not every system can force a new name to disk
+        with _opened(path.parent, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+            os.fsync(descriptor)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove the temporary files that a killed `write_whole` left in a folder."""
+    for left in folder.glob(".*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def remove_temporary(folder: Path) -> None:
-    """Remove what `write_whole` has left in a folder because it was killed."""
-    for left in folder.glob(".*.tmp"):
-        left.unlink(missing_ok=True)
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """A file descriptor that is closed at the end."""
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes | bytearray) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
@@ -62,7 +71,7 @@ def _write(descriptor: int, data: bytes) -> None:
 def _keep(path: Path, previous: Path) -> None:
     """Give a file a second name, so that it never loses the first one; where the system cannot do that, rename it."""
     second = _temporary(previous)
-    with suppress(FileNotFoundError):  # left by a killed process of the same number
+    with suppress(FileNotFoundError):  # left by a killed process with the same id
         os.unlink(second)
     try:
         os.link(path, second)
@@ -70,29 +79,18 @@ def _keep(path: Path, previous: Path) -> None:
         os.replace(path, previous)
         return
     os.replace(second, previous)
-    with suppress(OSError):  # where both were names of the same file already, `replace` has done nothing
+    with suppress(OSError):  # `replace` does nothing if both names are of the same file
         os.unlink(second)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Force a new name to disk; not every system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class AppendFile:
-    """A file that grows by whole records. What cannot be written is kept, and tried again with the next record.
+    """A file that grows by whole records. Records that cannot be written are kept and tried again with the next one.
 
     Args:
-        path: of the file; made if it is not there.
+        path: of the file, which is created if it is missing.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
 
     def __init__(self, path: Path):
@@ -101,14 +99,13 @@ class AppendFile:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
 
     def append(self, record: bytes) -> None:
-        """Write a record, behind those that are still pending.
+        """Write the pending records and this one.
 
         Raises:
-            OSError: It cannot be written now; the file ends with a whole record.
+            OSError: They cannot be written now; the file ends with a whole record.
         """
         self.pending += record
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
-        try:
+        with _opened(self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
             size = os.fstat(descriptor).st_size
             try:
                 _write(descriptor, self.pending)
@@ -116,18 +113,13 @@ class AppendFile:
                 os.ftruncate(descriptor, size)
                 raise
             self.pending.clear()
-        finally:
-            os.close(descriptor)
 
     def sync(self) -> None:
-        """Write what is pending and force the file to disk.
+        """Write the pending records and force the file to disk.
 
         Raises:
             OSError: That is not possible now.
         """
         self.append(b"")
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
+        with _opened(self.path, os.O_RDONLY) as descriptor:
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

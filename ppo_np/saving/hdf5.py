@@ -1,15 +1,15 @@
-"""Named arrays in a sealed HDF5 file: h5py and h5ls read it like any other, and reading it here can do no harm.
+"""Named arrays in a sealed HDF5 file: h5py and h5ls read it like any other, and reading it here is safe.
 
-HDF5 lets a file begin with a user block that it leaves alone. Ours is text:
+An HDF5 file may begin with a user block, which HDF5 itself ignores. Ours is text:
 
     ppo_np sealed HDF5
     SHA-256 of everything after this line
     JSON: {"attributes": {...}, "arrays": {name: [dtype, shape, offset in the file, SHA-256], ...}}
     zeros up to a power of two
 
-HDF5's library stumbles over damaged files (h5py issue 2947 lists CVEs): a few changed bytes can crash it, or send it
-into an endless loop. So it writes our files, and other people's tools read them with it, but `unpack` does not: it
-looks at nothing before the seal is right, and then takes plain numbers from where the list says they lie.
+A few changed bytes can crash HDF5's library or send it into an endless loop (h5py issue 2947 lists CVEs). So HDF5
+writes our files, but `unpack` does not use it: it checks the seal first, then takes plain numbers from the offsets in
+the list.
 """
 
 import hashlib
@@ -24,52 +24,58 @@ MAGIC = b"ppo_np sealed HDF5\n"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SMALLEST_BLOCK, LARGEST_HEADER = 512, 2**20
 CHECKSUM = "sha256"
-START = len(MAGIC) + 64 + 1  # where the part begins that the seal covers
-TYPES = {np.dtype(name).str for name in ("float32", "float64", "int8", "int16", "int32", "int64")}
-TYPES |= {np.dtype(name).str for name in ("uint8", "uint16", "uint32", "uint64", "float16")}
+START = len(MAGIC) + 64 + 1  # of the part that the seal covers
+TYPES = {np.dtype(code).str for code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")}
+# What can be raised if a document in a file is not of the form that we wrote.
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+
+Attributes = Mapping[str, str | int]
 
 
 class SealError(Exception):
     """Bytes are not what `pack` made; the message says what is wrong, as the end of a sentence."""
 
 
-def pack(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, str | int]) -> bytes:
+def pack(arrays: Mapping[str, np.ndarray], attributes: Attributes) -> bytes:
     """A sealed file as bytes.
 
     Args:
-        arrays: name, with / for groups -> numbers of any shape.
-        attributes: of the whole file; in HDF5 they stand at its root, with `complete` = 1 beside them.
+        arrays: numbers of any shape by name; / in a name makes groups.
+        attributes: of the whole file; in HDF5 they are those of the root, with `complete` = 1 beside them.
 
     Raises:
-        ValueError: An array is of a type that `unpack` refuses, or the list of all is too long for it.
+        ValueError: An array is of a type that `unpack` refuses, or the list of arrays is too long for it.
     """
-    odd = [name for name, array in arrays.items() if np.asarray(array).dtype.str not in TYPES]
-    if odd:
-        raise ValueError(f"{odd[0]} has the type {arrays[odd[0]].dtype}")
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if array.dtype.str not in TYPES:
+            raise ValueError(f"{name} has the type {array.dtype}")
     checksums = {name: _checksum(array) for name, array in arrays.items()}
-    longest = _head(
-        arrays, checksums, attributes, dict.fromkeys(arrays, sum(a.nbytes for a in arrays.values()) + 2**40)
-    )
+    size = sum(array.nbytes for array in arrays.values())
+    longest = _head(arrays, checksums, attributes, dict.fromkeys(arrays, size + 2**40))
     if len(longest) > LARGEST_HEADER:
         raise ValueError(f"the list of arrays has {len(longest)} bytes, but at most {LARGEST_HEADER} are allowed")
     block = max(SMALLEST_BLOCK, 2 ** math.ceil(math.log2(START + len(longest))))
-    image, offsets = _hdf5(arrays, checksums, attributes, block)
+    image, offsets = _hdf5(arrays, checksums, attributes, block, size)
     body = _head(arrays, checksums, attributes, offsets).ljust(block - START, b"\0") + image
     return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def _head(arrays: dict, checksums: dict, attributes: Mapping, offsets: Mapping[str, int]) -> bytes:
-    """The list of what the file holds."""
+def _head(
+    arrays: Mapping[str, np.ndarray], checksums: Mapping[str, str], attributes: Attributes, offsets: Mapping[str, int]
+) -> bytes:
+    """The JSON line: attributes, and the list of arrays."""
     listed = {name: [a.dtype.str, list(a.shape), offsets[name], checksums[name]] for name, a in arrays.items()}
     return json.dumps({"attributes": dict(attributes), "arrays": listed}).encode() + b"\n"
 
 
-def _hdf5(arrays: dict, checksums: dict, attributes: Mapping, block: int) -> tuple[bytes, dict[str, int]]:
-    """What follows a user block of `block` bytes, and where each array begins, counted from the file's first byte."""
-    import h5py  # 11 MB, which a run that saves nothing need not have
+def _hdf5(
+    arrays: Mapping[str, np.ndarray], checksums: Mapping[str, str], attributes: Attributes, block: int, size: int
+) -> tuple[bytes, dict[str, int]]:
+    """What follows a user block of `block` bytes, and the offset of each array, counted from the file's first byte."""
+    import h5py  # 11 MB, not needed by a run that saves nothing
 
-    room = sum(array.nbytes for array in arrays.values()) + 2**16  # in one piece: growing bit by bit takes longer
+    room = size + 2**16  # all at once: growing in small steps takes longer
     with h5py.File("memory", "w", driver="core", backing_store=False, block_size=room, userblock_size=block) as file:
         file.attrs.update(attributes)
         datasets = {name: file.create_dataset(name, data=array) for name, array in arrays.items()}
@@ -77,25 +83,24 @@ def _hdf5(arrays: dict, checksums: dict, attributes: Mapping, block: int) -> tup
             dataset.attrs[CHECKSUM] = np.bytes_(checksums[name])
         file.attrs["complete"] = 1
         file.flush()
-        # HDF5 gives no place to an array without numbers.
-        offsets = {name: dataset.id.get_offset() or 0 for name, dataset in datasets.items()}
+        offsets = {name: dataset.id.get_offset() or 0 for name, dataset in datasets.items()}  # None if it is empty
         return file.id.get_file_image(), offsets
 
 
 def _checksum(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()
+    return hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest()
 
 
 def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
-    """The arrays, each with memory of its own, and the attributes that were packed.
+    """The arrays, each with its own memory, and the attributes that were packed.
 
     Raises:
-        SealError: These are not the bytes that `pack` gave.
+        SealError: These are not bytes that `pack` made.
     """
     if not data.startswith(MAGIC):
         if data.startswith(HDF5_SIGNATURE):
-            raise SealError("it is HDF5 without our seal, which formats before 3 had not")
-        raise SealError("it is no file of ppo_np")
+            raise SealError("it is HDF5 without our seal; formats before 3 had none")
+        raise SealError("it is not a file of ppo_np")
     if hashlib.sha256(memoryview(data)[START:]).hexdigest().encode() + b"\n" != data[len(MAGIC) : START]:
         raise SealError("it is damaged: its bytes do not match its seal")
     try:
@@ -103,16 +108,16 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
         entries, attributes = head["arrays"], head["attributes"]
         if not all(isinstance(value, str | int) for value in attributes.values()):
             raise SealError("an attribute is neither text nor an integer")
-        arrays = [_view(name, *entry, data) for name, entry in entries.items()]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        arrays = [_view(data, name, *entry) for name, entry in entries.items()]
+    except MALFORMED as error:
         raise SealError("the list of its arrays cannot be read") from error
     if sum(array.nbytes for array in arrays) > len(data):
         raise SealError("its arrays need more bytes than the file has")
     return {name: array.copy() for name, array in zip(entries, arrays, strict=True)}, attributes
 
 
-def _view(name: str, dtype: Any, shape: Any, offset: Any, checksum: Any, data: bytes) -> np.ndarray:
-    """One array in the file's own bytes, if it is one of plain numbers that lies there as a whole."""
+def _view(data: bytes, name: str, dtype: Any, shape: Any, offset: Any, checksum: Any) -> np.ndarray:
+    """A view of one array in the file's bytes, after a check of its entry in the list."""
     name = _short(name)
     if dtype not in TYPES:
         raise SealError(f"{name} has the type {_short(dtype)}")
@@ -128,6 +133,6 @@ def _view(name: str, dtype: Any, shape: Any, offset: Any, checksum: Any, data: b
 
 
 def _short(value: Any) -> str:
-    """What a file says, for a message: on one line and not long."""
+    """A value from a file for a message: on one line, at most 100 characters."""
     text = value if isinstance(value, str) and value.isprintable() else repr(value)
     return text if len(text) <= 100 else f"{text[:100]}..."

@@ -12,7 +12,6 @@ from ppo_np.network.model import ActorCritic
 from ppo_np.network.optimizer import Adam
 
 RECENT_EPISODES = 100
-COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
 RNGS = ("action_rng", "minibatch_rng", "predict_rng")
 
 
@@ -30,9 +29,10 @@ class TrainingState:
     Attributes:
         model: the network; its parameters are `model.params`.
         optimizer: with its state.
-        normalizers: running statistics by what they are of: "obs", "reward".
+        normalizers: running statistics by name: "obs", "reward"; empty without normalisation.
         action_rng, minibatch_rng, predict_rng: random generators.
-        update, global_step: finished updates, and environment steps of their rollouts over all environments.
+        update: finished updates.
+        global_step: environment steps of finished rollouts, over all environments.
         environments_reset: environments that could not be restored, since the last update.
         wall_time: seconds of training.
         recent_episodes: the last 100 finished episodes.
@@ -60,32 +60,9 @@ class TrainingState:
         return {f"{group}/{name}": t for group, flat in flats.items() for name, t in self.model.named(flat).items()}
 
     def normalizer_arrays(self) -> dict[str, np.ndarray]:
-        """The running statistics by name, such as obs/mean; empty without normalisation."""
+        """The running statistics by name, such as obs/mean."""
         return {f"{part}/{name}": a for part, n in self.normalizers.items() for name, a in n.arrays().items()}
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """The counters that `COUNTERS` names."""
-        steps = {"adam_step": self.optimizer.steps}
-        return {name: steps[name] if name in steps else getattr(self, name) for name in COUNTERS}
-
-    def set_counters(self, counters: Mapping[str, int]) -> None:
-        """The inverse of `counters`."""
-        for name in COUNTERS:
-            if name == "adam_step":
-                self.optimizer.steps = counters[name]
-            else:
-                setattr(self, name, counters[name])
 
     def rng_states(self) -> dict[str, Any]:
         """The states of the random generators, by name."""
         return {name: getattr(self, name).bit_generator.state for name in RNGS}
-
-    def set_rng_states(self, states: Mapping[str, Any]) -> None:
-        """The inverse of `rng_states`.
-
-        Raises:
-            KeyError, TypeError, ValueError: A state is missing or unusable.
-        """
-        for name in RNGS:
-            getattr(self, name).bit_generator.state = states[name]

@@ -94,7 +94,7 @@ def test_missing_statistics_are_refused(tmp_path):
 def test_a_file_of_an_older_format_is_refused(tmp_path):
     with h5py.File(tmp_path / "old.h5", "w") as file:
         file.attrs["format_version"] = 2
-    with pytest.raises(UserError, match=r"it is HDF5 without our seal, which formats before 3 had not\.$"):
+    with pytest.raises(UserError, match=r"it is HDF5 without our seal; formats before 3 had none\.$"):
         PPO.load(tmp_path / "old.h5")
 
 
@@ -166,8 +166,8 @@ def of_config(**settings):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (put("format", "other"), "that is no ppo_np checkpoint"),
-        (leave_out("format"), "that is no ppo_np checkpoint"),
+        (put("format", "other"), "that is not a ppo_np checkpoint"),
+        (leave_out("format"), "that is not a ppo_np checkpoint"),
         (put("format_version", 99), "has format 99, but only 3 can be read"),
         (put("format_version", "3\n"), r"has format '3\\n', but only 3 can be read"),
         (leave_out("config"), "cannot be read"),

@@ -143,10 +143,10 @@ def test_a_flip_of_any_bit_is_noticed():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "it is no file of ppo_np"),
-        (b"not ours", "it is no file of ppo_np"),
-        (MAGIC[:-1], "it is no file of ppo_np"),
-        (hdf5.HDF5_SIGNATURE + bytes(100), "it is HDF5 without our seal, which formats before 3 had not"),
+        (b"", "it is not a file of ppo_np"),
+        (b"not ours", "it is not a file of ppo_np"),
+        (MAGIC[:-1], "it is not a file of ppo_np"),
+        (hdf5.HDF5_SIGNATURE + bytes(100), "it is HDF5 without our seal; formats before 3 had none"),
         (MAGIC, "it is damaged: its bytes do not match its seal"),
         (pack(SMALL, {})[:-1], "it is damaged: its bytes do not match its seal"),
         (pack(SMALL, {}) + b"\0", "it is damaged: its bytes do not match its seal"),
