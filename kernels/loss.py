@@ -74,7 +74,7 @@ def ppo_loss_backward(
     dV_b     = dloss/B c_V (V_b - R_b),  but 0 if |V_b - V_old_b| > e and |Vc_b - R_b| > |V_b - R_b|
 
     On the edges (r_b = 1+-e, |V_b - V_old_b| = e, equal errors) the unclipped branch is used. Inside the clip ranges
-    the two branches are equal. The conditions test whether a number is outside its range, so rounding has no effect.
+    the two branches are equal. The conditions test whether a number is outside its range, so rounding does not choose.
 
     Derivation: docs/gradients.md, "Clipped surrogate", "Clipped value loss" and the section after those.
 

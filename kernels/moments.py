@@ -6,7 +6,7 @@ from kernels._jit import kernel
 
 MOMENTS_EPS = 1e-8
 
-# Rows in a block. A block is small enough to stay in the cache. It is large enough to share one square root per column.
+# Rows in a block: few enough to stay in the cache, and enough that one square root per column and block costs little.
 BLOCK = 32
 
 
@@ -27,7 +27,7 @@ def update_moments(x, valid, count, mean, variance):
         x: (B, D).
         valid: (B,) booleans: the rows that count. The other rows can hold any numbers, also NaN.
         count: n, (1,), float64, modified in place; 0 at the start.
-        mean, variance: (D,) each, float64, modified in place; 0 and 1 at the start, which leave x unchanged.
+        mean, variance: (D,) each, float64, modified in place; 0 and 1 at the start: no standardisation.
     """
     rows, columns = x.shape
     valid_rows = 0
