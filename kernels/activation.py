@@ -45,7 +45,7 @@ def relu_backward(dh, h):
     Derivation: docs/gradients.md, "Activations".
 
     Args:
-        dh: gradient of the loss with respect to the output, (B, O), modified in place: it becomes that with respect to z.
+        dh: gradient of the loss with respect to the output, (B, O), modified in place to that with respect to z.
         h: output of the forward pass, (B, O).
     """
     zero = dh.dtype.type(0)
@@ -102,7 +102,7 @@ def tanh_backward(dh, h):
     Derivation: docs/gradients.md, "Activations".
 
     Args:
-        dh: gradient of the loss with respect to the output, (B, O), modified in place: it becomes that with respect to z.
+        dh: gradient of the loss with respect to the output, (B, O), modified in place to that with respect to z.
         h: output of the forward pass, (B, O).
     """
     one = dh.dtype.type(1)
@@ -138,7 +138,7 @@ def activation_backward(dh, h, activation):
     Derivation: docs/gradients.md, "Activations".
 
     Args:
-        dh: gradient of the loss with respect to the output, (B, O), modified in place: it becomes that with respect to z.
+        dh: gradient of the loss with respect to the output, (B, O), modified in place to that with respect to z.
         h: output of the forward pass, (B, O).
         activation: RELU or TANH.
     """
