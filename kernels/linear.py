@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels._jit import COMPILED, kernel
 
-# Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not prepare
+# Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not pack
 # it first. For one row or a narrow layer BLAS is still faster (`pytest bench --benchmark-enable -k linear_forward`).
 FEW_ROWS = 16 if COMPILED else 0  # without the JIT, loops are slow
 NARROW = 8
