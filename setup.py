@@ -23,7 +23,7 @@ TEST = [
     "tensorboard>=2.18",
 ]
 PEERS = [*PLOT, *ENVPOOL, "rejax>=0.1.3", "sbx-rl>=0.28", "stable-baselines3>=2.9", "torch>=2.13"]
-DEV = [*TEST, "cosmic-ray>=8.7", "pre-commit>=4.0", "ruff>=0.9"]
+DEV = [*TEST, "cosmic-ray>=8.7", "mypy>=1.18", "pre-commit>=4.0", "ruff>=0.9"]
 
 setup(
     name="ppo_np",
