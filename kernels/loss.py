@@ -16,14 +16,14 @@ import numpy as np
 
 from kernels._jit import kernel
 
-# The numbers that `ppo_loss_forward` writes to `terms`, in this order.
+# The numbers that `ppo_loss_forward` writes to `loss_terms`, in this order.
 LOSS_TERMS = ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac")
 
 
 @kernel
 def ppo_loss_forward(
     logprobs, entropies, values, old_logprobs, old_values, advantages, returns,
-    clip_coef, ent_coef, vf_coef, clip_vloss, terms,
+    clip_coef, ent_coef, vf_coef, clip_vloss, loss_terms,
 ):  # fmt: skip
     """Loss of a minibatch (formulas above), its terms, and two diagnostics. All sums are in float64.
 
@@ -39,7 +39,7 @@ def ppo_loss_forward(
         clip_coef: e > 0, the clip range of the ratio and of the value.
         ent_coef, vf_coef: c_H and c_V, >= 0.
         clip_vloss: if False, L_V = 1/2 mean_b (V_b - R_b)^2.
-        terms: output, (6,) float64, overwritten with the numbers that `LOSS_TERMS` names.
+        loss_terms: output, (6,) float64, overwritten with the numbers that `LOSS_TERMS` names.
     """
     rows = logprobs.shape[0]
     policy_loss = value_loss = entropy = approx_kl = clipfrac = 0.0
@@ -54,12 +54,12 @@ def ppo_loss_forward(
         entropy += np.float64(entropies[b])
         approx_kl += ratio - 1.0 - log_ratio
         clipfrac += 1.0 if abs(ratio - 1.0) > clip_coef else 0.0
-    terms[1] = policy_loss / rows
-    terms[2] = value_loss / rows
-    terms[3] = entropy / rows
-    terms[4] = approx_kl / rows
-    terms[5] = clipfrac / rows
-    terms[0] = terms[1] - ent_coef * terms[3] + vf_coef * terms[2]
+    loss_terms[1] = policy_loss / rows
+    loss_terms[2] = value_loss / rows
+    loss_terms[3] = entropy / rows
+    loss_terms[4] = approx_kl / rows
+    loss_terms[5] = clipfrac / rows
+    loss_terms[0] = loss_terms[1] - ent_coef * loss_terms[3] + vf_coef * loss_terms[2]
 
 
 @kernel
