@@ -14,8 +14,7 @@ WRITTEN = {
     "linear_forward": (3,), "linear_backward_parameters": (2, 3), "linear_backward_input": (2,),
     "relu_forward": (0,), "relu_backward": (0,), "tanh_forward": (0,), "tanh_backward": (0,),
     "log_softmax": (1,), "categorical_forward": (2, 3, 4), "categorical_backward": (5,),
-    "ppo_loss_forward": (11,), "ppo_loss_backward": (11, 12, 13), "gae": (7, 8), "normalize": (1,),
-    "clip_by_global_norm": (0,), "adam": (0, 2, 3),
+    "ppo_loss_forward": (11,), "gae": (7, 8), "normalize": (1,), "clip_by_global_norm": (0,), "adam": (0, 2, 3),
 }  # fmt: skip
 
 
@@ -40,54 +39,44 @@ def _narrow(array: np.ndarray) -> np.ndarray:
 
 
 def linear_forward(x, weight, bias, y):
-    """y."""
     return (x @ weight + bias,)
 
 
 def linear_backward_parameters(dy, x, dweight, dbias):
-    """dweight and dbias."""
     return x.T @ dy, dy.sum(axis=0)
 
 
 def linear_backward_input(dy, weight, dx):
-    """dx."""
     return (dy @ weight.T,)
 
 
 def relu_forward(h):
-    """h."""
     return (jnp.maximum(h, 0),)
 
 
 def relu_backward(dh, h):
-    """dz."""
     return (jnp.where(h > 0, dh, 0),)
 
 
 def tanh_forward(h):
-    """h."""
     return (jnp.tanh(h),)
 
 
 def tanh_backward(dh, h):
-    """dz."""
     return (dh * (1 - h * h),)
 
 
 def log_softmax(logits, log_probs):
-    """log_probs."""
     return (jax.nn.log_softmax(logits),)
 
 
 def categorical_forward(logits, actions, log_probs, logprobs, entropies):
-    """log_probs, logprobs and entropies."""
     log_probs = jax.nn.log_softmax(logits)
     logprobs = jnp.take_along_axis(log_probs, actions[:, None], axis=1)[:, 0]
     return log_probs, logprobs, -(jnp.exp(log_probs) * log_probs).sum(axis=1)
 
 
 def categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies, dlogits):
-    """dlogits."""
     columns = dlogprobs[:, None] + dentropies[:, None] * (log_probs + entropies[:, None])
     chosen = jax.nn.one_hot(actions, log_probs.shape[1])
     return (dlogprobs[:, None] * chosen - jnp.exp(log_probs) * columns,)
@@ -95,9 +84,9 @@ def categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies, d
 
 def ppo_loss_forward(
     logprobs, entropies, values, old_logprobs, old_values, advantages, returns,
-    clip_coef, ent_coef, vf_coef, clip_vloss, terms,
+    clip_coef, ent_coef, vf_coef, clip_vloss, terms=None,
 ):  # fmt: skip
-    """The six terms."""
+    """The six terms in one array."""
     log_ratio = logprobs - old_logprobs
     ratio = jnp.exp(log_ratio)
     clipped_ratio = jnp.clip(ratio, 1 - clip_coef, 1 + clip_coef)
@@ -112,24 +101,8 @@ def ppo_loss_forward(
     return (jnp.stack([loss, policy_loss, value_loss, entropy, approx_kl, clipfrac]),)
 
 
-def ppo_loss_backward(
-    dloss, logprobs, values, old_logprobs, old_values, advantages, returns,
-    clip_coef, ent_coef, vf_coef, clip_vloss, dlogprobs, dentropies, dvalues,
-):  # fmt: skip
-    """dlogprobs, dentropies and dvalues."""
-    scale = dloss / len(logprobs)
-    ratio = jnp.exp(logprobs - old_logprobs)
-    flat = ((ratio > 1 + clip_coef) & (advantages > 0)) | ((ratio < 1 - clip_coef) & (advantages < 0))
-    errors, moved = values - returns, values - old_values
-    dvalues = scale * vf_coef * errors
-    if clip_vloss:
-        clipped_errors = old_values + jnp.clip(moved, -clip_coef, clip_coef) - returns
-        dvalues = jnp.where((jnp.abs(moved) > clip_coef) & (jnp.abs(clipped_errors) > jnp.abs(errors)), 0, dvalues)
-    return jnp.where(flat, 0, -scale * advantages * ratio), jnp.full_like(values, -scale * ent_coef), dvalues
-
-
 def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lambda, advantages, returns):
-    """Advantages and returns, by a scan from the last step to the first."""
+    """A scan from the last step to the first."""
     dones = terminations | truncations
     next_values = jnp.where(terminations, 0, jnp.where(truncations, final_values, values[1:]))
     deltas = rewards + gamma * next_values - values[:-1]
@@ -143,23 +116,19 @@ def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lam
     return found, found + values[:-1]
 
 
-def normalize(advantages, normalized):
-    """normalized."""
+def normalize(advantages, normalized=None):
     return ((advantages - advantages.mean()) / (advantages.std() + 1e-8),)
 
 
 def global_norm(grads):
-    """The norm."""
     return jnp.sqrt((grads * grads).sum())
 
 
 def clip_by_global_norm(grads, norm, max_norm):
-    """grads."""
-    return (grads * min(1.0, max_norm / norm),)
+    return (grads * jnp.minimum(1.0, max_norm / norm),)
 
 
 def adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
-    """params, m and v."""
     m, v = beta1 * m + (1 - beta1) * grads, beta2 * v + (1 - beta2) * grads * grads
     update = m / (jnp.sqrt(v / (1 - beta2**step)) + eps)
     return params - learning_rate / (1 - beta1**step) * update, m, v

@@ -1,8 +1,7 @@
 """What a contestant's process is asked and what it answers, a line at a time.
 
-A contestant is a script of this folder, run as a process of its own: nothing that it imports, no thread that it starts
-can slow the others, and the peak of its memory is its own. It is started with the job, as JSON, as its only argument.
-Either it does the whole job and answers once (`answer`), or it works in slices, when it is told to (`take_turns`).
+A contestant is a module of this folder, run as a process of its own (`python -m bench.peers.ours train '{}'`): nothing
+that it imports, no thread that it starts can slow the others, and the peak of its memory is its own.
 """
 
 import dataclasses
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +58,31 @@ class Job:
     def minibatch_size(self) -> int:
         """Transitions in one minibatch."""
         return self.batch_size // self.num_minibatches
+
+
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """A job of bench/contests/solve.py.
+
+    Attributes:
+        started: time.time() when the process was started.
+        vectorization: how ours steps the environments that it learns in; evaluations are always Gymnasium's.
+        check_every: steps between evaluations.
+        total_timesteps: the steps that the contestant's schedules are made for; it ends there, solved or not.
+        threshold, episodes, first_seed: solved is a mean return of at least `threshold` in greedy episodes with the
+            seeds first_seed, first_seed + 1, ...
+    """
+
+    started: float
+    env_id: str = "LunarLander-v3"
+    vectorization: str = "sync"
+    seed: int = 1
+    threads: int = 1
+    total_timesteps: int = 1_000_000
+    check_every: int = 16_384
+    threshold: float = 200.0
+    episodes: int = 100
+    first_seed: int = 10_000
 
 
 class Clock:
@@ -142,37 +166,37 @@ def from_json(kind: type, text: str) -> Any:
 
 
 def introduction(name: str, packages: tuple[str, ...], job: Any) -> dict[str, Any]:
-    """Who this is, with which versions, for which job; "skipped", a sentence, if a package is not installed.
-
-    Args:
-        name: of the contestant.
-        packages: that it needs, by their names on PyPI.
-        job: what it was asked.
-    """
+    """Who this is, with which versions, for which job; "skipped", a sentence, if a package is not installed."""
     found = versions(packages)
     line = {"name": name, "versions": found, "cores": os.cpu_count(), **dataclasses.asdict(job)}
     missing = [package for package in packages if package not in found]
     return line | ({"skipped": f"{missing[0]} is not installed: pip install '.[peers]'"} if missing else {})
 
 
-def answer(name: str, packages: tuple[str, ...], measure: Callable[[Any], Mapping], kind: type) -> None:
-    """Do the whole job, a `kind` of the command line, and print what `measure` returns as one line."""
-    job = from_json(kind, sys.argv[1])
-    line = introduction(name, packages, job)
-    if "skipped" not in line:
-        line |= {**measure(job), "peak_memory_mb": peak_memory_mb()}
-    print(json.dumps(line), flush=True)
+def perform(name: str, packages: tuple[str, ...], **tasks: Callable[..., Any]) -> None:
+    """Do the task that the command line names first, for the job that it gives as JSON.
 
+    "train" and "minibatch" introduce the contestant, then work for ever in slices, until the contest ends it. "solve"
+    does a whole race and prints what the task returns as one line.
 
-def take_turns(name: str, packages: tuple[str, ...], measure: Callable[[Job, Clock], NoReturn]) -> None:
-    """Introduce this contestant, then work for ever in slices, until the contest ends it.
-
-    Standard output is for the contest; what libraries print there goes to standard error.
+    Args:
+        name: of the contestant.
+        packages: that it needs, by their names on PyPI.
+        tasks: functions of a `Race`, or of a `Job` and a `Clock`.
     """
+    task, text = sys.argv[1:]
+    if task == "solve":
+        race = from_json(Race, text)
+        line = introduction(name, packages, race)
+        if "skipped" not in line:
+            line |= {**tasks[task](race), "peak_memory_mb": peak_memory_mb()}
+        print(json.dumps(line), flush=True)
+        return
+    # Standard output is for the contest; what libraries print there goes to standard error.
     clock = Clock(sys.stdin, os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    job = from_json(Job, sys.argv[1])
+    job = from_json(Job, text)
     line = introduction(name, packages, job)
     clock.say(line)
     if "skipped" not in line:
-        measure(job, clock)
+        tasks[task](job, clock)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
-from protocol import Job
 from torch import Tensor
-from torch_network import ActorCritic, Minibatch, adam, optimize
+
+from bench.peers.protocol import Job
+from bench.peers.torch_network import ActorCritic, Minibatch, adam, optimize
 
 
 class Rollout:

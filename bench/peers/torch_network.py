@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from protocol import Job
 from torch import Tensor, nn
 from torch.distributions import Categorical
+
+from bench.peers.kernels_torch import ppo_loss
+from bench.peers.protocol import Job
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -67,25 +69,14 @@ def adam(network: ActorCritic, job: Job) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=job.learning_rate, eps=1e-5)
 
 
-def optimize(network: ActorCritic, optimizer: torch.optim.Adam, minibatch: Minibatch, job: Job) -> float:
+def optimize(network: ActorCritic, optimizer: torch.optim.Adam, rows: Minibatch, job: Job) -> float:
     """One minibatch: forward pass, loss, backward pass, clipping, Adam. The share of clipped ratios is returned."""
-    pi, values = network(minibatch.obs)
-    log_ratio = pi.log_prob(minibatch.actions) - minibatch.old_logprobs
-    ratio = log_ratio.exp()
-    with torch.no_grad():
-        ((ratio - 1) - log_ratio).mean()  # the KL that CleanRL looks at
-        clipfrac = ((ratio - 1).abs() > job.clip_coef).float().mean().item()
-    advantages = minibatch.advantages
-    advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-    clipped_ratio = ratio.clamp(1 - job.clip_coef, 1 + job.clip_coef)
-    policy_loss = -torch.min(advantages * ratio, advantages * clipped_ratio).mean()
-    moved = (values - minibatch.old_values).clamp(-job.clip_coef, job.clip_coef)
-    errors = (values - minibatch.returns) ** 2
-    clipped_errors = (minibatch.old_values + moved - minibatch.returns) ** 2
-    value_loss = 0.5 * torch.max(errors, clipped_errors).mean()
-    loss = policy_loss - job.ent_coef * pi.entropy().mean() + job.vf_coef * value_loss
+    pi, values = network(rows.obs)
+    advantages = (rows.advantages - rows.advantages.mean()) / (rows.advantages.std() + 1e-8)
+    given = pi.log_prob(rows.actions), pi.entropy(), values, rows.old_logprobs, rows.old_values, advantages
+    terms = ppo_loss(*given, rows.returns, job.clip_coef, job.ent_coef, job.vf_coef, True)
     optimizer.zero_grad()
-    loss.backward()
+    terms[0].backward()
     nn.utils.clip_grad_norm_(network.parameters(), job.max_grad_norm)
     optimizer.step()
-    return clipfrac
+    return terms[-1].item()
