@@ -24,9 +24,8 @@ from statistics import median
 
 import llvmlite.binding
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from bench.contests.contest import print_table
 from bench.gate.cases import CASES
 from bench.gate.slow_downs import PLANTS
 from bench.gate.turns import Turns, check_agreement
@@ -101,44 +100,31 @@ def measure(names: Iterable[str], turns: int, baseline: dict, plant: str | None 
 def record(names: Iterable[str], turns: int, runs: int) -> dict:
     """Measure in several processes, one after another; what goes into baseline.json."""
     command = [sys.executable, "-m", "bench.gate", "--ratios", "--turns", str(turns), "--only", *names]
-    answers = [
-        json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout) for _ in range(runs)
-    ]
-    known = {name: version for name, version in library_versions().items() if name in ("python", "numpy", "numba")}
-    ratios = {name: sorted(answer[name] for answer in answers) for name in answers[0]}
-    return {
-        "date": f"{date.today()}",
-        "processor": architecture(),
-        "cpu": processor(),
-        **known,
-        "runs": runs,
-        "turns": turns,
-    } | {
-        "ratios": {
-            name: {"median": round(median(values), 4), "highest": round(values[-1], 4)}
-            for name, values in ratios.items()
-        }
+    told = [subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout for _ in range(runs)]
+    answers = [json.loads(text) for text in told]
+    found = {name: sorted(answer[name] for answer in answers) for name in answers[0]}
+    ratios = {
+        name: {"median": round(median(values), 4), "highest": round(values[-1], 4)} for name, values in found.items()
     }
+    about = {"date": f"{date.today()}", "processor": architecture(), "cpu": processor(), **library_versions()}
+    return about | {"runs": runs, "turns": turns, "ratios": ratios}
 
 
 def show(verdicts: list[Verdict], baseline: dict) -> None:
     """Print the table, then the sentences."""
-    table = Table(title="ours / NumPy, time of a call: less is better")
-    for heading in ("case", "ratio", "baseline", "allowed", ""):
-        table.add_column(heading, justify="left" if heading == "case" else "right", no_wrap=True)
+    words = {(True, False): "slower", (False, True): "faster", (False, False): ""}
+    rows = [
+        (one.name, *(f"{number:.3f}" for number in (one.ratio, one.baseline, one.allowed)),
+         words[one.failed, one.improved])
+        for one in verdicts
+    ]  # fmt: skip
+    print_table("ours / NumPy, time of a call: less is better", ("case", "ratio", "baseline", "allowed", ""), rows)
     for one in verdicts:
-        word = "slower" if one.failed else "faster" if one.improved else ""
-        table.add_row(one.name, *(f"{number:.3f}" for number in (one.ratio, one.baseline, one.allowed)), word)
-    console = Console()
-    console.print(table)
-    sentences = [one.sentence() for one in verdicts if one.failed or one.improved]
+        if one.failed or one.improved:
+            print(one.sentence())
     if baseline["processor"] != architecture():
-        kinds = (
-            f"The baseline is from another kind of processor ({baseline['processor']}, and this is {architecture()})"
-        )
-        sentences.append(f"{kinds}: {ELSEWHERE:g} times as much is allowed.")
-    for sentence in sentences:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        kinds = f"({baseline['processor']}, and this is {architecture()})"
+        print(f"The baseline is from another kind of processor {kinds}: {ELSEWHERE:g} times as much is allowed.")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
