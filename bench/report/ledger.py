@@ -1,7 +1,7 @@
 """The ledger of speed, docs/performance.md, from the JSON files that the benchmarks write.
 
-    python bench/ledger.py                                 # print the page, from runs/bench/*.json
-    python bench/ledger.py --out docs/performance.md       # write it, and copy the files to docs/performance/
+    python -m bench.report.ledger                            # print the page, from runs/bench/*.json
+    python -m bench.report.ledger --out docs/performance.md  # write it, and copy the files to docs/performance/
 
 Where two files are of the same benchmark, the later one counts. Why a target was missed is written by hand, in
 reasons.toml, by the target's key.
@@ -14,21 +14,22 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from contest import HERE, OUT, commands_before
-from end_to_end import ON_RANKS
-from ledger_ranks import ranks_section
-from limit import ENVIRONMENT, PARTS
-from tables import number, table
-from targets import ALONE, OURS, TARGETS, Documents, Result, UnknownError, judge, result_of
+from bench.contests.contest import OUT, commands_before
+from bench.contests.end_to_end import ON_RANKS
+from bench.contests.limit import ENVIRONMENT, PARTS
+from bench.report.ranks_section import ranks_section
+from bench.report.tables import number, table
+from bench.report.targets import ALONE, OURS, TARGETS, Documents, Result, UnknownError, judge, result_of
 
-REASONS = HERE / "reasons.toml"
+REASONS = Path(__file__).with_name("reasons.toml")
 BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "blocks", "scaling", "start", "solve", "ranks")
 PICTURES = ("end_to_end", "scaling", "solve")
 PREAMBLE = """\
 # Performance
 
-What training costs, beside peers and beside what the machine allows. `python bench/ledger.py --out docs/performance.md`
-writes this page from the JSON files in [performance](performance), which the commands of the last section write.
+What training costs, beside peers and beside what the machine allows. This page is written by
+`python -m bench.report.ledger --out docs/performance.md`, from the JSON files in [performance](performance), which the
+commands of the last section write.
 
 Contestants of a row are processes that take turns in slices of less than a second, each with its best number of
 threads. Of rates, the figure is the median slice, and the range is from the least to the most; of ratios, the figure is
@@ -194,7 +195,9 @@ def provenance(document: Result) -> list[str]:
     at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document.get("dirty") else "")
     machine = f"{document['cpu']}, {document['cores']} cores"
     name = document["benchmark"]
-    commands = ", ".join(f"`{' '.join([f'python bench/{name}.py', *told])}`" for told in commands_before(document))
+    commands = ", ".join(
+        f"`{' '.join([f'python -m bench.contests.{name}', *told])}`" for told in commands_before(document)
+    )
     return [commands, document["date"], machine, at, versions]
 
 

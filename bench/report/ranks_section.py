@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from cost_model import beside
-from tables import number, table
+from bench.contests.cost_model import beside
+from bench.report.tables import number, table
 
 Result = dict[str, Any]
 INTRODUCTION = """\
 Whole runs on ranks of MPI on this machine, {envs} environments of LunarLander-v3 x {steps}, 2 x [64, 64] tanh,
 {minibatches} minibatches, {epochs} epochs, one thread each, taking turns, update for update, each time after some
 that are not timed (a core that was idle is slower at first); and what the model of
-[cost_model.py](../bench/cost_model.py) foresees from the pieces below, each measured by itself, if one rank foresees
-itself (the factor is {pace}). [scale-out.md](scale-out.md) says how the work is shared.
+[cost_model.py](../bench/contests/cost_model.py) foresees from the pieces below, each measured by itself, if one rank
+foresees itself (the factor is {pace}). [scale-out.md](scale-out.md) says how the work is shared.
 """
 OUTLOOK = """\
 What the model says of more hosts, with one rank each that has as much to do as one has alone (so minibatches grow

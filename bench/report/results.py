@@ -1,19 +1,17 @@
-"""Results of the presets over several seeds: train them, then write docs/results.md. Two commands:
+"""Results of the presets over several seeds: train them, then write docs/results.md.
 
-    python bench/results.py train --presets cartpole acrobot --seeds 1 2 3 4 5 --runs runs/results
-    python bench/results.py table --runs runs/results --out docs/results.md --json docs/results.json
+    python -m bench.report.results train --presets cartpole acrobot --seeds 1 2 3 4 5
+    python -m bench.report.results table
+    python -m bench.report.results show RUN [RUN ...]
 
-With `--keep docs/results.md` the page keeps presets that were not trained anew.
-
-`train` leaves a run in <runs>/<preset>/<seed>/, its output in <seed>.log beside it, and, when all is done, results.json
-in the run folder: the greedy policy's returns over 100 episodes with the unseen seeds 10,000 to 10,099. Runs that have
-one are kept, runs that were cut short are done anew. A third command prints a Markdown table of any finished runs:
-
-    python bench/results.py show RUN [RUN ...]
+`train` leaves a run in runs/results/<preset>/<seed>/, its output in <seed>.log beside it, and, when all is done,
+results.json in the run folder: the greedy policy's returns over 100 episodes with the unseen seeds 10,000 to 10,099.
+Runs that have one are kept, runs that were cut short are done anew. `table` writes docs/results/<preset>.json for each
+preset that was trained, and the page from all files there: presets that were not trained anew stay as they are. `show`
+prints a Markdown table of any finished runs.
 """
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
@@ -25,13 +23,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from results_merge import merged
-from results_page import markdown_table, page, preset_cells, read_json, read_results, seed_cells, summaries
-from rich.console import Console
-from rich.table import Table
-from speed import machine
-
-import ppo_np
+from bench.contests.contest import print_table
+from bench.machine import ROOT, commit, processor
+from bench.report.results_page import document_of, page, preset_cells, read_json, read_results, seed_cells
+from bench.report.tables import table_of
 from ppo_np import cli
 from ppo_np.config import PPOConfig, preset_names
 from ppo_np.errors import UserError, check
@@ -39,7 +34,6 @@ from ppo_np.layout import CHECKPOINT, CONFIG
 from ppo_np.playback import evaluate
 from ppo_np.plot import read_curve
 
-ROOT = Path(__file__).resolve().parent.parent
 EPISODES, FIRST_SEED = 100, 10_000
 RESULTS = "results.json"
 SHORT = ("preset", "seeds", "time", "greedy return, IQM", "95% interval", "worst seed", "seeds at threshold")
@@ -68,40 +62,15 @@ def measure(run: Path) -> dict[str, Any]:
         **{name: report[f"{name}_return"] for name in ("mean", "std", "min", "max")},
         "reward_threshold": report["reward_threshold"],
         "success_rate": report["success_rate"],
-        "returns": report["returns"],
         "versions": document["versions"],
-        "machine": {"cpu": machine()["cpu"], "cores": os.cpu_count()},
+        "machine": {"cpu": processor(), "cores": os.cpu_count()},
     }
 
 
-def commit() -> dict[str, Any]:
-    """The commit of this clone, and whether its code of training differs from it; None where nothing is known.
-
-    So it is without git, and if the installed ppo_np is not this clone's: then the commit says nothing about the runs.
-    """
-
-    def git(*arguments: str) -> str:
-        command = ["git", "--no-optional-locks", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        if Path(ppo_np.__file__).parent != ROOT / "ppo_np":
-            return {"commit": None, "dirty": None}
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "kernels", "ppo_np"))}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
-
-
-def config_of(preset: str, seed: int, options: argparse.Namespace) -> PPOConfig:
-    """The settings that a run of `train` has.
-
-    Raises:
-        UserError: There is no such preset, or a setting is not allowed.
-    """
-    flags = {"seed": seed, "threads": options.threads}
-    if options.total_timesteps is not None:
-        flags["total_timesteps"] = options.total_timesteps
-    return PPOConfig.from_dict(PPOConfig.preset(preset).to_dict() | flags)
+def flags_of(options: argparse.Namespace) -> dict[str, int]:
+    """The flags that all runs of a command share."""
+    flags = {"threads": options.threads, "total_timesteps": options.total_timesteps}
+    return {name: value for name, value in flags.items() if value is not None}
 
 
 def is_finished(run: Path, config: PPOConfig) -> bool:
@@ -110,9 +79,7 @@ def is_finished(run: Path, config: PPOConfig) -> bool:
     Raises:
         UserError: A run with other settings has been done there, or the folder is not one of a run.
     """
-    if not run.exists():
-        return False
-    ours = run.is_dir() and ((run / CONFIG).is_file() or not any(run.iterdir()))
+    ours = not run.exists() or (run / CONFIG).is_file() or (run.is_dir() and not any(run.iterdir()))
     check(ours, "runs", str(run.parent.parent), f"a folder whose {run.parent.name}/{run.name} is a run or empty")
     if not (run / RESULTS).is_file():
         return False
@@ -131,97 +98,73 @@ def train_one(run: Path, preset: str, seed: int, options: argparse.Namespace) ->
     """Train in a process of its own, and return what is known only then.
 
     Raises:
-        UserError: The run has failed, or another process is at it.
+        UserError: The run has failed.
     """
-    flags = {"preset": preset, "seed": seed, "threads": options.threads, "run-dir": run}
-    if options.total_timesteps is not None:
-        flags["total-timesteps"] = options.total_timesteps
-    command = [sys.executable, "-P", "-m", "ppo_np.train", *(f"--{name}={value}" for name, value in flags.items())]
+    flags = {"preset": preset, "seed": seed, "run-dir": run.absolute()} | flags_of(options)
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     run.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{run}.log", "a") as log:
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the child keeps it, should it outlive this process
-        except BlockingIOError as error:
-            raise UserError(f"{run} is being trained by another process.") from error
-        log.truncate(0)
-        if run.exists():
-            shutil.rmtree(run)
-        known = commit() | {"flags": {name: getattr(options, name) for name in ("jobs", "threads", "total_timesteps")}}
-        code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+    if run.exists():
+        shutil.rmtree(run)
+    known = commit() | {"flags": {"jobs": options.jobs} | flags_of(options), "date": f"{date.today()}"}
+    with open(f"{run}.log", "w") as log:
+        command = [sys.executable, "-m", "ppo_np.train", *arguments]
+        code = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
     if code:
         raise UserError(f"{run} has failed: training ended with exit code {code}, see {run}.log.")
-    return known | {"date": f"{date.today()}"}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is there completely or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+    return known
 
 
 def train(options: argparse.Namespace) -> int:
     """Do all runs that are not there yet, `options.jobs` at a time; evaluate each as soon as it ends."""
     check(len(set(options.seeds)) == len(options.seeds), "seeds", options.seeds, "different numbers")
     check(options.jobs >= 1, "jobs", options.jobs, "an integer >= 1")
-    todo = {}
+    todo, failed = {}, 0
     for preset in dict.fromkeys(options.presets):
         for seed in options.seeds:
             run = options.runs / preset / str(seed)
-            if not is_finished(run, config_of(preset, seed, options)):
+            config = PPOConfig.from_dict(PPOConfig.preset(preset).to_dict() | {"seed": seed} | flags_of(options))
+            if not is_finished(run, config):
                 todo[run] = (preset, seed)
-    console, failed = Console(soft_wrap=True, highlight=False), 0
-    console.print(f"{len(todo)} runs to do")
-    pool = ThreadPoolExecutor(options.jobs)
-    try:
+    print(f"{len(todo)} runs to do", flush=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
         futures = {pool.submit(train_one, run, *what, options): run for run, what in todo.items()}
         for future in as_completed(futures):
             run = futures[future]
             try:
                 result = future.result() | measure(run)
             except UserError as error:
-                console.print(f"error: {error}")
+                print(f"error: {error}", flush=True)
                 failed += 1
                 continue
-            write_whole(run / RESULTS, json.dumps(result) + "\n")
-            console.print(f"{run}: {result['wall_time']:,.0f} s, greedy mean {result['mean']:.1f}")
-    finally:
-        pool.shutdown(cancel_futures=True)
+            (run / RESULTS).write_text(json.dumps(result) + "\n")
+            print(f"{run}: {result['wall_time']:,.0f} s, greedy mean {result['mean']:.1f}", flush=True)
     return cli.FAILED if failed else cli.DONE
 
 
 def table(options: argparse.Namespace) -> int:
-    """Write the page, and the numbers of it as JSON; print the short form."""
-    for name, file in (("out", options.out), ("json", options.json)):
-        check(file is None or file.parent.is_dir(), name, str(file), "in a folder that exists")
-    check(options.keep is None or options.keep.is_file(), "keep", str(options.keep), "a page that this command wrote")
-    check(
-        not (options.keep and options.json), "json", str(options.json), "left out with --keep: a page holds no numbers"
-    )
-    results, unfinished = read_results(options.runs, RESULTS)
-    text = page(results, unfinished, options)
-    write_whole(options.out, merged(text, options.keep.read_text()) if options.keep else text)
-    rows = summaries(results)
-    if options.json:
-        runs = [{name: value for name, value in result.items() if name != "returns"} for result in results]
-        write_whole(options.json, json.dumps({"presets": rows, "runs": runs}, indent=1) + "\n")
-    short = Table(*SHORT, title=str(options.out))
-    for cells in map(preset_cells, rows):
-        short.add_row(*(cells[name] for name in SHORT))
-    Console().print(short)
+    """Write a JSON file for each preset that was trained, and the page from all files; print its short form."""
+    folder = options.out.parent / options.out.stem
+    check(options.out.parent.is_dir(), "out", str(options.out), "in a folder that exists")
+    folder.mkdir(exist_ok=True)
+    for preset, results in read_results(options.runs, RESULTS).items():
+        (folder / f"{preset}.json").write_text(json.dumps(document_of(results), indent=1) + "\n")
+    documents = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    options.out.write_text(page(documents))
+    rows = [preset_cells(document) for document in documents]
+    print_table(str(options.out), SHORT, [[cells[name] for name in SHORT] for cells in rows])
     return cli.DONE
 
 
 def show(options: argparse.Namespace) -> int:
     """Print a Markdown table, a row a run."""
-    print(markdown_table([seed_cells(measure(run)) for run in options.run]))
+    print(table_of([seed_cells(measure(run)) for run in options.run]))
     return cli.DONE
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Options from the command line; `command` is the function that they are for."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python bench/results.py", description=__doc__, formatter_class=form)
+    parser = argparse.ArgumentParser(prog="python -m bench.report.results", description=__doc__, formatter_class=form)
     commands = parser.add_subparsers(required=True, metavar="train|table|show")
     one = commands.add_parser("train", help="train and evaluate what has not been yet")
     one.add_argument("--presets", nargs="+", default=preset_names(), metavar="NAME", help="default: all")
@@ -232,8 +175,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     one.set_defaults(command=train)
     two = commands.add_parser("table", help="write the page")
     two.add_argument("--out", type=Path, default=Path("docs/results.md"), help="default: docs/results.md")
-    two.add_argument("--keep", type=Path, help="a page whose other presets are kept, as they stand there")
-    two.add_argument("--json", type=Path, help="write the numbers to this file as well, single returns left out")
     two.set_defaults(command=table)
     for command in (one, two):
         command.add_argument("--runs", type=Path, default=Path("runs/results"), help="default: runs/results")

@@ -1,10 +1,8 @@
-"""The page docs/results.md: what `bench/results.py table` makes of the runs of `bench/results.py train`."""
+"""The page docs/results.md, and the JSON files beside it from which it is made: one of each preset."""
 
-import argparse
 import json
 import shlex
 from collections.abc import Iterable, Sequence
-from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -12,9 +10,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap, trim_mean
 
+from bench.report.tables import table_of
 from ppo_np.errors import UserError, check
 from ppo_np.layout import CONFIG
 
+Document = dict[str, Any]
+COMMAND = "python -m bench.report.results"
 RESAMPLES = 9_999
 ANNEALED = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}
 
@@ -67,59 +68,53 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} cannot be read as JSON: {error}") from error
 
 
-def read_results(runs: Path, name: str) -> tuple[list[dict[str, Any]], list[Path]]:
-    """What is stored in the files `name` of all run folders <runs>/<preset>/<seed>, by preset and seed.
+def read_results(runs: Path, name: str) -> dict[str, list[Document]]:
+    """What is stored in the files `name` of all run folders <runs>/<preset>/<seed>: by preset, in the order of seeds.
 
-    Returns:
-        The finished runs, each with its settings as "config"; and the folders of those that have no such file.
+    Each has its settings as "config". Folders without such a file are told and left out.
 
     Raises:
         UserError: No run is finished, or two seeds of a preset have different settings.
     """
-    folders = [path.parent for path in runs.glob(f"*/*/{CONFIG}")]
-    finished = [run for run in folders if (run / name).is_file()]
-    check(bool(finished), "runs", str(runs), "a folder with a finished run: python bench/results.py train")
-    results = [read_json(run / name) | {"config": read_json(run / CONFIG)["config"]} for run in finished]
-    results.sort(key=lambda result: (result["preset"], result["seed"]))
-    for one, two in pairwise(results):
-        changed = [k for k in one["config"] if k != "seed" and one["config"][k] != two["config"].get(k)]
-        if one["preset"] == two["preset"] and changed:
-            seeds = f"the seeds {one['seed']} and {two['seed']} of the preset {one['preset']}"
-            raise UserError(f"runs is {str(runs)!r}, but there {seeds} differ in the setting {changed[0]}.")
-    return results, sorted(set(folders) - set(finished))
+    found: dict[str, list[Document]] = {}
+    for folder in sorted(path.parent for path in runs.glob(f"*/*/{CONFIG}")):
+        if (folder / name).is_file():
+            result = read_json(folder / name) | {"config": read_json(folder / CONFIG)["config"]}
+            found.setdefault(result["preset"], []).append(result)
+        else:
+            print(f"Not finished, so left out: {folder}")
+    check(bool(found), "runs", str(runs), f"a folder with a finished run: {COMMAND} train")
+    for preset, results in found.items():
+        results.sort(key=lambda result: result["seed"])
+        first = results[0]["config"]
+        for other in results[1:]:
+            changed = [key for key in first if key != "seed" and first[key] != other["config"].get(key)]
+            if changed:
+                seeds = f"the seeds {results[0]['seed']} and {other['seed']} of the preset {preset}"
+                raise UserError(f"runs is {str(runs)!r}, but there {seeds} differ in the setting {changed[0]}.")
+    return found
 
 
-def summaries(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The numbers of the first table: one dictionary a preset."""
-    return [summary(list(group)) for _, group in groupby(results, key=lambda result: result["preset"])]
+def document_of(results: list[Document]) -> Document:
+    """What is kept of a preset: its settings, the numbers of the first table, and those of each seed."""
+    first = results[0]
+    shared = {name: first[name] for name in ("preset", "env_id", "flags", "config", "reward_threshold")}
+    return shared | summary(results) | {"runs": [{k: v for k, v in run.items() if k not in shared} for run in results]}
 
 
-def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(results: list[Document]) -> Document:
     """The numbers of one preset, from the results of its seeds."""
-    scores = [result["mean"] for result in results]
-    threshold = results[0]["reward_threshold"]
-    known = threshold is not None
+    scores, threshold = [result["mean"] for result in results], results[0]["reward_threshold"]
     return {
-        "preset": results[0]["preset"],
-        "env_id": results[0]["env_id"],
-        "seeds": [result["seed"] for result in results],
-        "steps": results[0]["steps"],
         "wall_time": median(result["wall_time"] for result in results),
         "SPS": median(result["steps"] / result["wall_time"] for result in results),
         "iqm": float(iqm(scores)),
         "interval": interval(scores),
         "mean": mean(scores),
         "worst": min(scores),
-        "reward_threshold": threshold,
-        "success_rate": mean(result["success_rate"] for result in results) if known else None,
-        "seeds_reached": sum(score >= threshold for score in scores) if known else None,
+        "success_rate": None if threshold is None else mean(result["success_rate"] for result in results),
+        "seeds_reached": None if threshold is None else sum(score >= threshold for score in scores),
     }
-
-
-def markdown_table(rows: Sequence[dict[str, str]]) -> str:
-    """A Markdown table; the keys of the first row are its headings."""
-    head, *body = (f"| {' | '.join(line)} |" for line in (rows[0], *(row.values() for row in rows)))
-    return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
 
 
 def percent(share: float | None) -> str:
@@ -127,27 +122,28 @@ def percent(share: float | None) -> str:
     return "none" if share is None else f"{share:.1%}"
 
 
-def preset_cells(row: dict[str, Any]) -> dict[str, str]:
+def preset_cells(document: Document) -> dict[str, str]:
     """A row of the first table."""
-    seeds, threshold, reached = len(row["seeds"]), row["reward_threshold"], row["seeds_reached"]
+    seeds, threshold, reached = len(document["runs"]), document["reward_threshold"], document["seeds_reached"]
+    ends = document["interval"]
     return {
-        "preset": row["preset"],
-        "environment": row["env_id"],
+        "preset": document["preset"],
+        "environment": document["env_id"],
         "seeds": str(seeds),
-        "steps": f"{row['steps']:,}",
-        "time": f"{row['wall_time'] / 60:.1f} min",
-        "SPS": f"{row['SPS']:,.0f}",
-        "greedy return, IQM": f"{row['iqm']:.1f}",
-        "95% interval": " to ".join(f"{end:.1f}" for end in row["interval"]) if row["interval"] else "none",
-        "mean": f"{row['mean']:.1f}",
-        "worst seed": f"{row['worst']:.1f}",
+        "steps": f"{document['runs'][0]['steps']:,}",
+        "time": f"{document['wall_time'] / 60:.1f} min",
+        "SPS": f"{document['SPS']:,.0f}",
+        "greedy return, IQM": f"{document['iqm']:.1f}",
+        "95% interval": " to ".join(f"{end:.1f}" for end in ends) if ends else "none",
+        "mean": f"{document['mean']:.1f}",
+        "worst seed": f"{document['worst']:.1f}",
         "threshold": "none" if threshold is None else f"{threshold:g}",
-        "episodes at threshold": percent(row["success_rate"]),
+        "episodes at threshold": percent(document["success_rate"]),
         "seeds at threshold": "none" if reached is None else f"{reached} of {seeds}",
     }
 
 
-def seed_cells(result: dict[str, Any]) -> dict[str, str]:
+def seed_cells(result: Document) -> dict[str, str]:
     """A row about one run."""
     return {
         "seed": str(result["seed"]),
@@ -160,16 +156,16 @@ def seed_cells(result: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def network(config: dict[str, Any]) -> str:
+def network(config: Document) -> str:
     """Hidden layers and activation, for instance "policy 64, 64; value 64, 64; tanh"."""
     sizes = {name: config.get(f"{name}_sizes") for name in ("shared", "policy", "value")}
     parts = (f"{name} {', '.join(map(str, layers))}" for name, layers in sizes.items() if layers)
     return "; ".join([*parts, config.get("activation", "?")])
 
 
-def setting_cells(result: dict[str, Any]) -> dict[str, str]:
-    """A row of the table of settings; a setting that the run's config.json lacks is a question mark."""
-    config = result["config"]
+def setting_cells(document: Document) -> dict[str, str]:
+    """A row of the table of settings; a setting that was not stored is a question mark."""
+    config = document["config"]
 
     def text(name: str) -> str:
         value = config.get(name, "?")
@@ -178,7 +174,7 @@ def setting_cells(result: dict[str, Any]) -> dict[str, str]:
 
     normalised = [name.removeprefix("norm_") for name in config if name.startswith("norm_") and config[name]]
     return {
-        "preset": result["preset"],
+        "preset": document["preset"],
         "environments x steps": f"{text('num_envs')} x {text('num_steps')}",
         "epochs": text("update_epochs"),
         "minibatches": text("num_minibatches"),
@@ -192,27 +188,22 @@ def setting_cells(result: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def commit_text(result: dict[str, Any]) -> str:
+def commit_text(run: Document) -> str:
     """The first digits of a commit, and whether the code was changed after it."""
-    return (result["commit"] or "unknown")[:7] + (" + changes" if result["dirty"] else "")
+    return (run["commit"] or "unknown")[:7] + (" + changes" if run["dirty"] else "")
 
 
-def commands(results: list[dict[str, Any]], options: argparse.Namespace) -> Iterable[str]:
+def commands(documents: Sequence[Document]) -> list[str]:
     """The commands that made the page; presets that were trained alike share one."""
-    groups: dict[tuple, list[str]] = {}
-    for preset, group in groupby(results, key=lambda result: result["preset"]):
-        runs = list(group)
-        flags = tuple((name, value) for name, value in runs[0]["flags"].items() if value is not None)
-        groups.setdefault((tuple(run["seed"] for run in runs), flags), []).append(preset)
-    for (seeds, flags), presets in groups.items():
-        more = [part for name, value in flags for part in (f"--{name.replace('_', '-')}", value)]
-        words = ["train", "--presets", *presets, "--seeds", *seeds, "--runs", options.runs, *more]
-        yield f"python bench/results.py {shlex.join(map(str, words))}"
-    files = [
-        part for name in ("keep", "json") if getattr(options, name) for part in (f"--{name}", getattr(options, name))
+    groups: dict[str, list[str]] = {}
+    for document in documents:
+        flags = [part for name, value in document["flags"].items() for part in (f"--{name.replace('_', '-')}", value)]
+        words = ["--seeds", *(run["seed"] for run in document["runs"]), *flags]
+        groups.setdefault(shlex.join(map(str, words)), []).append(document["preset"])
+    return [
+        *(f"{COMMAND} train --presets {' '.join(names)} {rest}" for rest, names in groups.items()),
+        f"{COMMAND} table",
     ]
-    words = ["table", "--runs", options.runs, "--out", options.out, *files]
-    yield f"python bench/results.py {shlex.join(map(str, words))}"
 
 
 def distinct(texts: Iterable[str]) -> str:
@@ -220,43 +211,52 @@ def distinct(texts: Iterable[str]) -> str:
     return " and ".join(dict.fromkeys(texts))
 
 
-def origin(results: list[dict[str, Any]]) -> str:
-    """When, on what and with what the runs were done; what differs among them is listed, in the order of time."""
-    in_time = sorted(results, key=lambda result: result["date"])
-    days = " to ".join(dict.fromkeys((in_time[0]["date"], in_time[-1]["date"])))
-    machines = distinct(f"{run['machine']['cpu']}, {run['machine']['cores']} cores" for run in in_time)
-    versions = distinct(", ".join(f"{name} {number}" for name, number in run["versions"].items()) for run in in_time)
-    return f"Trained {days} on {machines}; {versions}; commit {distinct(map(commit_text, in_time))}."
+def origins(documents: Sequence[Document]) -> list[str]:
+    """When, on what and with what the presets were trained; those that were trained alike share a paragraph."""
+    groups: dict[str, list[Document]] = {}
+    for document in documents:
+        runs = sorted(document["runs"], key=lambda run: run["date"])
+        days = " to ".join(dict.fromkeys((runs[0]["date"], runs[-1]["date"])))
+        machines = distinct(f"{run['machine']['cpu']}, {run['machine']['cores']} cores" for run in runs)
+        versions = distinct(", ".join(f"{name} {number}" for name, number in run["versions"].items()) for run in runs)
+        groups.setdefault(f"Trained {days} on {machines}; {versions}", []).append(document)
+    return [
+        f"{', '.join(one['preset'] for one in group)}: {text}; "
+        f"commit {distinct(commit_text(run) for one in group for run in one['runs'])}."
+        for text, group in groups.items()
+    ]
 
 
-def page(results: list[dict[str, Any]], unfinished: list[Path], options: argparse.Namespace) -> str:
+def page(documents: Sequence[Document]) -> str:
     """The whole page."""
-    rows = summaries(results)
-    one_each = [next(group) for _, group in groupby(results, key=lambda result: result["preset"])]
-    seeds = [{"preset": run["preset"], **seed_cells(run), "commit": commit_text(run)} for run in results]
-    first, episodes = results[0]["first_seed"], results[0]["episodes"]
-    missing = f"\nNot finished, so not in the tables: {', '.join(map(str, unfinished))}.\n" if unfinished else ""
+    seeds = [
+        {"preset": document["preset"], **seed_cells(run), "commit": commit_text(run)}
+        for document in documents
+        for run in document["runs"]
+    ]
+    first, episodes = (documents[0]["runs"][0][name] for name in ("first_seed", "episodes"))
     text = TEXT.format(episodes=episodes, first=first, last=first + episodes - 1, resamples=RESAMPLES)
-    listing = "\n".join(commands(results, options))
+    listing = "\n".join(commands(documents))
+    origin = "\n\n".join(origins(documents))
     return f"""\
 # Results of the presets
 
-This page is generated, every number of it; do not edit it, but repeat
+This page is generated from the files in [results](results), every number of it; do not edit it, but repeat
 
 ```sh
 {listing}
 ```
 
-{origin(results)}
-{missing}
-{markdown_table([preset_cells(row) for row in rows])}
+{origin}
+
+{table_of([preset_cells(document) for document in documents])}
 
 {text}
 ## Every seed
 
-{markdown_table(seeds)}
+{table_of(seeds)}
 
 ## Settings
 
-{markdown_table([setting_cells(run) for run in one_each])}
+{table_of([setting_cells(document) for document in documents])}
 """

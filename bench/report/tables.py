@@ -1,7 +1,7 @@
 """Numbers and tables in Markdown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def number(value: float) -> str:
@@ -15,3 +15,9 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence
     """Lines of a Markdown table; all columns but those of words are numbers."""
     rule = ["---" if column in words else "---:" for column in range(len(heading))]
     return ["| " + " | ".join(row) + " |" for row in (heading, rule, *rows)] + [""]
+
+
+def table_of(rows: Sequence[Mapping[str, str]]) -> str:
+    """A Markdown table; the keys of the first row are its headings."""
+    head, *body = (f"| {' | '.join(line)} |" for line in (rows[0], *(row.values() for row in rows)))
+    return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
