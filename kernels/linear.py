@@ -5,7 +5,7 @@ import numpy as np
 from kernels._jit import COMPILED, kernel
 
 # Up to so many rows the product is bound by reading W, and a plain loop reads it once, without BLAS's preparations. For
-# one row, or for narrow layers, BLAS is quicker all the same (`pytest bench --benchmark-enable -k linear_forward`).
+# one row, or for narrow layers, BLAS is quicker (`pytest bench/kernels --benchmark-enable -k linear_forward`).
 FEW_ROWS = 16 if COMPILED else 0  # without the JIT, loops are slow
 NARROW = 8
 FEW_INPUTS = 8 if COMPILED else 0  # BLAS packs both matrices first, which takes longer than so thin a product

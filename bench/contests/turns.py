@@ -47,7 +47,6 @@ class Seat:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
         self._process = subprocess.Popen(**contestant.command(job), **pipes)
         self.introduction = self._read()
-        self.why = self.why or self.introduction.get("skipped")
 
     def __enter__(self) -> "Seat":
         return self
@@ -116,7 +115,7 @@ def compete(
 
     Returns:
         One for each contestant: its name, threads, trials (threads -> median rate), rates and their median, least and
-        most, how busy it was; for the others "ratio", how many times as fast ours is. Or "skipped", a sentence.
+        most; for the others "ratio", how many times as fast ours is. Or "skipped", a sentence.
     """
     with ExitStack() as stack:
         tried = {one.name: [] for one in contestants}
@@ -168,18 +167,14 @@ def ratios(turns: Sequence[tuple[Seat, Result]], ours: Seat, other: Seat) -> lis
 
 
 def summary(seat: Seat, ours: Seat, turns: Sequence[tuple[Seat, Result]]) -> Result:
-    """The figures of one seat; see `compete`. `cores_used` shows whether a limit of threads was kept."""
+    """The figures of one seat; see `compete`."""
     if seat.why or not seat.slices:
         return {"threads": None, "skipped": seat.why or "no slice was done"}
     rates = [told["rate"] for told in seat.slices]
-    total = {key: sum(told[key] for told in seat.slices) for key in ("seconds", "cpu_seconds", "waited", "waited_cpu")}
     result = {
         "threads": seat.threads,
         "rates": [float(f"{value:.5g}") for value in rates],
         **spread(rates, "min", "max"),
-        "slice_seconds": round(total["seconds"] / len(rates), 3),
-        "cores_used": round(total["cpu_seconds"] / total["seconds"], 3),
-        "cores_used_waiting": round(total["waited_cpu"] / total["waited"], 4),
         "peak_memory_mb": seat.slices[-1]["peak_memory_mb"],
         "versions": seat.introduction["versions"],
     }

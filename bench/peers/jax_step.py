@@ -1,16 +1,20 @@
 """One minibatch in plain JAX, compiled into one program: forward pass, loss, backward pass, clipping, Adam."""
 
-from functools import partial
 from typing import NoReturn
+
+import jax
+import jax.numpy as jnp
 
 from bench.peers.protocol import Clock, Job, perform
 from bench.peers.rows import NUM_ACTIONS, OBS_SIZE, random_rows, repeat
 
+ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
+BETA1, BETA2, EPS = 0.9, 0.999, 1e-5
+orthogonal = jax.nn.initializers.orthogonal
+
 
 def initial_parameters(job: Job) -> dict[str, list]:
     """Weights and biases of the shared layers, the policy's and the value's; heads last."""
-    import jax
-
     features = job.shared_sizes[-1] if job.shared_sizes else OBS_SIZE
     stacks = {
         "shared": (OBS_SIZE, job.shared_sizes, None),
@@ -22,8 +26,7 @@ def initial_parameters(job: Job) -> dict[str, list]:
         for layer, width in enumerate(widths):
             key, own = jax.random.split(key)
             gain = head_gain if head_gain and layer == len(widths) - 1 else 2**0.5
-            weight = jax.nn.initializers.orthogonal(gain)(own, (fan_in, width))
-            parameters[name].append((weight, jax.numpy.zeros(width)))
+            parameters[name].append((orthogonal(gain)(own, (fan_in, width)), jnp.zeros(width)))
             fan_in = width
     return parameters
 
@@ -36,48 +39,53 @@ def _stack(layers: list, h, activation, activate_last: bool):
     return h
 
 
-def loss(parameters: dict, rows: dict, job: Job):
-    """The loss, and all its terms."""
-    import jax
-
-    from bench.peers.kernels_jax import categorical_forward, normalize, ppo_loss_forward
-
-    activation = {"tanh": jax.numpy.tanh, "relu": jax.nn.relu}[job.activation]
+def _loss(parameters: dict, rows: dict, job: Job):
+    activation = ACTIVATIONS[job.activation]
     features = _stack(parameters["shared"], rows["obs"], activation, True)
-    logits = _stack(parameters["policy"], features, activation, False)
+    log_probs = jax.nn.log_softmax(_stack(parameters["policy"], features, activation, False))
     values = _stack(parameters["value"], features, activation, False)[:, 0]
-    _, logprobs, entropies = categorical_forward(logits, rows["actions"], None, None, None)
-    given = logprobs, entropies, values, rows["old_logprobs"], rows["old_values"], *normalize(rows["advantages"])
-    (terms,) = ppo_loss_forward(*given, rows["returns"], job.clip_coef, job.ent_coef, job.vf_coef, True)
-    return terms[0], terms
+    log_ratio = jnp.take_along_axis(log_probs, rows["actions"][:, None], axis=1)[:, 0] - rows["old_logprobs"]
+    ratio = jnp.exp(log_ratio)
+    advantages = rows["advantages"]
+    advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    clipped_ratio = jnp.clip(ratio, 1 - job.clip_coef, 1 + job.clip_coef)
+    policy_loss = -jnp.minimum(advantages * ratio, advantages * clipped_ratio).mean()
+    moved = jnp.clip(values - rows["old_values"], -job.clip_coef, job.clip_coef)
+    clipped_errors = (rows["old_values"] + moved - rows["returns"]) ** 2
+    value_loss = 0.5 * jnp.maximum((values - rows["returns"]) ** 2, clipped_errors).mean()
+    entropy = -(jnp.exp(log_probs) * log_probs).sum(axis=1).mean()
+    kl, clipfrac = (ratio - 1 - log_ratio).mean(), (jnp.abs(ratio - 1) > job.clip_coef).mean()
+    loss = policy_loss - job.ent_coef * entropy + job.vf_coef * value_loss
+    return loss, (policy_loss, value_loss, entropy, kl, clipfrac)
 
 
-def step(state, rows, job: Job):
-    """One minibatch; state is (parameters, m, v, steps done). The new state and the terms are returned."""
-    import jax
+def make_step(job: Job):
+    """A function (state, rows) -> (state, terms), to be compiled; state is (parameters, m, v, steps done)."""
 
-    from bench.peers.kernels_jax import adam, clip_by_global_norm
+    def step(state, rows):
+        parameters, m, v, count = state
+        gradient, terms = jax.grad(_loss, has_aux=True)(parameters, rows, job)
+        norm = jnp.sqrt(sum((part**2).sum() for part in jax.tree.leaves(gradient)))
+        gradient = jax.tree.map(lambda g: g * jnp.minimum(1.0, job.max_grad_norm / norm), gradient)
+        count += 1
+        m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, gradient)
+        v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, gradient)
+        rate, correction = job.learning_rate / (1 - BETA1**count), 1 / (1 - BETA2**count)
+        parameters = jax.tree.map(
+            lambda p, m, v: p - rate * m / (jnp.sqrt(v * correction) + EPS), parameters, m, v
+        )  # fmt: skip
+        return (parameters, m, v, count), terms
 
-    parameters, m, v, count = state
-    gradient, terms = jax.grad(loss, has_aux=True)(parameters, rows, job)
-    norm = jax.numpy.sqrt(sum((part**2).sum() for part in jax.tree.leaves(gradient)))
-    gradient = jax.tree.map(lambda g: clip_by_global_norm(g, norm, job.max_grad_norm)[0], gradient)
-    count += 1
-    settings = count, job.learning_rate, 0.9, 0.999, 1e-5
-    new = jax.tree.map(lambda *tensors: adam(*tensors, *settings), parameters, gradient, m, v)
-    of_each = jax.tree.transpose(jax.tree.structure(parameters), jax.tree.structure((0, 0, 0)), new)
-    return (*of_each, count), terms
+    return step
 
 
 def minibatch(job: Job, clock: Clock) -> NoReturn:
     """Do it, with the state updated in place (donated) and the rows already where JAX wants them."""
-    import jax
-
     parameters = initial_parameters(job)
-    m, v = (jax.tree.map(jax.numpy.zeros_like, parameters) for _ in range(2))
-    rows = {name: jax.numpy.asarray(column) for name, column in random_rows(job.minibatch_size, job.seed).items()}
-    compiled = jax.jit(partial(step, job=job), donate_argnums=0)
-    state = (parameters, m, v, jax.numpy.zeros((), jax.numpy.int32))
+    m, v = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
+    rows = {name: jnp.asarray(column) for name, column in random_rows(job.minibatch_size, job.seed).items()}
+    compiled = jax.jit(make_step(job), donate_argnums=0)
+    state = (parameters, m, v, jnp.zeros((), jnp.int32))
 
     def once():
         nonlocal state

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any, TextIO
 
 
@@ -89,8 +89,8 @@ class Clock:
     """Lets a contestant work in slices. Between them it waits, blocked, to be told how many updates come next.
 
     Args:
-        asked: gives a number of updates a line, and how many more come before them that are not timed, 0 if it is not
-            there; its end ends the process.
+        asked: gives two numbers a line: updates that are timed, and updates before them that are not. Its end ends the
+            process.
         told: takes a JSON line after each slice.
 
     Attributes:
@@ -99,40 +99,31 @@ class Clock:
 
     def __init__(self, asked: TextIO, told: TextIO):
         self._asked, self._told = asked, told
-        self.left, self._timed, self._idle = 0, 0, (0.0, 0.0)
-        self._begin = (0, 0.0, 0.0)
+        self.left, self._timed, self._begin = 0, 0, (0, 0.0)
 
     def say(self, line: Mapping[str, Any]) -> None:
         """Tell the contest something."""
         print(json.dumps(line), file=self._told, flush=True)
 
-    def start(self) -> None:
-        """All is ready for the first update; wait for the first slice."""
-        self._wait(0)
+    def start(self, steps: int = 0) -> None:
+        """All is ready for the next update; wait for the next slice."""
+        words = self._asked.readline().split()
+        if not words:
+            raise SystemExit
+        self._timed, untimed = map(int, words)
+        self.left = self._timed + untimed
+        self._begin = steps, perf_counter()
 
     def mark(self, steps: int) -> None:
         """An update has ended; `steps` transitions are done since the start, reset rows not counted."""
         self.left -= 1
         if self.left == self._timed:
-            self._begin = steps, perf_counter(), process_time()
-        if self.left:
-            return
-        now = steps, perf_counter(), process_time()
-        names = ("steps", "seconds", "cpu_seconds")
-        slice_ = {name: end - begin for name, end, begin in zip(names, now, self._begin, strict=True)}
-        waited, spun = self._idle
-        self.say(slice_ | {"waited": waited, "waited_cpu": spun, "peak_memory_mb": peak_memory_mb()})
-        self._wait(steps)
-
-    def _wait(self, steps: int) -> None:
-        since, cpu = perf_counter(), process_time()
-        word = self._asked.readline()
-        if not word:
-            raise SystemExit
-        self._timed, before = map(int, (*word.split(), 0)[:2])
-        self.left = self._timed + before
-        self._begin = steps, perf_counter(), process_time()
-        self._idle = self._begin[1] - since, self._begin[2] - cpu
+            self._begin = steps, perf_counter()
+        if self.left == 0:
+            before, begin = self._begin
+            told = {"steps": steps - before, "seconds": perf_counter() - begin, "peak_memory_mb": peak_memory_mb()}
+            self.say(told)
+            self.start(steps)
 
 
 def peak_memory_mb() -> float:
@@ -165,14 +156,6 @@ def from_json(kind: type, text: str) -> Any:
     return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(text).items()})
 
 
-def introduction(name: str, packages: tuple[str, ...], job: Any) -> dict[str, Any]:
-    """Who this is, with which versions, for which job; "skipped", a sentence, if a package is not installed."""
-    found = versions(packages)
-    line = {"name": name, "versions": found, "cores": os.cpu_count(), **dataclasses.asdict(job)}
-    missing = [package for package in packages if package not in found]
-    return line | ({"skipped": f"{missing[0]} is not installed: pip install '.[peers]'"} if missing else {})
-
-
 def perform(name: str, packages: tuple[str, ...], **tasks: Callable[..., Any]) -> None:
     """Do the task that the command line names first, for the job that it gives as JSON.
 
@@ -181,22 +164,19 @@ def perform(name: str, packages: tuple[str, ...], **tasks: Callable[..., Any]) -
 
     Args:
         name: of the contestant.
-        packages: that it needs, by their names on PyPI.
+        packages: whose versions are told.
         tasks: functions of a `Race`, or of a `Job` and a `Clock`.
     """
     task, text = sys.argv[1:]
+    about = {"name": name, "versions": versions(packages)}
     if task == "solve":
         race = from_json(Race, text)
-        line = introduction(name, packages, race)
-        if "skipped" not in line:
-            line |= {**tasks[task](race), "peak_memory_mb": peak_memory_mb()}
-        print(json.dumps(line), flush=True)
+        result = dataclasses.asdict(race) | tasks[task](race) | {"peak_memory_mb": peak_memory_mb()}
+        print(json.dumps(about | result), flush=True)
         return
     # Standard output is for the contest; what libraries print there goes to standard error.
     clock = Clock(sys.stdin, os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     job = from_json(Job, text)
-    line = introduction(name, packages, job)
-    clock.say(line)
-    if "skipped" not in line:
-        tasks[task](job, clock)
+    clock.say(about | dataclasses.asdict(job))
+    tasks[task](job, clock)

@@ -7,6 +7,9 @@ the program trains from the beginning for some updates; for the clock, one call 
 from itertools import count
 from typing import NoReturn
 
+import jax
+from rejax import PPO
+
 from bench.peers.protocol import Clock, Job, perform
 
 UPDATES_A_CALL = 6
@@ -14,9 +17,6 @@ UPDATES_A_CALL = 6
 
 def train(job: Job, clock: Clock) -> NoReturn:
     """Compile, then train again and again, with another seed each time."""
-    import jax
-    from rejax import PPO
-
     timesteps = UPDATES_A_CALL * job.batch_size
     ppo = PPO.create(
         env=job.env_id, agent_kwargs={"hidden_layer_sizes": job.policy_sizes, "activation": job.activation},
@@ -26,11 +26,11 @@ def train(job: Job, clock: Clock) -> NoReturn:
         max_grad_norm=job.max_grad_norm, total_timesteps=timesteps, eval_freq=timesteps,
         skip_initial_evaluation=True,
     ).replace(eval_callback=lambda _ppo, _state, _rng: ())  # fmt: skip
-    train = jax.jit(ppo.train).lower(jax.random.PRNGKey(job.seed)).compile()
+    compiled = jax.jit(ppo.train).lower(jax.random.PRNGKey(job.seed)).compile()
     steps = 0
     clock.start()
     for call in count():
-        state, _ = jax.block_until_ready(train(jax.random.PRNGKey(job.seed + call)))
+        state, _ = jax.block_until_ready(compiled(jax.random.PRNGKey(job.seed + call)))
         steps += int(state.global_step)
         clock.mark(steps)
 

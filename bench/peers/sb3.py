@@ -1,6 +1,13 @@
 """Stable-Baselines3's PPO: training, and the race with the settings of RL Baselines3 Zoo for LunarLander."""
 
+from collections.abc import Callable
 from typing import NoReturn
+
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from torch import nn
 
 from bench.peers.protocol import Clock, Job, Race, perform
 from bench.peers.referee import Referee
@@ -9,12 +16,22 @@ ENVS = 16
 ZOO = {"n_steps": 1024, "batch_size": 64, "n_epochs": 4, "gae_lambda": 0.98, "gamma": 0.999, "ent_coef": 0.01}
 
 
+class EndsOfUpdates(BaseCallback):
+    """Calls `after_update` where a rollout but the first begins; training ends if that returns True."""
+
+    def __init__(self, after_update: Callable[[], bool]):
+        super().__init__()
+        self.after_update, self.enough = after_update, False
+
+    def _on_rollout_start(self):
+        self.enough = self.num_timesteps > 0 and self.after_update()
+
+    def _on_step(self):
+        return not self.enough
+
+
 def train(job: Job, clock: Clock) -> NoReturn:
     """Train."""
-    import torch
-    from stable_baselines3 import PPO
-    from torch import nn
-
     torch.set_num_threads(job.threads)
     activation = {"tanh": nn.Tanh, "relu": nn.ReLU}[job.activation]
     layers = {"pi": [*job.shared_sizes, *job.policy_sizes], "vf": [*job.shared_sizes, *job.value_sizes]}
@@ -24,7 +41,6 @@ def train(job: Job, clock: Clock) -> NoReturn:
 
 def train_with(algorithm: type, job: Job, clock: Clock, **arguments) -> NoReturn:
     """Train with an algorithm of that interface on SB3's own vector environment, timed at the ends of the updates."""
-    from stable_baselines3.common.env_util import make_vec_env
 
     def after_update() -> bool:
         clock.mark(ppo.num_timesteps)
@@ -38,33 +54,11 @@ def train_with(algorithm: type, job: Job, clock: Clock, **arguments) -> NoReturn
         **arguments,
     )  # fmt: skip
     clock.start()
-    ppo.learn(job.total_timesteps, callback=ends_of_updates(after_update))
-
-
-def ends_of_updates(after_update):
-    """A callback of SB3 that calls `after_update` and ends training if that returns True."""
-    from stable_baselines3.common.callbacks import BaseCallback
-
-    class EndsOfUpdates(BaseCallback):
-        """Each rollout but the first begins where an update has ended."""
-
-        enough = False
-
-        def _on_rollout_start(self):
-            self.enough = self.num_timesteps > 0 and after_update()
-
-        def _on_step(self):
-            return not self.enough
-
-    return EndsOfUpdates()
+    ppo.learn(job.total_timesteps, callback=EndsOfUpdates(after_update))
 
 
 def solve(race: Race) -> dict:
     """Train; evaluate after the updates."""
-    import torch
-    from stable_baselines3 import PPO
-    from stable_baselines3.common.env_util import make_vec_env
-
     torch.set_num_threads(race.threads)
     referee = Referee(race)
 
@@ -73,7 +67,7 @@ def solve(race: Race) -> dict:
 
     envs = make_vec_env(race.env_id, ENVS, seed=race.seed)
     ppo = PPO("MlpPolicy", envs, seed=race.seed, device="cpu", **ZOO)
-    callback = ends_of_updates(solved)
+    callback = EndsOfUpdates(solved)
     ppo.learn(race.total_timesteps, callback=callback)
     if not callback.enough:
         solved()  # after the last update no rollout begins

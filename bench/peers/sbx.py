@@ -2,15 +2,15 @@
 
 from typing import NoReturn
 
+import flax.linen
+from sbx import PPO
+
 from bench.peers.protocol import Clock, Job, perform
 from bench.peers.sb3 import train_with
 
 
 def train(job: Job, clock: Clock) -> NoReturn:
     """Train."""
-    import flax.linen
-    from sbx import PPO
-
     layers = [*job.shared_sizes, *job.policy_sizes]
     network = {"net_arch": {"pi": layers, "vf": layers}, "activation_fn": getattr(flax.linen, job.activation)}
     train_with(PPO, job, clock, policy_kwargs=network)

@@ -1,12 +1,12 @@
 """An actor-critic in torch and one step of its optimiser, with CleanRL's losses; in our own words."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from bench.peers.kernels_torch import ppo_loss
 from bench.peers.protocol import Job
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -33,10 +33,10 @@ class ActorCritic(nn.Module):
 
     def __init__(self, obs_size: int, num_actions: int, job: Job):
         super().__init__()
-        features = job.shared_sizes[-1] if job.shared_sizes else obs_size
-        self.trunk = nn.Sequential(*_layers(obs_size, job.shared_sizes, job.activation))
-        self.policy = _tower(features, job.policy_sizes, num_actions, 0.01, job.activation)
-        self.value = _tower(features, job.value_sizes, 1, 1.0, job.activation)
+        shared = [obs_size, *job.shared_sizes]
+        self.trunk = nn.Sequential(*_layers(shared, job.activation))
+        self.policy = _tower([shared[-1], *job.policy_sizes], num_actions, 0.01, job.activation)
+        self.value = _tower([shared[-1], *job.value_sizes], 1, 1.0, job.activation)
 
     def forward(self, obs: Tensor) -> tuple[Categorical, Tensor]:
         """The distribution over actions, and the values, (B,)."""
@@ -51,17 +51,12 @@ def _linear(fan_in: int, width: int, gain: float) -> nn.Linear:
     return layer
 
 
-def _layers(fan_in: int, widths: tuple[int, ...], activation: str) -> list[nn.Module]:
-    layers = []
-    for width in widths:
-        layers += [_linear(fan_in, width, 2**0.5), ACTIVATIONS[activation]()]
-        fan_in = width
-    return layers
+def _layers(widths: list[int], activation: str) -> list[nn.Module]:
+    return [part for i, o in pairwise(widths) for part in (_linear(i, o, 2**0.5), ACTIVATIONS[activation]())]
 
 
-def _tower(fan_in: int, widths: tuple[int, ...], outputs: int, gain: float, activation: str) -> nn.Sequential:
-    head = _linear(widths[-1] if widths else fan_in, outputs, gain)
-    return nn.Sequential(*_layers(fan_in, widths, activation), head)
+def _tower(widths: list[int], outputs: int, gain: float, activation: str) -> nn.Sequential:
+    return nn.Sequential(*_layers(widths, activation), _linear(widths[-1], outputs, gain))
 
 
 def adam(network: ActorCritic, job: Job) -> torch.optim.Adam:
@@ -69,14 +64,25 @@ def adam(network: ActorCritic, job: Job) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=job.learning_rate, eps=1e-5)
 
 
-def optimize(network: ActorCritic, optimizer: torch.optim.Adam, rows: Minibatch, job: Job) -> float:
+def optimize(network: ActorCritic, optimizer: torch.optim.Adam, minibatch: Minibatch, job: Job) -> float:
     """One minibatch: forward pass, loss, backward pass, clipping, Adam. The share of clipped ratios is returned."""
-    pi, values = network(rows.obs)
-    advantages = (rows.advantages - rows.advantages.mean()) / (rows.advantages.std() + 1e-8)
-    given = pi.log_prob(rows.actions), pi.entropy(), values, rows.old_logprobs, rows.old_values, advantages
-    terms = ppo_loss(*given, rows.returns, job.clip_coef, job.ent_coef, job.vf_coef, True)
+    pi, values = network(minibatch.obs)
+    log_ratio = pi.log_prob(minibatch.actions) - minibatch.old_logprobs
+    ratio = log_ratio.exp()
+    with torch.no_grad():
+        ((ratio - 1) - log_ratio).mean()  # the KL that CleanRL looks at
+        clipfrac = ((ratio - 1).abs() > job.clip_coef).float().mean().item()
+    advantages = minibatch.advantages
+    advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    clipped_ratio = ratio.clamp(1 - job.clip_coef, 1 + job.clip_coef)
+    policy_loss = -torch.min(advantages * ratio, advantages * clipped_ratio).mean()
+    moved = (values - minibatch.old_values).clamp(-job.clip_coef, job.clip_coef)
+    errors = (values - minibatch.returns) ** 2
+    clipped_errors = (minibatch.old_values + moved - minibatch.returns) ** 2
+    value_loss = 0.5 * torch.max(errors, clipped_errors).mean()
+    loss = policy_loss - job.ent_coef * pi.entropy().mean() + job.vf_coef * value_loss
     optimizer.zero_grad()
-    terms[0].backward()
+    loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), job.max_grad_norm)
     optimizer.step()
-    return terms[-1].item()
+    return clipfrac

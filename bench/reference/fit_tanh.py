@@ -3,7 +3,7 @@
 It measures nothing on the clock. It prints the fit's largest relative error in float64, P0..P6 and Q1..Q3, and the
 largest absolute error left when the function is evaluated in float32:
 
-    python bench/fit_tanh.py
+    python -m bench.reference.fit_tanh
 """
 
 import numpy as np
