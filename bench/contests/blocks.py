@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
 
-from bench.contests.contest import new_document, parser, print_table, write
+from bench.contests.contest import new_document, parser, show, write
 from bench.ours import limit_blas_threads, model_of
 from bench.peers.rows import random_rows
+from bench.report.sections import blocks_table
 from ppo_np import blocks
 from ppo_np.blocks import BlockedGradient
 from ppo_np.config import PPOConfig
@@ -62,11 +63,7 @@ def main() -> None:
             for block_rows in options.block_rows:
                 figures = measure(rows, block_rows, options.threads, repeats)
                 document["figures"].append({"rows": rows, "block_rows": block_rows, "microseconds": figures})
-    cells = [
-        (f"{one['rows']:,}", str(one["block_rows"]), *(f"{value:.2f}" for value in one["microseconds"]))
-        for one in document["figures"]
-    ]
-    print_table("Median microseconds a row", ("rows", "rows of a block", *names), cells)
+    show(blocks_table(document))
     write(options.out, document)
 
 

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from bench.machine import ROOT, limits, machine
 from bench.peers.protocol import versions
 from ppo_np.launch import find_mpiexec
@@ -90,28 +87,9 @@ def versions_of(results: Sequence[Result]) -> dict[str, str]:
     return dict(sorted({package: number for one in told for package, number in one.items()}.items()))
 
 
-def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table whose first column is text and whose other columns are numbers."""
-    table = Table(title=title)
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
-def show(title: str, results: Sequence[Result], unit: str) -> None:
-    """Print a table: median and range of each contestant, and how many times as fast the first one is."""
-    rows = []
-    for result in results:
-        if "skipped" in result:
-            print(f"Left out: {result['contestant']} ({result['skipped']}).")
-            continue
-        ratio = result.get("ratio")
-        times = (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}") if ratio else ("", "")
-        numbers = f"{result['median']:,.0f}", f"{result['peak_memory_mb']:,.0f}"
-        rows.append((result["contestant"], str(result["threads"]), *numbers, *times))
-    print_table(title, ("contestant", "threads", unit, "MB", "first is x", "quartiles"), rows)
+def show(lines: Sequence[str]) -> None:
+    """Print a section of the ledger."""
+    print(*lines, sep="\n", flush=True)
 
 
 def parser(text: str | None, name: str, timeout: float = 300, rounds: int | None = None) -> argparse.ArgumentParser:

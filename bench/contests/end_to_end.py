@@ -21,6 +21,7 @@ from bench.contests.contest import Contestant, Result, commands_before, new_docu
 from bench.contests.turns import Pace, compete
 from bench.peers.protocol import Job
 from bench.report.charts import bars
+from bench.report.sections import row_table
 
 OURS = Contestant("ppo_np", "bench.peers.ours")
 CLEANRL = Contestant("CleanRL-style loop", "bench.peers.cleanrl")
@@ -105,9 +106,9 @@ def main() -> None:
     for name in options.only:
         row = ROWS[name]
         results = compete(row.contestants, row.job, pace(options))
-        show(f"({name}) {row.title}", results, "steps/s")
         about = {"title": row.title, "job": dataclasses.asdict(row.job), "commit": document["commit"]}
         document["rows"][name] = about | {"results": results}
+        show(row_table(name, document["rows"][name]))
         document["versions"] = document["versions"] | versions_of(results)
         write(options.out, document)  # after each row: what was measured stays, should a later one be cut short
     document["rows"] = dict(sorted(document["rows"].items()))

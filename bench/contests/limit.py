@@ -21,7 +21,7 @@ from statistics import median
 import numpy as np
 from scipy.linalg.blas import saxpy
 
-from bench.contests.contest import Result, new_document, parser, write
+from bench.contests.contest import Result, new_document, parser, show, write
 from bench.contests.end_to_end import ROWS
 from bench.contests.parts import rows_at_once
 from bench.contests.slices import Training, alone_seconds, per_call
@@ -29,6 +29,7 @@ from bench.contests.turns import spread
 from bench.ours import config_of, is_wide, limit_blas_threads
 from bench.peers.alone import Alone
 from bench.peers.protocol import Job
+from bench.report.sections import limit_table
 
 THREADS = (1, 2)
 ENVIRONMENT, ACTING, LEARNING, MOVING = PARTS = (
@@ -160,11 +161,9 @@ def main() -> None:
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
     document = new_document("limit", options) | {"limits": {}}
     for row in "abcde":
-        document["limits"][row] = found = measure(ROWS[row].job, rounds, seconds)
-        print(f"({row}) share of the limit: {found['share']['median']:.2f}")
-        for name, one in (found["microseconds"] | {"limit": found["limit"], "ours": found["ours"]}).items():
-            print(f"    {name}: {one['median']:.2f} us a step ({one['q1']:.2f} to {one['q3']:.2f})")
+        document["limits"][row] = measure(ROWS[row].job, rounds, seconds)
         write(options.out, document)
+    show(limit_table(document))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from bench.contests.contest import Contestant, new_document, parser, show, versi
 from bench.contests.end_to_end import ARTICLE, pace
 from bench.contests.turns import compete
 from bench.peers.protocol import Job
+from bench.report.sections import row_table
 
 CONTESTANTS = (
     Contestant("ppo_np", "bench.peers.ours", "minibatch"),
@@ -35,8 +36,8 @@ def main() -> None:
     document = new_document("minibatch", options) | {"rows": {}}
     for name, (title, job) in NETWORKS.items():
         results = compete(CONTESTANTS, job, pace(options))
-        show(f"Minibatches of {job.minibatch_size} rows, {title}", results, "a second")
         document["rows"][name] = {"title": title, "job": dataclasses.asdict(job), "results": results}
+        show(row_table(name, document["rows"][name]))
         document["versions"] = document["versions"] | versions_of(results)
         write(options.out, document)
 

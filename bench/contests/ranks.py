@@ -27,7 +27,7 @@ from bench.contests.contest import (
     new_document,
     on_ranks,
     parser,
-    print_table,
+    show,
     versions_of,
     write,
 )
@@ -36,6 +36,7 @@ from bench.contests.end_to_end import ARTICLE
 from bench.contests.turns import Pace, Seat, spread
 from bench.machine import ROOT, limits
 from bench.peers.protocol import Job
+from bench.report.ranks_section import ranks_section
 
 SIZES = (1, 2, 4)
 HOSTS = (8, 64, 512)
@@ -137,18 +138,6 @@ def work_of(name: str, job: Job, pieces: Any) -> Work:
     )  # fmt: skip
 
 
-def show(document: dict[str, Any]) -> None:
-    """Print the comparison and the outlook."""
-    rows = [
-        (size, f"{row['median']:,.0f}", f"{row['q1']:,.0f} to {row['q3']:,.0f}", f"{row['ratio']['median']:.2f}",
-         f"{row['foreseen']:,.0f}", f"{row['off']:+.1%}")
-        for size, row in document["here"].items()
-    ]  # fmt: skip
-    headings = ("ranks", "measured", "quartiles", "times one", "foreseen", "off by")
-    print_table("Steps a second on ranks of this machine", headings, rows)
-    print(*document["outlook"], sep="\n")
-
-
 def main() -> None:
     """Measure the pieces, then the runs; compare; look further; write the JSON file."""
     options = parser(__doc__, "ranks", timeout=600, rounds=12)
@@ -182,7 +171,7 @@ def main() -> None:
         for network in NETWORKS
         for size in HOSTS
     ]
-    show(document)
+    show(ranks_section(document))
     write(options.out, document)
 
 

@@ -32,12 +32,13 @@ from bench.contests.contest import (
     commands_before,
     new_document,
     parser,
-    print_table,
+    show,
     versions_of,
     write,
 )
 from bench.peers.protocol import Race
 from bench.report.charts import curves
+from bench.report.sections import solve_table
 
 OURS = {"total_timesteps": 500_000}
 CONTESTANTS = {
@@ -92,18 +93,6 @@ def runs_of_others(path: Path, names: Sequence[str], seeds: Sequence[int]) -> li
     return [{"commit": document["commit"], "jobs": 1} | run for run in runs]
 
 
-def show(results: Sequence[Result]) -> None:
-    """Print a table."""
-    rows, title = [], "Seconds to solve LunarLander-v3, from the start of the process"
-    for result in results:
-        if "skipped" in result:
-            rows.append((result["contestant"], "left out"))
-            continue
-        numbers = ["unsolved" if result[key] is None else f"{result[key]:,.0f}" for key in ("median", "min", "max")]
-        rows.append((result["contestant"], f"{result['solved']} of {result['seeds']}", *numbers))
-    print_table(title, ("contestant", "solved", "median", "min", "max"), rows)
-
-
 def main() -> None:
     """Race, seed by seed, the contestants taking turns; write the curves after each run."""
     options = parser(__doc__, "solve", timeout=7200)
@@ -137,7 +126,7 @@ def main() -> None:
             document["results"] = summaries(document["runs"])
             document["versions"] = versions_of(document["runs"])
             write(options.out, document)
-    show(document["results"])
+    show(solve_table(document))
     curves(document["runs"], Race.threshold, options.out.with_suffix(".png"))
 
 

@@ -16,12 +16,13 @@ import dataclasses
 from collections.abc import Callable
 from statistics import median
 
-from bench.contests.contest import Result, new_document, parser, write
+from bench.contests.contest import Result, new_document, parser, show, write
 from bench.contests.end_to_end import ROWS
 from bench.contests.parts import Stepping, functions, rows_at_once, threads_of
 from bench.contests.slices import Training, per_call
 from bench.ours import limit_blas_threads
 from bench.peers.protocol import Job
+from bench.report.sections import where_table
 
 REST = "Python and the rest"
 
@@ -86,11 +87,9 @@ def main() -> None:
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
     document = new_document("where", options) | {"rows_by_part": {}}
     for row in "acd":
-        document["rows_by_part"][row] = found = measure(ROWS[row].job, rounds, seconds)
-        print(f"({row}) {found['total']:.2f} us a step, threads {found['threads']}")
-        for name, value in found["parts"].items():
-            print(f"    {name}: {value:.2f}")
+        document["rows_by_part"][row] = measure(ROWS[row].job, rounds, seconds)
         write(options.out, document)
+    show(where_table(document))
 
 
 if __name__ == "__main__":

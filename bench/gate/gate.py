@@ -25,12 +25,12 @@ from statistics import median
 import llvmlite.binding
 import numpy as np
 
-from bench.contests.contest import print_table
 from bench.gate.cases import CASES
 from bench.gate.slow_downs import PLANTS
 from bench.gate.turns import Turns, check_agreement
 from bench.machine import ROOT, processor
 from bench.ours import library_versions, limit_blas_threads
+from bench.report.tables import print_table
 from kernels._jit import COMPILED
 
 BASELINE = Path(__file__).with_name("baseline.json")

@@ -23,10 +23,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench.contests.contest import print_table
 from bench.machine import ROOT, commit, processor
 from bench.report.results_page import document_of, page, preset_cells, read_json, read_results, seed_cells
-from bench.report.tables import table_of
+from bench.report.tables import print_table, table_of
 from ppo_np import cli
 from ppo_np.config import PPOConfig, preset_names
 from ppo_np.errors import UserError, check
