@@ -34,34 +34,26 @@ CAPTION = (
 )
 
 
-def lander(num_envs: int) -> Job:
-    """LunarLander by number of environments."""
-    return Job(num_envs=num_envs)
-
-
-def cartpole(num_envs: int) -> Job:
-    """CartPole's native vector environment by number of environments."""
-    return dataclasses.replace(CARTPOLE, num_envs=num_envs)
-
-
-def width(size: int) -> Job:
-    """CartPole by width of two shared layers, so that the environment costs next to nothing."""
+def wide(size: int, **settings: int) -> Job:
+    """CartPole with two shared layers of this width, one epoch: the environment costs next to nothing."""
     sizes = {"shared_sizes": (size, size), "policy_sizes": (), "value_sizes": (), "activation": "relu"}
-    return dataclasses.replace(CARTPOLE, num_envs=16, update_epochs=1, **sizes)
+    return dataclasses.replace(CARTPOLE, update_epochs=1, **sizes, **settings)
 
 
-def minibatch(rows: int) -> Job:
-    """CartPole with one rollout of 8,192 rows in minibatches of so many."""
-    sizes = {"shared_sizes": (256, 256), "policy_sizes": (), "value_sizes": (), "activation": "relu"}
-    return dataclasses.replace(CARTPOLE, num_envs=64, num_minibatches=8192 // rows, update_epochs=1, **sizes)
-
-
+# By the title: the job at a point, the points, and what limits it. The last one has a rollout of 8,192 rows.
 CURVES: Mapping[str, tuple[Callable[[int], Job], tuple[int, ...], str]] = {
-    "LunarLander-v3, number of environments": (lander, (1, 4, 16, 64), "environment"),
-    "CartPole-v1, number of environments": (cartpole, (1, 4, 16, 64, 256), "environment"),
-    "CartPole-v1, width of two layers": (width, (32, 64, 128, 256, 512, 1024, 2048), "products"),
-    "CartPole-v1, rows of a minibatch": (minibatch, (64, 128, 256, 512, 1024, 2048, 4096, 8192), "products"),
-}
+    "LunarLander-v3, number of environments": (lambda n: Job(num_envs=n), (1, 4, 16, 64), "environment"),
+    "CartPole-v1, number of environments": (
+        lambda n: dataclasses.replace(CARTPOLE, num_envs=n), (1, 4, 16, 64, 256), "environment",
+    ),
+    "CartPole-v1, width of two layers": (
+        lambda size: wide(size, num_envs=16), (32, 64, 128, 256, 512, 1024, 2048), "products",
+    ),
+    "CartPole-v1, rows of a minibatch": (
+        lambda rows: wide(256, num_envs=64, num_minibatches=8192 // rows),
+        (64, 128, 256, 512, 1024, 2048, 4096, 8192), "products",
+    ),
+}  # fmt: skip
 
 
 def peak_flops(seconds: float) -> float:

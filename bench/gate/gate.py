@@ -17,10 +17,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import llvmlite.binding
 import numpy as np
@@ -44,13 +44,8 @@ def architecture() -> str:
     return llvmlite.binding.get_host_cpu_name()
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A case's ratio beside the recorded one.
-
-    Attributes:
-        ratio: ours / NumPy's, now. baseline: median of the recorded runs. allowed: the most that passes.
-    """
+class Verdict(NamedTuple):
+    """A case's ratio (ours / NumPy's), the median of the recorded ones, and the most that passes."""
 
     name: str
     ratio: float
@@ -112,16 +107,9 @@ def record(names: Iterable[str], turns: int, runs: int) -> dict:
 
 def show(verdicts: list[Verdict], baseline: dict) -> None:
     """Print the table, then the sentences."""
-    words = {(True, False): "slower", (False, True): "faster", (False, False): ""}
-    rows = [
-        (one.name, *(f"{number:.3f}" for number in (one.ratio, one.baseline, one.allowed)),
-         words[one.failed, one.improved])
-        for one in verdicts
-    ]  # fmt: skip
-    print_table("ours / NumPy, time of a call: less is better", ("case", "ratio", "baseline", "allowed", ""), rows)
-    for one in verdicts:
-        if one.failed or one.improved:
-            print(one.sentence())
+    rows = [(one.name, *(f"{number:.3f}" for number in one[1:])) for one in verdicts]
+    print_table("ours / NumPy, time of a call: less is better", ("case", "ratio", "baseline", "allowed"), rows)
+    print(*(one.sentence() for one in verdicts if one.failed or one.improved), sep="\n")
     if baseline["processor"] != architecture():
         kinds = f"({baseline['processor']}, and this is {architecture()})"
         print(f"The baseline is from another kind of processor {kinds}: {ELSEWHERE:g} times as much is allowed.")

@@ -2,8 +2,7 @@
 
 `pytest bench/kernels --benchmark-enable` measures, `pytest bench/kernels` runs each function once. The tables group a
 kernel with plain NumPy by kernel and shape. `extra_info`, which `--benchmark-json=FILE` writes, has the work of a call,
-GFLOP/s or GB/s at the median, its share of this machine's peak (work.py), and the seconds of the kernel's first call,
-which compiles it or loads it from the cache.
+GFLOP/s or GB/s at the median, and the seconds of the kernel's first call, which compiles it or loads it from the cache.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from time import perf_counter
 import pytest
 
 from bench.kernels.cases import Case
-from bench.kernels.work import bytes_of, rate
 from bench.ours import limit_blas_threads
 from bench.reference.agreement import assert_agree
 
@@ -29,6 +27,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each benchmark a row for the kernel and one for NumPy."""
     if "time_case" in metafunc.fixturenames:
         metafunc.parametrize("time_case", ["kernel", "numpy"], indirect=True)
+
+
+def bytes_of(arguments) -> int:
+    """Bytes of all arrays in a kernel's arguments, each counted once: the least that has to be read or written."""
+    if isinstance(arguments, tuple):
+        return sum(map(bytes_of, arguments))
+    return getattr(arguments, "nbytes", 0)
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def time_case(request: pytest.FixtureRequest, benchmark) -> Callable[[Case], Non
         own = deepcopy(case.timed or case.arguments)
         benchmark(case.ours if who == "kernel" else case.numpy_version, *own)
         if benchmark.stats:
-            unit, work = ("flop", case.flop) if case.flop else ("bytes", bytes_of(case.arguments))
-            benchmark.extra_info |= rate(unit, work, benchmark.stats.stats.median)
+            work, unit = (case.flop, "GFLOP/s") if case.flop else (bytes_of(case.arguments), "GB/s")
+            benchmark.extra_info |= {"work": work, unit: work / benchmark.stats.stats.median / 1e9}
 
     return run

@@ -1,9 +1,7 @@
 """Derive the coefficients of `kernels/activation.py`: tanh(x) = x P(x^2) / Q(x^2), Q(0) = 1, on [-7.9, 7.9].
 
-It measures nothing on the clock. It prints the fit's largest relative error in float64, P0..P6 and Q1..Q3, and the
-largest absolute error left when the function is evaluated in float32:
-
-    python -m bench.reference.fit_tanh
+`python -m bench.reference.fit_tanh` prints the fit's largest relative error in float64, P0..P6 and Q1..Q3, and the
+largest absolute error left when the function is evaluated in float32.
 """
 
 import numpy as np
@@ -11,10 +9,8 @@ from numpy.polynomial.polynomial import polyval
 
 LIMIT, NUMERATOR_DEGREE, DENOMINATOR_DEGREE = 7.9, 6, 3
 NODES, ITERATIONS = 4000, 400
-# Closer to 0, both sides of the fit are x to float64's last digits.
-SMALLEST = 1e-3
-# Keeps a node that once fits exactly from dropping out for good.
-WEIGHT_FLOOR = 1e-3
+SMALLEST = 1e-3  # closer to 0, both sides of the fit are x to float64's last digits
+WEIGHT_FLOOR = 1e-3  # keeps a node that once fits exactly from dropping out for good
 
 
 def fit() -> tuple[float, np.ndarray, np.ndarray]:
@@ -44,13 +40,8 @@ def fit() -> tuple[float, np.ndarray, np.ndarray]:
         best = min(best, (errors.max(), numerator, denominator), key=lambda fitted: fitted[0])
         weights *= errors / errors.max() + WEIGHT_FLOOR
         weights /= weights.mean()
-    error, numerator, denominator = best
-    return float(error), _unscaled(numerator), _unscaled(denominator)
-
-
-def _unscaled(coefficients: np.ndarray) -> np.ndarray:
-    """Coefficients in x^2 for those in (x / LIMIT)^2."""
-    return coefficients / LIMIT ** (2 * np.arange(len(coefficients)))
+    unscaled = [coefficients / LIMIT ** (2 * np.arange(len(coefficients))) for coefficients in best[1:]]
+    return float(best[0]), *unscaled
 
 
 def float32_error(numerator: np.ndarray, denominator: np.ndarray) -> float:
@@ -61,16 +52,10 @@ def float32_error(numerator: np.ndarray, denominator: np.ndarray) -> float:
     return float(np.abs(clamped * p / q - np.tanh(x.astype(np.float64))).max())
 
 
-def main() -> None:
-    """Fit, and print."""
-    error, numerator, denominator = fit()
-    print(f"TANH_LIMIT = {LIMIT}")
-    for letter, coefficients in (("P", numerator), ("Q", denominator)):
+if __name__ == "__main__":
+    error, *parts = fit()
+    for letter, coefficients in zip("PQ", parts, strict=True):
         for k, coefficient in enumerate(coefficients):
             print(f"{letter}{k} = {float(coefficient)!r}")
     print(f"largest relative error of the fit: {error:.1e}")
-    print(f"largest absolute error in float32: {float32_error(numerator, denominator):.1e}")
-
-
-if __name__ == "__main__":
-    main()
+    print(f"largest absolute error in float32: {float32_error(*parts):.1e}")

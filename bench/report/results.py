@@ -6,7 +6,7 @@
 
 `train` leaves a run in runs/results/<preset>/<seed>/, its output in <seed>.log beside it, and, when all is done,
 results.json in the run folder: the greedy policy's returns over 100 episodes with the unseen seeds 10,000 to 10,099.
-Runs that have one are kept, runs that were cut short are done anew. `table` writes docs/results/<preset>.json for each
+Runs that have one are kept, whatever their settings; runs that were cut short are done anew. `table` writes docs/results/<preset>.json for each
 preset that was trained, and the page from all files there: presets that were not trained anew stay as they are. `show`
 prints a Markdown table of any finished runs.
 """
@@ -27,7 +27,7 @@ from bench.machine import ROOT, commit, processor
 from bench.report.results_page import document_of, page, preset_cells, read_json, read_results, seed_cells
 from bench.report.tables import print_table, table_of
 from ppo_np import cli
-from ppo_np.config import PPOConfig, preset_names
+from ppo_np.config import preset_names
 from ppo_np.errors import UserError, check
 from ppo_np.layout import CHECKPOINT, CONFIG
 from ppo_np.playback import evaluate
@@ -66,77 +66,57 @@ def measure(run: Path) -> dict[str, Any]:
     }
 
 
-def flags_of(options: argparse.Namespace) -> dict[str, int]:
-    """The flags that all runs of a command share."""
-    flags = {"threads": options.threads, "total_timesteps": options.total_timesteps}
-    return {name: value for name, value in flags.items() if value is not None}
-
-
-def is_finished(run: Path, config: PPOConfig) -> bool:
-    """Whether a run with these settings has been done, the number of threads aside.
+def is_finished(run: Path) -> bool:
+    """Whether a run has been done there.
 
     Raises:
-        UserError: A run with other settings has been done there, or the folder is not one of a run.
+        UserError: The folder is not one of a run, so it must not be replaced by one.
     """
     ours = not run.exists() or (run / CONFIG).is_file() or (run.is_dir() and not any(run.iterdir()))
     check(ours, "runs", str(run.parent.parent), f"a folder whose {run.parent.name}/{run.name} is a run or empty")
-    if not (run / RESULTS).is_file():
-        return False
-    found = PPOConfig.from_dict(read_json(run / CONFIG)["config"], str(run / CONFIG)).to_dict()
-    wanted = config.to_dict() | {"threads": found["threads"]}
-    changed = [name for name in wanted if wanted[name] != found[name]]
-    if changed:
-        raise UserError(
-            f"{run} was trained with {changed[0]} = {found[changed[0]]!r}, but now it is {wanted[changed[0]]!r}: "
-            "remove that folder, or choose other --runs."
-        )
-    return True
+    return (run / RESULTS).is_file()
 
 
 def train_one(run: Path, preset: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Train in a process of its own, and return what is known only then.
+    """Train in a process of its own, evaluate, and store what was reached.
 
     Raises:
         UserError: The run has failed.
     """
-    flags = {"preset": preset, "seed": seed, "run-dir": run.absolute()} | flags_of(options)
+    shared = {name: getattr(options, name) for name in ("threads", "total_timesteps") if getattr(options, name)}
+    flags = {"preset": preset, "seed": seed, "run-dir": run.absolute()} | shared
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     run.parent.mkdir(parents=True, exist_ok=True)
     if run.exists():
         shutil.rmtree(run)
-    known = commit() | {"flags": {"jobs": options.jobs} | flags_of(options), "date": f"{date.today()}"}
+    known = commit() | {"flags": {"jobs": options.jobs} | shared, "date": f"{date.today()}"}
     with open(f"{run}.log", "w") as log:
         command = [sys.executable, "-m", "ppo_np.train", *arguments]
         code = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
     if code:
         raise UserError(f"{run} has failed: training ended with exit code {code}, see {run}.log.")
-    return known
+    result = known | measure(run)
+    (run / RESULTS).write_text(json.dumps(result) + "\n")
+    return result
 
 
 def train(options: argparse.Namespace) -> int:
-    """Do all runs that are not there yet, `options.jobs` at a time; evaluate each as soon as it ends."""
+    """Do all runs that are not there yet, `options.jobs` at a time."""
     check(len(set(options.seeds)) == len(options.seeds), "seeds", options.seeds, "different numbers")
     check(options.jobs >= 1, "jobs", options.jobs, "an integer >= 1")
-    todo, failed = {}, 0
-    for preset in dict.fromkeys(options.presets):
-        for seed in options.seeds:
-            run = options.runs / preset / str(seed)
-            config = PPOConfig.from_dict(PPOConfig.preset(preset).to_dict() | {"seed": seed} | flags_of(options))
-            if not is_finished(run, config):
-                todo[run] = (preset, seed)
+    every = [(options.runs / preset / str(seed), preset, seed) for preset in options.presets for seed in options.seeds]
+    todo, failed = [one for one in every if not is_finished(one[0])], 0
     print(f"{len(todo)} runs to do", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:
-        futures = {pool.submit(train_one, run, *what, options): run for run, what in todo.items()}
-        for future in as_completed(futures):
-            run = futures[future]
+        for future in as_completed([pool.submit(train_one, *one, options) for one in todo]):
             try:
-                result = future.result() | measure(run)
+                result = future.result()
             except UserError as error:
                 print(f"error: {error}", flush=True)
                 failed += 1
                 continue
-            (run / RESULTS).write_text(json.dumps(result) + "\n")
-            print(f"{run}: {result['wall_time']:,.0f} s, greedy mean {result['mean']:.1f}", flush=True)
+            about = f"{result['preset']}, seed {result['seed']}: {result['wall_time']:,.0f} s"
+            print(f"{about}, greedy mean {result['mean']:.1f}", flush=True)
     return cli.FAILED if failed else cli.DONE
 
 
@@ -166,7 +146,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.report.results", description=__doc__, formatter_class=form)
     commands = parser.add_subparsers(required=True, metavar="train|table|show")
     one = commands.add_parser("train", help="train and evaluate what has not been yet")
-    one.add_argument("--presets", nargs="+", default=preset_names(), metavar="NAME", help="default: all")
+    one.add_argument(
+        "--presets", nargs="+", choices=preset_names(), default=preset_names(), metavar="NAME", help="default: all"
+    )
     one.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5], metavar="S", help="default: 1 to 5")
     one.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     one.add_argument("--threads", type=int, default=1, help="BLAS threads of a run (default: 1)")

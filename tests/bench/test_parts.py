@@ -62,7 +62,7 @@ def test_the_parts_of_a_step_sum_up_to_its_time(vectorization):
 
 
 def test_curves_have_a_point_for_each_size_and_a_limit(monkeypatch):
-    monkeypatch.setitem(scaling.CURVES, "width", (scaling.width, (8, 16), "products"))
+    monkeypatch.setitem(scaling.CURVES, "width", (lambda size: scaling.wide(size, num_envs=16), (8, 16), "products"))
     found = scaling.curve("width", 1, 0.01, 1e12)
     assert found["limit"][0] > found["limit"][1] > max(found["ours"]["1"]) and len(found["ours"]["2"]) == 2
 
