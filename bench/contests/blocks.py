@@ -1,14 +1,8 @@
-"""Measure what blocks of rows bring: loss and gradient of a minibatch, whole or in blocks, on one thread and on two.
+"""What blocks of rows bring: loss and gradient of a minibatch, whole or in blocks, on one thread and on two.
 
 The network is two separate [64, 64] tanh towers, 8 numbers in and 4 actions out. Microseconds a row, medians, the
 columns taken in turns, two threads also where there are but two blocks; `ppo_np/blocks.py` takes its BLOCK_ROWS from
-this table. Needs an idle machine:
-
-    python -m bench.contests.blocks
-    python -m bench.contests.blocks --rows 2048 --block-rows 128 256 512
-    python -m bench.contests.blocks --quick
-
-It writes the table to runs/bench/blocks.json.
+this table.
 """
 
 from collections.abc import Sequence

@@ -2,19 +2,13 @@
 
 Each contestant runs in a process of its own, with the better of 1 and 2 threads (chosen by trials). All are alive
 together and take turns in slices of less than a second; see turns.py. A step is one transition of one environment;
-reset rows are none. The first update, in which some compile, is left out. Needs an idle machine, and the peers:
-
-    pip install ".[peers]"
-    python -m bench.contests.end_to_end
-    python -m bench.contests.end_to_end --only a d --rounds 30 --out rows.json
-    python -m bench.contests.end_to_end --quick
-
-It writes the raw numbers to runs/bench/end_to_end.json and a bar chart beside it.
+reset rows are none. The first update, in which some compile, is left out. It also draws a bar chart.
 """
 
 import dataclasses
 import json
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.contests.contest import Contestant, Result, commands_before, new_document, parser, show, versions_of, write
@@ -81,21 +75,26 @@ for _name, (_like, _others) in ON_RANKS.items():
     ROWS[_name] = Row(f"As {_like}; ours on 2 ranks of MPI", ROWS[_like].job, (RANKS, *_others))
 
 
-def pace(options: Namespace) -> Pace:
-    """The pace that the options ask for."""
-    if options.quick:
-        return Pace(rounds=2, seconds=0.2, timeout=options.timeout)
-    return Pace(rounds=options.rounds, timeout=options.timeout)
-
-
 def added_to(before: Result, document: Result) -> Result:
     """The document with the rows that were there before, of the commit that they were measured at."""
     rows = {name: {"commit": before["commit"]} | row for name, row in before["rows"].items()}
     return document | {"rows": rows, "versions": before.get("versions", {}), "before": commands_before(before)}
 
 
+def run_rows(rows: Mapping[str, Row], options: Namespace, document: Result) -> None:
+    """Let the contestants of each row take turns; print its table, and write the JSON file after each."""
+    rounds = {"rounds": 2, "seconds": 0.2} if options.quick else {"rounds": options.rounds}
+    for name, row in rows.items():
+        results = compete(row.contestants, row.job, Pace(**rounds, timeout=options.timeout))
+        about = {"title": row.title, "job": dataclasses.asdict(row.job), "commit": document["commit"]}
+        document["rows"][name] = about | {"results": results}
+        document["versions"] |= versions_of(results)
+        write(options.out, document)
+        show(row_table(name, document["rows"][name]))
+
+
 def main() -> None:
-    """Run the rows, print a table of each, write the JSON file and draw the chart."""
+    """Run the rows and draw the chart."""
     options = parser(__doc__, "end_to_end", rounds=20)
     options.add_argument("--add", action="store_true", help="keep the file's other rows")
     options.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="of a to j")
@@ -103,14 +102,7 @@ def main() -> None:
     document = new_document("end_to_end", options) | {"rows": {}}
     if options.add:
         document = added_to(json.loads(options.out.read_text()), document)
-    for name in options.only:
-        row = ROWS[name]
-        results = compete(row.contestants, row.job, pace(options))
-        about = {"title": row.title, "job": dataclasses.asdict(row.job), "commit": document["commit"]}
-        document["rows"][name] = about | {"results": results}
-        show(row_table(name, document["rows"][name]))
-        document["versions"] = document["versions"] | versions_of(results)
-        write(options.out, document)  # after each row: what was measured stays, should a later one be cut short
+    run_rows({name: ROWS[name] for name in options.only}, options, document)
     document["rows"] = dict(sorted(document["rows"].items()))
     write(options.out, document)
     bars(document["rows"], options.out.with_suffix(".png"))

@@ -5,13 +5,7 @@ the bytes that Adam and the gradient's norm must move, at the bandwidth of BLAS'
 of wide networks have BLAS's best number of threads; those of narrow ones are of a block, and two threads are taken to
 halve the update's. No activation, no loss, no Python is in it. On two ranks, whatever one core does is taken to be
 halved, but for Adam and the norm, which each rank does for itself. Everything takes turns in slices of less than a
-second. Needs an idle machine:
-
-    pip install ".[envpool]"
-    python -m bench.contests.limit
-    python -m bench.contests.limit --quick
-
-It writes the numbers to runs/bench/limit.json.
+second.
 """
 
 import dataclasses

@@ -4,12 +4,7 @@ The pieces are measured by themselves: what a rank does alone (a rollout with it
 of its rows) and what ranks do together (sums by bytes, the dealing, what is told once an update), before the runs and
 after them. cost_model.py puts them together; one rank's run sets the pace of the machine. Whole runs take turns,
 update for update, each time after some that are not timed, and are compared with that. What two cores are worth is told
-by two processes that have nothing to do with each other. Needs the extra `mpi`, an idle machine and two cores:
-
-    python -m bench.contests.ranks
-    python -m bench.contests.ranks --quick
-
-It writes the numbers to runs/bench/ranks.json.
+by two processes that have nothing to do with each other. It needs the extra `mpi`.
 """
 
 import dataclasses

@@ -2,13 +2,7 @@
 
 Each point is measured with one and with two threads of matrix products, in slices that take turns over all points of a
 curve, beside its limit: the environments alone, or the seconds that BLAS needs for the update's matrix products at the
-best rate that it reaches here on any shape. Needs an idle machine, and matplotlib for the picture:
-
-    pip install ".[peers]"
-    python -m bench.contests.scaling
-    python -m bench.contests.scaling --quick
-
-It writes the numbers to runs/bench/scaling.json and the picture beside it.
+best rate that it reaches here on any shape. It also draws the curves.
 """
 
 import dataclasses

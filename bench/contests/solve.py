@@ -3,16 +3,8 @@
 Solved is a mean return of at least 200 in 100 greedy episodes with unseen seeds, played every 16,384 steps; their time
 is not counted, that of imports and compilation is. Ours has its preset, once with Gymnasium's environments, once with
 EnvPool's, and once on two ranks of MPI; Stable-Baselines3 has the settings of RL Zoo, the CleanRL-style loop CleanRL's
-defaults but for its length. Whoever has not solved it at the end of its budget of steps is counted as unsolved. Needs
-an idle machine, and hours (with `--jobs 2` half as many, and a busy neighbour, as the ledger then says):
-
-    pip install ".[peers]"
-    python -m bench.contests.solve
-    python -m bench.contests.solve --seeds 1 2 3 --only ppo_np
-    python -m bench.contests.solve --add --seeds 1 2 3 --only sb3 cleanrl --jobs 2
-    python -m bench.contests.solve --quick
-
-It writes the curves to runs/bench/solve.json and a plot beside it.
+defaults but for its length. Whoever has not solved it at the end of its budget of steps is counted as unsolved. It
+takes hours (with `--jobs 2` half as many, and a busy neighbour, as the ledger then says), and draws the curves.
 """
 
 import dataclasses

@@ -1,12 +1,7 @@
 """Seconds until something happens: from the start of the process to the first update done, and to the import done.
 
 The first update is that of `python -m ppo_np.train`, the article's run, with the compiled kernels in the cache (warm)
-and with an empty cache folder (cold). Needs an idle machine:
-
-    python -m bench.contests.start
-    python -m bench.contests.start --quick
-
-It writes the raw numbers to runs/bench/start.json.
+and with an empty cache folder (cold).
 """
 
 import os

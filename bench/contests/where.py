@@ -4,12 +4,7 @@ A training run tells its time in the environments, in choosing actions and in th
 shapes (of an update in blocks, those of a block) are timed alone, in turn with it, and divide these three further. Rows
 a and d learn on one thread here: of blocks on two, parts do not add up. What they leave over is "Python and the rest":
 advantages, shuffling, checks for finite numbers, marks for checkpoints, calls. All numbers are medians over the rounds,
-but for the rest, which makes the sum right. Needs an idle machine:
-
-    python -m bench.contests.where
-    python -m bench.contests.where --quick
-
-It writes the table to runs/bench/where.json.
+but for the rest, which makes the sum right.
 """
 
 import dataclasses

@@ -5,10 +5,10 @@
     python -m bench.report.results show RUN [RUN ...]
 
 `train` leaves a run in runs/results/<preset>/<seed>/, its output in <seed>.log beside it, and, when all is done,
-results.json in the run folder: the greedy policy's returns over 100 episodes with the unseen seeds 10,000 to 10,099.
-Runs that have one are kept, whatever their settings; runs that were cut short are done anew. `table` writes docs/results/<preset>.json for each
-preset that was trained, and the page from all files there: presets that were not trained anew stay as they are. `show`
-prints a Markdown table of any finished runs.
+results.json in the run folder: how the greedy policy plays 100 episodes with the unseen seeds 10,000 to 10,099. Runs
+that have one are kept, whatever their settings; runs that were cut short are done anew. `table` writes
+docs/results/<preset>.json for each preset that was trained, and the page from all files there: presets that were not
+trained anew stay as they are. `show` prints a Markdown table of any finished runs.
 """
 
 import argparse

@@ -97,7 +97,7 @@ def test_the_page_and_what_it_keeps_of_presets_that_were_not_trained_anew(runs):
     assert f"| xyz | {settings}" in lines
     assert "abc, xyz: Trained 2026-11-22 on Abacus, 2 cores; python 3.11; commit 0123456." in lines
     command = "python -m bench.report.results train --presets abc --seeds 1 2 3 4 5 --jobs 1 --threads 1"
-    assert command in lines and results.parse(command.split()[3:]).seeds == [1, 2, 3, 4, 5]
+    assert command in lines
     anew = runs.parent / "anew"
     store(anew, result("xyz", 2, 9.0, threshold=None) | {"date": "2026-12-01"})
     again = table(anew)
