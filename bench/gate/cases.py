@@ -3,18 +3,13 @@
 The kernels' arguments are those of bench/kernels; of the network, the parameters stay where they are.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 
-from bench.kernels import bench_activation as activation
-from bench.kernels import bench_advantage as advantage
-from bench.kernels import bench_categorical as categorical
-from bench.kernels import bench_gaussian as gaussian
-from bench.kernels import bench_linear as linear
-from bench.kernels import bench_loss as loss
-from bench.kernels import bench_moments as moments
-from bench.kernels import bench_optimizer as optimizer
+import kernels
 from bench.kernels.cases import Case, Draw, shapes
 from bench.ours import LARGEST, Learner
 from bench.peers.rows import random_rows
@@ -60,34 +55,42 @@ def act(draw: Draw, n: int) -> Case:
     return Case(ours, numpys, ())
 
 
-TABLE = {
-    "linear_forward": (linear.forward, ("4x64x64", "128x64x64", "128x1024x1024")),
-    "linear_backward_parameters": (linear.backward_parameters, ("128x64x64", "128x1024x1024")),
-    "linear_backward_input": (linear.backward_input, ("128x64x64", "128x1024x1024")),
-    "relu_forward": (activation.relu, ("128x1024",)),
-    "relu_backward": (activation.relu_back, ("128x64",)),
-    "tanh_forward": (activation.tanh, ("4x64", "128x64")),
-    "tanh_backward": (activation.tanh_back, ("128x64",)),
-    "categorical_sample": (categorical.sample, ("4x4",)),
-    "categorical_forward": (categorical.forward, ("128x4",)),
-    "categorical_backward": (categorical.backward, ("128x4",)),
-    "gaussian_forward": (gaussian.forward, ("128x4",)),
-    "gaussian_backward": (gaussian.backward, ("128x4",)),
-    "ppo_loss_forward": (loss.forward, ("128",)),
-    "ppo_loss_backward": (loss.backward, ("128",)),
-    "gae": (advantage.estimate, ("128x4",)),
-    "normalize": (advantage.normal, ("128",)),
-    "standardize": (moments.standard, ("64x8",)),
-    "global_norm": (optimizer.norm, ("9797",)),
-    "adam": (optimizer.step, ("9797",)),
-    "minibatch": (minibatch, ("128",)),
-    "act": (act, ("4",)),
+SHAPES = {
+    "linear_forward": ("4x64x64", "128x64x64", "128x1024x1024"),
+    "linear_backward_parameters": ("128x64x64", "128x1024x1024"),
+    "linear_backward_input": ("128x64x64", "128x1024x1024"),
+    "relu_forward": ("128x1024",),
+    "relu_backward": ("128x64",),
+    "tanh_forward": ("4x64", "128x64"),
+    "tanh_backward": ("128x64",),
+    "categorical_sample": ("4x4",),
+    "categorical_forward": ("128x4",),
+    "categorical_backward": ("128x4",),
+    "gaussian_forward": ("128x4",),
+    "gaussian_backward": ("128x4",),
+    "ppo_loss_forward": ("128",),
+    "ppo_loss_backward": ("128",),
+    "gae": ("128x4",),
+    "normalize": ("128",),
+    "standardize": ("64x8",),
+    "global_norm": ("9797",),
+    "adam": ("9797",),
+    "minibatch": ("128",),
+    "act": ("4",),
 }
-CASES = {f"{name} {shape}": (make, sizes) for name, (make, of) in TABLE.items() for shape, sizes in shapes(*of).items()}
+CASES = {f"{name} {shape}": (name, sizes) for name, of in SHAPES.items() for shape, sizes in shapes(*of).items()}
+
+
+def maker(name: str) -> Callable[..., Case]:
+    """The function that makes a kernel's case for bench/kernels, or one of those above."""
+    if name in ("minibatch", "act"):
+        return {"minibatch": minibatch, "act": act}[name]
+    room = getattr(kernels, name).__module__.removeprefix("kernels.")
+    return getattr(import_module(f"bench.kernels.bench_{room}"), f"test_{name}").case
 
 
 def case_of(name: str) -> Case:
     """A case, made anew, whose arguments may be used thousands of times."""
-    make, sizes = CASES[name]
-    case = make(Draw(), *sizes)
+    kernel, sizes = CASES[name]
+    case = maker(kernel)(Draw(), *sizes)
     return replace(case, arguments=case.timed or case.arguments)

@@ -27,37 +27,35 @@ from kernels import (  # fmt: skip
 SLOPE_1 = {"relu": np.ones_like, "tanh": np.zeros_like}
 
 
-def relu(draw, b, o):
+@benchmark_of(every_shape())
+def test_relu_forward(draw, b, o):
     return Case(relu_forward, numpy_relu_forward, (draw(b, o),))
 
 
-def relu_back(draw, b, o):
+@benchmark_of(every_shape())
+def test_relu_backward(draw, b, o):
     dh, h = draw(b, o), draw(b, o)
     return Case(relu_backward, numpy_relu_backward, (dh, h), timed=(dh, np.ones_like(h)))
 
 
-def tanh(draw, b, o):
+@benchmark_of(every_shape())
+def test_tanh_forward(draw, b, o):
     return Case(tanh_forward, numpy_tanh_forward, (draw(b, o),))
 
 
-def tanh_back(draw, b, o):
+@benchmark_of(every_shape())
+def test_tanh_backward(draw, b, o):
     dh, h = draw(b, o), np.tanh(draw(b, o))
     return Case(tanh_backward, numpy_tanh_backward, (dh, h), timed=(dh, np.zeros_like(h)))
 
 
-def chosen(draw, b, o, name):
+@benchmark_of(every_shape(), "relu", "tanh")
+def test_activation_forward(draw, b, o, name):
     return Case(activation_forward, numpy_activation_forward, (draw(b, o), activation_number(name)))
 
 
-def chosen_back(draw, b, o, name):
+@benchmark_of(every_shape(), "relu", "tanh")
+def test_activation_backward(draw, b, o, name):
     dh, h, number = draw(b, o), np.tanh(draw(b, o)), activation_number(name)
     timed = dh, SLOPE_1[name](h), number
     return Case(activation_backward, numpy_activation_backward, (dh, h, number), timed=timed)
-
-
-test_relu_forward = benchmark_of(relu, every_shape())
-test_relu_backward = benchmark_of(relu_back, every_shape())
-test_tanh_forward = benchmark_of(tanh, every_shape())
-test_tanh_backward = benchmark_of(tanh_back, every_shape())
-test_activation_forward = benchmark_of(chosen, every_shape(), "relu", "tanh")
-test_activation_backward = benchmark_of(chosen_back, every_shape(), "relu", "tanh")

@@ -12,26 +12,24 @@ from kernels import bernoulli_backward, bernoulli_forward, bernoulli_mode, berno
 ROWS = every_shape(of=lambda rows, width: (rows, 8))
 
 
-def sample(draw, b, n):
+@benchmark_of(ROWS)
+def test_bernoulli_sample(draw, b, n):
     arrays = draw(b, n), draw.rng.random((b, n)), draw.rng.integers(2, size=(b, n)), draw(b)
     return Case(bernoulli_sample, numpy_bernoulli_sample, arrays)
 
 
-def mode(draw, b, n):
+@benchmark_of(ROWS)
+def test_bernoulli_mode(draw, b, n):
     return Case(bernoulli_mode, numpy_bernoulli_mode, (draw(b, n), draw.rng.integers(2, size=(b, n))))
 
 
-def forward(draw, b, n):
+@benchmark_of(ROWS)
+def test_bernoulli_forward(draw, b, n):
     arrays = draw(b, n), draw.rng.integers(2, size=(b, n)), draw(b), draw(b)
     return Case(bernoulli_forward, numpy_bernoulli_forward, arrays)
 
 
-def backward(draw, b, n):
+@benchmark_of(ROWS)
+def test_bernoulli_backward(draw, b, n):
     arrays = draw(b), draw(b), draw(b, n), draw.rng.integers(2, size=(b, n)), draw(b, n)
     return Case(bernoulli_backward, numpy_bernoulli_backward, arrays)
-
-
-test_bernoulli_sample = benchmark_of(sample, ROWS)
-test_bernoulli_mode = benchmark_of(mode, ROWS)
-test_bernoulli_forward = benchmark_of(forward, ROWS)
-test_bernoulli_backward = benchmark_of(backward, ROWS)

@@ -7,13 +7,11 @@ from bench.reference.finite import numpy_all_finite, numpy_first_outside
 from kernels import all_finite, first_outside
 
 
-def search(draw, *sizes):
+@benchmark_of(shapes("4", "4x8", "64x24", "128x1024"))
+def test_first_outside(draw, *sizes):
     return Case(first_outside, numpy_first_outside, (draw(math.prod(sizes)), 1e15))
 
 
-def finite(draw, *sizes):
+@benchmark_of(every_shape("1024x1024"))
+def test_all_finite(draw, *sizes):
     return Case(all_finite, numpy_all_finite, (draw(math.prod(sizes)),))
-
-
-test_first_outside = benchmark_of(search, shapes("4", "4x8", "64x24", "128x1024"))
-test_all_finite = benchmark_of(finite, every_shape("1024x1024"))

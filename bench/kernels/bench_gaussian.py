@@ -7,19 +7,17 @@ from kernels import gaussian_backward, gaussian_forward, gaussian_sample
 ROWS = every_shape(of=lambda rows, width: (rows, 4))
 
 
-def sample(draw, b, a):
+@benchmark_of(ROWS)
+def test_gaussian_sample(draw, b, a):
     return Case(gaussian_sample, numpy_gaussian_sample, (draw(b, a), draw(a), draw(b, a), draw(b, a), draw(b)))
 
 
-def forward(draw, b, a):
+@benchmark_of(ROWS)
+def test_gaussian_forward(draw, b, a):
     return Case(gaussian_forward, numpy_gaussian_forward, (draw(b, a), draw(a), draw(b, a), draw(b), draw(b)))
 
 
-def backward(draw, b, a):
+@benchmark_of(ROWS)
+def test_gaussian_backward(draw, b, a):
     arrays = draw(b), draw(b), draw(b, a), draw(a), draw(b, a), draw(b, a), draw(a)
     return Case(gaussian_backward, numpy_gaussian_backward, arrays)
-
-
-test_gaussian_sample = benchmark_of(sample, ROWS)
-test_gaussian_forward = benchmark_of(forward, ROWS)
-test_gaussian_backward = benchmark_of(backward, ROWS)

@@ -5,12 +5,10 @@ from bench.reference.initializer import numpy_orthogonal
 from kernels import orthogonal
 
 
-def initialize(draw, i, o):
+@benchmark_of(shapes("8x64", "64x64", "1024x1024"))
+def test_orthogonal(draw, i, o):
     rows, columns = max(i, o), min(i, o)
     # Householder's factorisation, and as much again for Q.
     flop = 4 * rows * columns**2 - 4 * columns**3 / 3
     arguments = draw.rng.standard_normal((rows, columns)), 2**0.5, draw(i, o)
     return Case(orthogonal, numpy_orthogonal, arguments, flop=flop)
-
-
-test_orthogonal = benchmark_of(initialize, shapes("8x64", "64x64", "1024x1024"))

@@ -7,21 +7,19 @@ from kernels import linear_backward_input, linear_backward_parameters, linear_fo
 LAYERS = every_shape("16x64x64", "4x1024x1024", of=lambda rows, width: (rows, width, width))
 
 
-def forward(draw, b, i, o):
+@benchmark_of(LAYERS)
+def test_linear_forward(draw, b, i, o):
     arrays = draw(b, i), draw(i, o), draw(o), draw(b, o)
     return Case(linear_forward, numpy_linear_forward, arrays, flop=2 * b * i * o)
 
 
-def backward_parameters(draw, b, i, o):
+@benchmark_of(LAYERS)
+def test_linear_backward_parameters(draw, b, i, o):
     arrays = draw(b, o), draw(b, i), draw(i, o), draw(o)
     return Case(linear_backward_parameters, numpy_linear_backward_parameters, arrays, flop=2 * b * i * o)
 
 
-def backward_input(draw, b, i, o):
+@benchmark_of(LAYERS)
+def test_linear_backward_input(draw, b, i, o):
     arrays = draw(b, o), draw(i, o), draw(b, i)
     return Case(linear_backward_input, numpy_linear_backward_input, arrays, flop=2 * b * i * o)
-
-
-test_linear_forward = benchmark_of(forward, LAYERS)
-test_linear_backward_parameters = benchmark_of(backward_parameters, LAYERS)
-test_linear_backward_input = benchmark_of(backward_input, LAYERS)

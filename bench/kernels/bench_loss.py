@@ -16,16 +16,14 @@ def minibatch(draw, b):
     return logprobs, values, logprobs + 0.3 * draw(b), values + 0.3 * draw(b), draw(b), draw(b)
 
 
-def forward(draw, b):
+@benchmark_of(ROWS)
+def test_ppo_loss_forward(draw, b):
     logprobs, *others = minibatch(draw, b)
     arguments = logprobs, draw(b), *others, *COEFS, np.zeros(len(LOSS_TERMS))
     return Case(ppo_loss_forward, numpy_ppo_loss_forward, arguments)
 
 
-def backward(draw, b):
+@benchmark_of(ROWS)
+def test_ppo_loss_backward(draw, b):
     arguments = 1.0, *minibatch(draw, b), *COEFS, draw(b), draw(b), draw(b)
     return Case(ppo_loss_backward, numpy_ppo_loss_backward, arguments)
-
-
-test_ppo_loss_forward = benchmark_of(forward, ROWS)
-test_ppo_loss_backward = benchmark_of(backward, ROWS)

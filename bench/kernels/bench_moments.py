@@ -14,21 +14,19 @@ def moments(draw, columns):
     return draw.rng.standard_normal(columns), 1 + draw.rng.random(columns)
 
 
-def update(draw, b, d):
+@benchmark_of(SHAPES)
+def test_update_moments(draw, b, d):
     arrays = draw(b, d), draw.flags(0.98, b), np.array([1000.0]), *moments(draw, d)
     return Case(update_moments, numpy_update_moments, arrays)
 
 
-def standard(draw, b, d):
+@benchmark_of(SHAPES)
+def test_standardize(draw, b, d):
     return Case(standardize, numpy_standardize, (draw(b, d), *moments(draw, d), 2.0, draw(b, d)))
 
 
-def discount(draw, t, n):
+@benchmark_of(shapes("128x4", "128x64"))
+def test_discounted_sums(draw, t, n):
     running, sums = draw.rng.standard_normal(n), draw.rng.standard_normal((t, n))
     arguments = draw(t, n), draw.flags(0.98, t, n), draw.flags(0.02, t, n), 0.99, running, sums
     return Case(discounted_sums, numpy_discounted_sums, arguments)
-
-
-test_update_moments = benchmark_of(update, SHAPES)
-test_standardize = benchmark_of(standard, SHAPES)
-test_discounted_sums = benchmark_of(discount, shapes("128x4", "128x64"))

@@ -63,19 +63,25 @@ def every_shape(*more: str, of: Callable[[int, int], Sizes] = lambda rows, width
     return {f"{name}-{'x'.join(map(str, sizes))}": sizes for sizes, name in first.items()} | shapes(*more)
 
 
-def benchmark_of(make: Callable[..., Case], sizes: Mapping[str, Sizes], *choices: str) -> Callable[..., None]:
-    """A test that times a case for each shape, and for each choice if there are any.
+def benchmark_of(sizes: Mapping[str, Sizes], *choices: str) -> Callable[[Callable[..., Case]], Callable[..., None]]:
+    """Make a test of a function that makes a case: the test times it for each shape, and each choice if there are any.
 
     Args:
-        make: makes the case of a `Draw`, the sizes and the choice.
         sizes: by the name of the shape.
-        choices: a further argument, for instance the name of an activation.
+        choices: of a further argument, for instance the name of an activation.
+
+    Returns:
+        A decorator; the test has the function, of a `Draw`, the sizes and the choice, as its attribute `case`.
     """
     params = [pytest.param(one, id=name) for name, one in sizes.items() if not choices]
     params += [pytest.param((*one, c), id=f"{name}-{c}") for name, one in sizes.items() for c in choices]
 
-    @pytest.mark.parametrize("arguments", params)
-    def test(time_case, arguments):
-        time_case(make(Draw(), *arguments))
+    def decorate(make: Callable[..., Case]) -> Callable[..., None]:
+        @pytest.mark.parametrize("arguments", params)
+        def test(time_case, arguments):
+            time_case(make(Draw(), *arguments))
 
-    return test
+        test.case = make
+        return test
+
+    return decorate
