@@ -18,7 +18,10 @@ from ppo_np.model import ActorCritic
 from ppo_np.stream import LARGEST
 from ppo_np.threads import is_wide, limit_blas_threads
 
-__all__ = ["LARGEST", "NUM_ACTIONS", "OBS_SIZE", "is_wide", "library_versions", "limit_blas_threads"]
+__all__ = [
+    "LARGEST", "NUM_ACTIONS", "OBS_SIZE", "Learner", "config_of", "is_wide", "library_versions", "limit_blas_threads",
+    "model_of",
+]  # fmt: skip
 
 
 def config_of(job: Job) -> PPOConfig:

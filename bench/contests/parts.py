@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.ours import config_of
 from bench.peers.protocol import Job
-from kernels import (  # fmt: skip
+from kernels import (
     activation_backward,
     activation_forward,
     adam,

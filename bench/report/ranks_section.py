@@ -26,14 +26,27 @@ alpha {alpha} us, {bandwidth} GB/s. Foreseen for two ranks is the better of one 
 bandwidth) and of halving and doubling (2 alpha + n / bandwidth). What is measured also adds up, and both directions
 share the two cores that compute, which cards of a network do not: take the formula for the least that a sum costs.
 """
-
-
+PIECES = {  # what it is: where the document has it
+    "a rollout": ("alone", "rollout"),
+    "its standard deviation": ("alone", "deviation"),
+    "an update of one process, by minibatch": ("alone", "minibatch"),
+    "dealing, once an update": ("together", "deal"),
+    "what is told once an update": ("together", "update"),
+}
 SUMS = {"sums": "", "allreduces": ", by messages"}
+TWO_CORES = (
+    "Rollouts of two processes that have nothing to do with each other, each with half the environments, are "
+    "{times:.2f} times ({quartiles}) as quick together as one process with all: so much two cores are worth here."
+)
+ABOUT_PIECES = (
+    "Pieces; with more ranks than cores, those of a rank alone count as often as ranks share a core. While the "
+    "other core is busy as well, they take {beside:.2f} times as long (by the two processes above):"
+)
 
 
-def microseconds(seconds: float) -> str:
-    """As text."""
-    return number(1e6 * seconds)
+def microseconds(seconds: float | None) -> str:
+    """As text; nothing for None."""
+    return "" if seconds is None else number(1e6 * seconds)
 
 
 def quartiles(one: Result) -> str:
@@ -43,11 +56,9 @@ def quartiles(one: Result) -> str:
 
 def ranks_section(document: Result) -> list[str]:
     """Lines of Markdown."""
-    job = document["job"]
+    job, two = document["job"], document["two_cores"]
     names = {"envs": "num_envs", "steps": "num_steps", "minibatches": "num_minibatches", "epochs": "update_epochs"}
-    introduction = INTRODUCTION.format(
-        **{name: job[field] for name, field in names.items()}, pace=f"{document['pace']:.2f}"
-    )
+    known = {name: job[field] for name, field in names.items()}
     rows = [
         [
             size, number(one["median"]), quartiles(one), f"{one['ratio']['median']:.2f} ({quartiles(one['ratio'])})",
@@ -56,45 +67,27 @@ def ranks_section(document: Result) -> list[str]:
         for size, one in document["here"].items()
     ]  # fmt: skip
     heading = ("ranks", "steps/s", "quartiles", "times one rank's", "foreseen", "off by")
-    two = document["two_cores"]
-    limit = (
-        f"Rollouts of two processes that have nothing to do with each other, each with half the environments, are "
-        f"{two['median']:.2f} times ({quartiles(two)}) as quick together as one process with all: so much two cores "
-        "are worth here."
-    )
+    introduction = INTRODUCTION.format(**known, pace=f"{document['pace']:.2f}")
+    limit = TWO_CORES.format(times=two["median"], quartiles=quartiles(two))
     here = ["## Ranks", "", introduction, *table(heading, rows, words=()), limit, "", *_pieces(document)]
     return [*here, *_tcp(document["tcp"]), *_outlook(document)]
 
 
 def _pieces(document: Result) -> list[str]:
     """A column a number of ranks."""
-    alone, together = document["alone"], document["together"]
-    sizes = list(document["here"])
-    heading = ("microseconds of a rank", *(f"{ranks} rank{'s'[: ranks != '1']}" for ranks in sizes))
-
-    def both(ranks: str, key: str) -> str:
-        return microseconds(together[ranks][key]) if ranks in together else ""
-
+    sizes, together = list(document["here"]), document["together"]
+    found = {"alone": document["alone"]["runs"], "together": together}
     rows = [
-        ["a rollout", *(microseconds(alone["runs"][ranks]["rollout"]) for ranks in sizes)],
-        ["its standard deviation", *(microseconds(alone["runs"][ranks]["deviation"]) for ranks in sizes)],
-        [
-            "an update of one process, by minibatch",
-            *(microseconds(alone["runs"][ranks]["minibatch"]) for ranks in sizes),
-        ],
-        ["dealing, once an update", *(both(ranks, "deal") for ranks in sizes)],
-        ["what is told once an update", *(both(ranks, "update") for ranks in sizes)],
+        [what, *(microseconds(found[where].get(ranks, {}).get(key)) for ranks in sizes)]
+        for what, (where, key) in PIECES.items()
     ]
     for kind, what in SUMS.items():
         for bytes_ in next(iter(together.values()))[kind]:
-            cells = [microseconds(together[ranks][kind][bytes_]) if ranks in together else "" for ranks in sizes]
+            cells = [microseconds(together.get(ranks, {}).get(kind, {}).get(bytes_)) for ranks in sizes]
             mark = " (this gradient)" if bytes_ == str(document["gradient_bytes"]) else ""
             rows.append([f"a sum of {int(bytes_):,} bytes{mark}{what}", *cells])
-    text = (
-        "Pieces; with more ranks than cores, those of a rank alone count as often as ranks share a core. While the "
-        f"other core is busy as well, they take {beside(document):.2f} times as long (by the two processes above):"
-    )
-    return [text, "", *table(heading, rows)]
+    heading = ("microseconds of a rank", *(f"{ranks} rank{'s'[: ranks != '1']}" for ranks in sizes))
+    return [ABOUT_PIECES.format(beside=beside(document)), "", *table(heading, rows)]
 
 
 def _tcp(found: Result) -> list[str]:
