@@ -56,8 +56,9 @@ class Contestant:
 
 
 def on_ranks(ranks: int) -> list[str]:
-    """The beginning of a command that is to run on so many ranks of MPI."""
-    return [find_mpiexec() or "mpiexec", "-n", str(ranks)]
+    """The beginning of a command that is to run on so many ranks of MPI; without MPI, it fails with a sentence."""
+    launcher = find_mpiexec()
+    return [*([launcher] if launcher else ["env", "mpiexec"]), "-n", str(ranks)]
 
 
 def last_line(text: str) -> str:
