@@ -78,7 +78,7 @@ def is_finished(run: Path) -> bool:
 
 
 def train_one(run: Path, preset: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Train in a process of its own, evaluate, and store what was reached.
+    """Train in a process of its own, and return what is known only then.
 
     Raises:
         UserError: The run has failed.
@@ -95,28 +95,28 @@ def train_one(run: Path, preset: str, seed: int, options: argparse.Namespace) ->
         code = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
     if code:
         raise UserError(f"{run} has failed: training ended with exit code {code}, see {run}.log.")
-    result = known | measure(run)
-    (run / RESULTS).write_text(json.dumps(result) + "\n")
-    return result
+    return known
 
 
 def train(options: argparse.Namespace) -> int:
-    """Do all runs that are not there yet, `options.jobs` at a time."""
+    """Do all runs that are not there yet, `options.jobs` at a time; evaluate each, in this thread, when it has ended."""
     check(len(set(options.seeds)) == len(options.seeds), "seeds", options.seeds, "different numbers")
     check(options.jobs >= 1, "jobs", options.jobs, "an integer >= 1")
     every = [(options.runs / preset / str(seed), preset, seed) for preset in options.presets for seed in options.seeds]
     todo, failed = [one for one in every if not is_finished(one[0])], 0
     print(f"{len(todo)} runs to do", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:
-        for future in as_completed([pool.submit(train_one, *one, options) for one in todo]):
+        futures = {pool.submit(train_one, *one, options): one[0] for one in todo}
+        for future in as_completed(futures):
+            run = futures[future]
             try:
-                result = future.result()
+                result = future.result() | measure(run)
             except UserError as error:
                 print(f"error: {error}", flush=True)
                 failed += 1
                 continue
-            about = f"{result['preset']}, seed {result['seed']}: {result['wall_time']:,.0f} s"
-            print(f"{about}, greedy mean {result['mean']:.1f}", flush=True)
+            (run / RESULTS).write_text(json.dumps(result) + "\n")
+            print(f"{run}: {result['wall_time']:,.0f} s, greedy mean {result['mean']:.1f}", flush=True)
     return cli.FAILED if failed else cli.DONE
 
 
