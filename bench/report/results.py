@@ -99,7 +99,7 @@ def train_one(run: Path, preset: str, seed: int, options: argparse.Namespace) ->
 
 
 def train(options: argparse.Namespace) -> int:
-    """Do all runs that are not there yet, `options.jobs` at a time; evaluate each, in this thread, when it has ended."""
+    """Do all runs that are not there yet, `options.jobs` at a time; evaluate each here when it has ended."""
     check(len(set(options.seeds)) == len(options.seeds), "seeds", options.seeds, "different numbers")
     check(options.jobs >= 1, "jobs", options.jobs, "an integer >= 1")
     every = [(options.runs / preset / str(seed), preset, seed) for preset in options.presets for seed in options.seeds]
