@@ -1,6 +1,6 @@
 """The rooms of the house, from top to bottom, and who imports whom: for the guard and for docs/architecture.md.
 
-    python tests/house.py        draws the picture in docs/architecture.md again
+python tests/house.py        draws the picture in docs/architecture.md again
 """
 
 import ast

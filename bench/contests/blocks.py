@@ -1,8 +1,8 @@
 """What blocks of rows bring: loss and gradient of a minibatch, whole or in blocks, on one thread and on two.
 
 The network is two separate [64, 64] tanh towers, 8 numbers in and 4 actions out. Microseconds a row, medians, the
-columns taken in turns, two threads also where there are but two blocks; `ppo_np/network/blocks.py` takes its BLOCK_ROWS from
-this table.
+columns taken in turns, two threads also where there are but two blocks; `ppo_np/network/blocks.py` takes its
+BLOCK_ROWS from this table.
 """
 
 from collections.abc import Sequence

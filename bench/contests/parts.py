@@ -8,15 +8,10 @@ import numpy as np
 
 from bench.ours import config_of
 from bench.peers.protocol import Job
-from kernels import (
-    activation_backward,
-    activation_forward,
-    clip_by_global_norm,
-    global_norm,
-    normalize,
-    ppo_loss_backward,
-    ppo_loss_forward,
-)
+from kernels.activation import activation_backward, activation_forward
+from kernels.advantage import normalize
+from kernels.loss import ppo_loss_backward, ppo_loss_forward
+from kernels.optimizer import clip_by_global_norm, global_norm
 from ppo_np.config import PPOConfig
 from ppo_np.environments.make import make_env, make_vector_env
 from ppo_np.environments.observed import Observed

@@ -6,10 +6,11 @@ The kernels' arguments are those of bench/kernels; of the network, the parameter
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
 
-import kernels
+import bench.kernels
 from bench.kernels.cases import Case, Draw, shapes
 from bench.ours import LARGEST, Learner
 from bench.peers.rows import random_rows
@@ -85,8 +86,9 @@ def maker(name: str) -> Callable[..., Case]:
     """The function that makes a kernel's case for bench/kernels, or one of those above."""
     if name in ("minibatch", "act"):
         return {"minibatch": minibatch, "act": act}[name]
-    room = getattr(kernels, name).__module__.removeprefix("kernels.")
-    return getattr(import_module(f"bench.kernels.bench_{room}"), f"test_{name}").case
+    names = [module.name for module in iter_modules(bench.kernels.__path__) if module.name.startswith("bench_")]
+    modules = [import_module(f"bench.kernels.{name}") for name in names]
+    return next(getattr(module, f"test_{name}").case for module in modules if hasattr(module, f"test_{name}"))
 
 
 def case_of(name: str) -> Case:

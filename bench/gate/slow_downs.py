@@ -4,8 +4,9 @@ import math
 from dataclasses import replace
 
 from bench.kernels.cases import Case
-from kernels import adam, relu_backward
 from kernels._jit import kernel
+from kernels.activation import relu_backward
+from kernels.optimizer import adam
 
 
 @kernel

@@ -5,7 +5,8 @@ import numpy as np
 from bench.kernels.cases import Case, benchmark_of, shapes
 from bench.ours import NUM_ACTIONS, OBS_SIZE, model_of
 from bench.reference.acting import numpy_acting_forward, numpy_count_step
-from kernels import TANH, acting_forward, count_step
+from kernels.acting import acting_forward, count_step
+from kernels.activation import TANH
 
 
 @benchmark_of(shapes("4x64", "64x64", "128x64", "128x1024"))

@@ -14,7 +14,7 @@ from bench.reference.activation import (
     numpy_tanh_backward,
     numpy_tanh_forward,
 )
-from kernels import (
+from kernels.activation import (
     activation_backward,
     activation_forward,
     activation_number,

@@ -2,7 +2,7 @@
 
 from bench.kernels.cases import Case, benchmark_of, every_shape, shapes
 from bench.reference.advantage import numpy_gae, numpy_normalize
-from kernels import gae, normalize
+from kernels.advantage import gae, normalize
 
 
 @benchmark_of(shapes("128x4", "128x64"))

@@ -7,7 +7,7 @@ from bench.reference.bernoulli import (
     numpy_bernoulli_mode,
     numpy_bernoulli_sample,
 )
-from kernels import bernoulli_backward, bernoulli_forward, bernoulli_mode, bernoulli_sample
+from kernels.bernoulli import bernoulli_backward, bernoulli_forward, bernoulli_mode, bernoulli_sample
 
 ROWS = every_shape(of=lambda rows, width: (rows, 8))
 

@@ -10,7 +10,13 @@ from bench.reference.categorical import (
     numpy_categorical_sample,
     numpy_log_softmax,
 )
-from kernels import categorical_backward, categorical_forward, categorical_mode, categorical_sample, log_softmax
+from kernels.categorical import (
+    categorical_backward,
+    categorical_forward,
+    categorical_mode,
+    categorical_sample,
+    log_softmax,
+)
 
 ROWS = every_shape(of=lambda rows, width: (rows, 4))
 

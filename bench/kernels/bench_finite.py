@@ -4,7 +4,7 @@ import math
 
 from bench.kernels.cases import Case, benchmark_of, every_shape, shapes
 from bench.reference.finite import numpy_all_finite, numpy_first_outside
-from kernels import all_finite, first_outside
+from kernels.finite import all_finite, first_outside
 
 
 @benchmark_of(shapes("4", "4x8", "64x24", "128x1024"))

@@ -2,7 +2,7 @@
 
 from bench.kernels.cases import Case, benchmark_of, every_shape
 from bench.reference.gaussian import numpy_gaussian_backward, numpy_gaussian_forward, numpy_gaussian_sample
-from kernels import gaussian_backward, gaussian_forward, gaussian_sample
+from kernels.gaussian import gaussian_backward, gaussian_forward, gaussian_sample
 
 ROWS = every_shape(of=lambda rows, width: (rows, 4))
 

@@ -2,7 +2,7 @@
 
 from bench.kernels.cases import Case, benchmark_of, shapes
 from bench.reference.initializer import numpy_orthogonal
-from kernels import orthogonal
+from kernels.initializer import orthogonal
 
 
 @benchmark_of(shapes("8x64", "64x64", "1024x1024"))

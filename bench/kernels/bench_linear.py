@@ -2,7 +2,7 @@
 
 from bench.kernels.cases import Case, benchmark_of, every_shape
 from bench.reference.linear import numpy_linear_backward_input, numpy_linear_backward_parameters, numpy_linear_forward
-from kernels import linear_backward_input, linear_backward_parameters, linear_forward
+from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
 
 LAYERS = every_shape("16x64x64", "4x1024x1024", of=lambda rows, width: (rows, width, width))
 

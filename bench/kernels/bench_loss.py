@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.kernels.cases import Case, benchmark_of, every_shape
 from bench.reference.loss import numpy_ppo_loss_backward, numpy_ppo_loss_forward
-from kernels import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
+from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 
 ROWS = every_shape(of=lambda rows, width: (rows,))
 COEFS = 0.2, 0.01, 0.5, True  # clip_coef, ent_coef, vf_coef, clip_vloss

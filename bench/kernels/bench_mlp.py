@@ -4,7 +4,8 @@ import numpy as np
 
 from bench.kernels.cases import Case, benchmark_of, every_shape
 from bench.reference.mlp import numpy_mlp_backward, numpy_mlp_forward
-from kernels import activation_number, mlp_backward, mlp_forward
+from kernels.activation import activation_number
+from kernels.mlp import mlp_backward, mlp_forward
 
 INPUTS, OUTPUTS = 8, 4
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.kernels.cases import Case, benchmark_of, shapes
 from bench.reference.moments import numpy_discounted_sums, numpy_standardize, numpy_update_moments
-from kernels import discounted_sums, standardize, update_moments
+from kernels.moments import discounted_sums, standardize, update_moments
 
 SHAPES = shapes("64x4", "2048x1", "2048x17", "4096x376")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.kernels.cases import Case, benchmark_of, shapes
 from bench.reference.optimizer import numpy_adam, numpy_clip_by_global_norm, numpy_global_norm
-from kernels import adam, clip_by_global_norm, global_norm
+from kernels.optimizer import adam, clip_by_global_norm, global_norm
 
 SHAPES = shapes("9797", "1063941")
 

@@ -67,7 +67,7 @@ def split(ranks: Ranks, job: Job, num_envs: int) -> Callable[[], object]:
 
 
 def alone(job: Job, sizes: list[int], many: int = 64) -> dict[str, Any]:
-    """The share of a rank, by the number of ranks; and seconds to assign one row of many ranks' rollout to a minibatch."""
+    """The share of a rank, by the number of ranks; and seconds to put one row of many ranks' rollout in a minibatch."""
     if not sizes:
         return run(job, job.num_envs)
     epoch = split(OneOfMany(many), replace(job, update_epochs=1), many * job.num_envs)
@@ -102,7 +102,6 @@ def ping_pong(ranks: MPIRanks, size: int) -> float:
 def update(ranks: MPIRanks, job: Job, gradient_bytes: int) -> Callable[[], object]:
     """What ranks tell each other once an update."""
     own = job.num_envs // ranks.size
-    sampler = MinibatchSampler(ranks, job.num_steps, job.num_envs)
     valid, params = np.ones((job.num_steps, own), bool), np.zeros(gradient_bytes // 4, np.float32)
     report = RolloutReport(job.num_steps, job.num_steps * own, [Episode(0.0, 1)] * own, [0] * own)
     buffer = RolloutBuffer.__new__(RolloutBuffer)
@@ -112,7 +111,6 @@ def update(ranks: MPIRanks, job: Job, gradient_bytes: int) -> Callable[[], objec
     def once() -> None:
         ranks.any(False)
         report.of_all(ranks)
-        sampler.valid_indices(valid)
         ranks.check_same(params, 1)
         buffer.explained_variance(ranks)
 

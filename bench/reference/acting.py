@@ -4,15 +4,15 @@ import numpy as np
 
 from bench.reference.activation import numpy_activation_forward
 from bench.reference.finite import numpy_all_finite, numpy_first_outside
-from kernels.acting import FINE, FROM_OBS, NOT_FINITE, TO_PI_OUT, TO_VALUES
+from kernels.acting import FINE, FROM_OBS, NOT_FINITE, TO_POLICY_OUTPUTS, TO_VALUES
 
 
-def numpy_acting_forward(params, layers, obs, limit, activation, scratch, pi_out, values):
+def numpy_acting_forward(params, layers, obs, limit, activation, scratch, policy_outputs, values):
     """Layer by layer, with the hidden layers' outputs one behind the other in `scratch`."""
     place = numpy_first_outside(obs.reshape(-1), limit)
     if place >= 0:
         return place
-    rows, heads = len(obs), {TO_PI_OUT: pi_out, TO_VALUES: values.reshape(-1, 1)}
+    rows, heads = len(obs), {TO_POLICY_OUTPUTS: policy_outputs, TO_VALUES: values.reshape(-1, 1)}
     for at, inputs, width, source, target in layers:
         h = obs if source == FROM_OBS else scratch[rows * source : rows * (source + inputs)].reshape(rows, inputs)
         y = heads[target] if target < 0 else scratch[rows * target : rows * (target + width)].reshape(rows, width)
@@ -21,7 +21,7 @@ def numpy_acting_forward(params, layers, obs, limit, activation, scratch, pi_out
         y += params[end : end + width]
         if target >= 0:
             numpy_activation_forward(y, activation)
-    return FINE if numpy_all_finite(pi_out) and numpy_all_finite(values) else NOT_FINITE
+    return FINE if numpy_all_finite(policy_outputs) and numpy_all_finite(values) else NOT_FINITE
 
 
 def numpy_count_step(rewards, valid, terminations, truncations, limit, returns, lengths, dones):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kernels import RELU, TANH
+from kernels.activation import RELU, TANH
 
 
 def numpy_relu_forward(h):

@@ -35,7 +35,7 @@ class Activations:
         policy_outputs: (B, K) and values: (B,), outputs of the network; dpolicy_outputs, dvalues: their gradients.
         dlogprobs, dentropies: (B,), gradients with respect to the distribution's outputs.
         dfeatures: (B, O), the part of the trunk's gradient that comes from the value tower.
-        loss_terms: (6,), the numbers that `kernels.LOSS_TERMS` names.
+        loss_terms: (6,), the numbers that `LOSS_TERMS` names.
     """
 
     def __init__(

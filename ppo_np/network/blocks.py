@@ -57,7 +57,7 @@ class BlockedGradient:
             share: factor of the loss terms and of the gradient.
 
         Returns:
-            (6,), the numbers that `kernels.LOSS_TERMS` names.
+            (6,), the numbers that `LOSS_TERMS` names.
         """
         blocks = blocks_of(minibatch.rows)
         if self._wide or len(blocks) == 1:

@@ -219,7 +219,7 @@ class ActorCritic:
         """The PPO loss of a minibatch: forward pass, distribution, loss.
 
         Returns:
-            `activations.loss_terms`, the six numbers that `kernels.LOSS_TERMS` names.
+            `activations.loss_terms`, the six numbers that `LOSS_TERMS` names.
         """
         self.forward(minibatch.obs, activations)
         distribution = activations.distribution

@@ -12,8 +12,8 @@ from commands import run
 
 from bench.report import results
 from bench.report.results_page import TEXT, interval, iqm
-from ppo_np import cli
 from ppo_np import train as trainer
+from ppo_np.running import cli
 
 SCORES = [100.0, 180.0, 220.0, 250.0, 200.0]
 

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kernels import LOSS_TERMS, adam, clip_by_global_norm, global_norm
+from kernels.loss import LOSS_TERMS
+from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np import PPO, PPOConfig
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.action_head import discrete
