@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -16,15 +17,17 @@ from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 from ppo_np.running import cli
 
-# Of the output when it goes into a file or a pipe.
-WIDTH = 120
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDTH = 120  # of the output in a file or a pipe
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradcheckOptions:
     """Compare every hand-written gradient with central differences in float64; exit code 1 if one is wrong.
 
-    The environment gives the spaces, the settings give the network and the loss; nothing is trained.
+    The environment gives the spaces, the settings give the network and the loss. Nothing is trained.
     """
 
     preset: str = "article"
@@ -33,27 +36,26 @@ class GradcheckOptions:
     json: bool = False
     """Print one JSON object instead of a table."""
     inject: str | None = None
-    """Plant a bug (listed above) first, to see what it looks like."""
+    """Plant a bug (listed above) first, to see how the check reports it."""
     list_bugs: bool = False
     """Only print the bugs that can be planted."""
 
 
 def parse(arguments: Sequence[str]) -> GradcheckOptions:
-    """Options from the command line; see `cli.parse_with_preset`."""
+    """Read the options from the command line; see `cli.parse_with_preset`."""
     bugs = bug_list().replace("\n", "\n- ")
     prog = "python -m ppo_np.gradcheck"
     return cli.parse_with_preset(GradcheckOptions, arguments, prog, f"\n\nBugs to inject:\n- {bugs}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, check, print; the exit code is returned."""
+    """Parse the arguments, check the gradients, print the report, and return the exit code."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
     if options.list_bugs:
         print(bug_list())
         return cli.DONE
     with planted(options.inject, options.config) if options.inject else nullcontext():
-        # Imported here so that --help and bad arguments are answered at once.
-        from ppo_np.checking.numerical_check import check_gradients
+        from ppo_np.checking.numerical_check import check_gradients  # slow: imported here, it does not delay --help
 
         report = check_gradients(options.config)
     if options.inject and not report.wrong:
@@ -66,15 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def bug_list() -> str:
-    """The bugs that can be planted, one a line: name, description, and what it needs to show."""
+    """The bugs that can be planted, one per line: name, description, and the settings that it needs."""
     needs = {name: f" Needs {bug.needs[0]}." if bug.needs else "" for name, bug in BUGS.items()}
     return "\n".join(f"{name}: {bug.description}{needs[name]}" for name, bug in BUGS.items())
 
 
-def as_json(report: Report, options: GradcheckOptions) -> dict:
-    """The report and what it is of, in what JSON knows: numbers that are not finite become None."""
+def as_json(report: Report, options: GradcheckOptions) -> dict[str, Any]:
+    """The report and its settings for JSON: numbers that are not finite become None."""
 
-    def finite(value):
+    def finite(value: object) -> object:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     document = dataclasses.asdict(report)
@@ -92,7 +94,7 @@ def as_json(report: Report, options: GradcheckOptions) -> dict:
 
 
 def notes(config: PPOConfig) -> list[str]:
-    """What the check leaves out with these settings, a sentence each."""
+    """What the check leaves out with these settings, one sentence each."""
     left_out = {
         "ent_coef is 0: the entropy's gradient is not exercised.": config.ent_coef == 0,
         "vf_coef is 0: the value loss's gradient is not exercised.": config.vf_coef == 0,
@@ -103,7 +105,7 @@ def notes(config: PPOConfig) -> list[str]:
 
 
 def _print(report: Report, options: GradcheckOptions) -> None:
-    """The table, hints, the branches that the point covers, and the verdict."""
+    """Print the table, the hints, the branches that the point covers, and the verdict."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -117,19 +119,19 @@ def _print(report: Report, options: GradcheckOptions) -> None:
             console.print(f"{check.name}: {check.hint}", markup=False)
     for title, counts in (("Surrogate", report.surrogate_regions), ("Value loss", report.value_branches)):
         console.print(f"{title}, rows: " + ";  ".join(f"{name} {count}" for name, count in counts.items()))
-    console.print(f"Drawn anew because of a kink within h: {report.kinks} probes, {report.points - 1} points.")
+    console.print(f"Drawn again because of a kink within h: {report.kinks} probes, {report.points - 1} points.")
     for note in notes(options.config):
         console.print(note)
     tolerance = f"relative tolerance {TOLERANCE:g} a tensor, absolute floor {report.floor:.1g}"
     if report.wrong:
         console.print(f"[bold red]{len(report.wrong)} of {len(report.checks)} gradients are WRONG[/] ({tolerance}).")
-        console.print(f"On the way back from the loss the first wrong one is {report.wrong[0].name}: look there.")
+        console.print(f"In the order of the backward pass, the first wrong one is {report.wrong[0].name}: look there.")
     else:
         console.print(f"[green]All {len(report.checks)} gradients are right[/] ({tolerance}).")
 
 
-def _table(report: Report, options: GradcheckOptions):
-    """One row a loss term and one a parameter tensor, in the order of the backward pass."""
+def _table(report: Report, options: GradcheckOptions) -> "Table":
+    """A table with one row per loss term and per parameter tensor, in the order of the backward pass."""
     from rich import box
     from rich.table import Table
 
