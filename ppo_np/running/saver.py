@@ -1,40 +1,36 @@
-"""When a run writes its checkpoint, and what becomes of it if that fails."""
+"""When a run writes its checkpoint."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 from ppo_np.learning.ppo import PPO
 from ppo_np.logs.filenames import CHECKPOINT
 from ppo_np.logs.incidents import Incidents
+from ppo_np.logs.run_logs import LogFile
 from ppo_np.running.interval import Interval
 
 
-class Log(Protocol):
-    """What is forced to disk before a checkpoint, so that this never knows more than the logs."""
-
-    def sync(self) -> None:
-        """Write everything, or raise OSError."""
-
-
 class Saver:
-    """Writes checkpoint.h5 at an interval and keeps the one before as checkpoint.prev.h5.
+    """Writes checkpoint.h5 at an interval and keeps the previous one as checkpoint.prev.h5.
 
     Args:
-        ppo: that is being trained.
-        folder: of the run.
+        ppo: the training to save.
+        folder: the run folder.
         every: the interval.
-        logs: are forced to disk before each checkpoint; none on other ranks than 0.
-        incidents: what cannot be written is told to.
+        logs: synced before each checkpoint, so that a checkpoint is never newer than the logs; empty on ranks > 0.
+        incidents: records files that cannot be written.
     """
 
-    def __init__(self, ppo: PPO, folder: Path, every: Interval, logs: dict[Path, Log], incidents: Incidents):
+    def __init__(
+        self, ppo: PPO, folder: Path, every: Interval, logs: Mapping[Path | str, LogFile], incidents: Incidents
+    ):
         self._ppo, self._path, self._every = ppo, folder / CHECKPOINT, every
         self._logs, self._incidents = logs, incidents
         self._last = time.monotonic()
 
     def after_update(self) -> None:
-        """Save if it is time, by the clock of rank 0; all ranks must call it."""
+        """Save if the interval is over by the clock of rank 0; all ranks must call this."""
         if self._every.updates:
             due = self._ppo.update % self._every.updates == 0
         else:
@@ -43,7 +39,7 @@ class Saver:
             self.save()
 
     def save(self) -> None:
-        """Save now; that it failed is known to the incidents."""
+        """Save now; the incidents record a failure."""
         for path, log in self._logs.items():
             with self._incidents.of(path):
                 log.sync()
