@@ -90,7 +90,7 @@ class PPOConfig:
     norm_reward: bool = False
     """Divide rewards by the running standard deviation of the discounted rewards, and clip them to +-10."""
     threads: int = 0
-    """Threads for learning, 0 = one per core; used for large minibatches, or (last bits can differ) for wide networks."""
+    """Threads for learning, 0 = one per core: for large minibatches, or (last bits can differ) for wide networks."""
 
     def __post_init__(self) -> None:
         _check_types(self)

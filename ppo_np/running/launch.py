@@ -62,7 +62,7 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
 
 
 def find_mpiexec() -> str | None:
-    """The mpiexec next to this Python (installed by the extra), else the one on the search path; None if there is none."""
+    """The mpiexec next to this Python (installed by the extra), else the one on the search path, else None."""
     beside = os.path.join(sys.prefix, "bin", "mpiexec")
     return beside if os.access(beside, os.X_OK) else shutil.which("mpiexec")
 

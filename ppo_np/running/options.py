@@ -42,7 +42,7 @@ class TrainOptions:
     log_every: int = 10
     """Updates between two lines of output if it is not a terminal; a line shows means over the last 100 episodes."""
     ranks: int | Literal["auto"] = 1
-    """Processes that share the environments and each minibatch; auto = one per core; more than 1 need the extra `mpi`."""
+    """Processes that share environments and minibatches; auto = one per core; more than 1 need the extra `mpi`."""
 
     def __post_init__(self) -> None:
         Interval.parse(self.checkpoint_every)

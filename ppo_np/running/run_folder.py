@@ -63,11 +63,11 @@ def default_folder(options: TrainOptions) -> Path:
 
 
 def write_config(folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None) -> None:
-    """Write config.json: settings, options, threads and ranks in use, versions, and the steps where the run was resumed.
+    """Write config.json: settings, options, threads and ranks in use, versions, and the steps of each resume.
 
     Raises OSError if the file cannot be written.
     """
-    resumed = _resumed_at(folder) + [saved.counters["global_step"]] if saved else []
+    resumed = [*_resumed_at(folder), saved.counters["global_step"]] if saved else []
     document = {
         "preset": options.preset,
         "config": options.config.to_dict(),
