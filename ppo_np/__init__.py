@@ -17,17 +17,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["PPO", "DivergedError", "EnvironmentFault", "PPOConfig", "UserError", "__version__"]
 
-_MODULES = {
-    "PPO": "ppo_np.learning.ppo",
-    "PPOConfig": "ppo_np.config",
-    "DivergedError": "ppo_np.errors",
-    "EnvironmentFault": "ppo_np.errors",
-    "UserError": "ppo_np.errors",
-}
+_MODULES = {"PPO": "ppo_np.learning.ppo", "PPOConfig": "ppo_np.config"}  # of the names outside ppo_np.errors
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `python -m ppo_np.train --help` does not wait for Numba and Gymnasium."""
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module 'ppo_np' has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    return getattr(importlib.import_module(_MODULES.get(name, "ppo_np.errors")), name)

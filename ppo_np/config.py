@@ -19,8 +19,7 @@ ARTICLE = "article"
 class PPOConfig:
     """Settings of one PPO run. The defaults are the article's run on LunarLander.
 
-    Raises:
-        UserError: A field has the wrong type or lies outside its range; the message names it.
+    Raises UserError if a field has the wrong type or lies outside its range; the message names the field.
     """
 
     env_id: str = "LunarLander-v3"
@@ -135,8 +134,7 @@ class PPOConfig:
     def annealed(self, global_step: int) -> "PPOConfig":
         """The settings for an update that begins after `global_step` environment steps.
 
-        Annealed settings are x (1 - global_step / (num_updates * batch_size)), where x is the initial value. For whole
-        rollouts this is x (1 - update / num_updates).
+        Annealed settings are multiplied by 1 - global_step / (num_updates * batch_size) (= 1 - update / num_updates).
         """
         remaining = 1 - global_step / (self.num_updates * self.batch_size)
         flags = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}

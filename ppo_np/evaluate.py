@@ -1,7 +1,6 @@
 """Evaluate a trained policy: `python -m ppo_np.evaluate RUN_OR_FILE`."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,26 +45,19 @@ class EvaluateOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, play the episodes, print the report, and return the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
     from ppo_np.evaluation.playback import evaluate  # slow: imported here, it does not delay --help and error messages
 
+    file = options.checkpoint / CHECKPOINT if options.checkpoint.is_dir() else options.checkpoint
+    if not file.is_file():
+        given = str(options.checkpoint)
+        raise UserError(f"RUN_OR_FILE is {given!r}, but it must be a run folder with a {CHECKPOINT} or such a file.")
     report = evaluate(
-        checkpoint_file(options.checkpoint), options.episodes, options.seed,
+        file, options.episodes, options.seed,
         env_id=options.env_id, deterministic=not options.stochastic, video=options.video,
     )  # fmt: skip
     print(json.dumps(report) if options.json else _as_text(report, options))
     return cli.DONE
-
-
-def checkpoint_file(path: Path) -> Path:
-    """The checkpoint file of a run folder, or the file itself. Raises UserError if it does not exist."""
-    file = path / CHECKPOINT if path.is_dir() else path
-    if not file.is_file():
-        raise UserError(
-            f"RUN_OR_FILE is {str(path)!r}, but it must be a run folder with a {CHECKPOINT} or such a file."
-        )
-    return file
 
 
 def _as_text(report: dict[str, Any], options: EvaluateOptions) -> str:

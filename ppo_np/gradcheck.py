@@ -2,23 +2,22 @@
 
 import dataclasses
 import json
-import math
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from ppo_np.checking.gradient_report import TOLERANCE, Report
 from ppo_np.checking.planted_bugs import BUGS, planted
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 from ppo_np.running import cli
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 WIDTH = 120  # of the output in a file or a pipe
 
@@ -41,16 +40,11 @@ class GradcheckOptions:
     """Only print the bugs that can be planted."""
 
 
-def parse(arguments: Sequence[str]) -> GradcheckOptions:
-    """Read the options from the command line; see `cli.parse_with_preset`."""
-    bugs = bug_list().replace("\n", "\n- ")
-    prog = "python -m ppo_np.gradcheck"
-    return cli.parse_with_preset(GradcheckOptions, arguments, prog, f"\n\nBugs to inject:\n- {bugs}")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, check the gradients, print the report, and return the exit code."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    more_help = "\n\nBugs to inject:\n- " + bug_list().replace("\n", "\n- ")
+    options = cli.parse_with_preset(GradcheckOptions, arguments, "python -m ppo_np.gradcheck", more_help)
     if options.list_bugs:
         print(bug_list())
         return cli.DONE
@@ -75,12 +69,7 @@ def bug_list() -> str:
 
 def as_json(report: Report, options: GradcheckOptions) -> dict[str, Any]:
     """The report and its settings for JSON: numbers that are not finite become None."""
-
-    def finite(value: object) -> object:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    document = dataclasses.asdict(report)
-    document["checks"] = [{key: finite(value) for key, value in check.items()} for check in document["checks"]]
+    document = json.loads(json.dumps(dataclasses.asdict(report)), parse_constant=lambda _: None)
     return {
         "env_id": options.config.env_id,
         "preset": options.preset,
@@ -106,8 +95,6 @@ def notes(config: PPOConfig) -> list[str]:
 
 def _print(report: Report, options: GradcheckOptions) -> None:
     """Print the table, the hints, the branches that the point covers, and the verdict."""
-    from rich.console import Console
-
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(width=WIDTH, highlight=False)
@@ -130,17 +117,14 @@ def _print(report: Report, options: GradcheckOptions) -> None:
         console.print(f"[green]All {len(report.checks)} gradients are right[/] ({tolerance}).")
 
 
-def _table(report: Report, options: GradcheckOptions) -> "Table":
+def _table(report: Report, options: GradcheckOptions) -> Table:
     """A table with one row per loss term and per parameter tensor, in the order of the backward pass."""
-    from rich import box
-    from rich.table import Table
-
     size = f"{report.parameters:,} parameters, {report.rows} off-policy rows, seed {options.config.seed}"
     title = f"Gradient of the PPO loss, {options.config.env_id}: {size}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in ("gradient", "shape", "norm", "worst at", "analytic", "numeric", "rel. error", "verdict"):
-        right = column in ("norm", "analytic", "numeric", "rel. error")
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        number = column in ("norm", "analytic", "numeric", "rel. error")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
     for check in report.checks:
         colour = "green" if check.verdict == "ok" else "bold red"
         table.add_row(

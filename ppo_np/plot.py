@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
+from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, check, require_extra
 from ppo_np.logs.filenames import CONFIG, METRICS
 from ppo_np.running import cli
@@ -49,7 +49,6 @@ class PlotOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, draw, print the path of the image, and return the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     options = tyro.cli(PlotOptions, args=arguments, prog="python -m ppo_np.plot")
     groups: dict[str, list[Curve]] = {}
     for run in options.runs:
@@ -64,8 +63,6 @@ def run_label(run: Path) -> str:
 
     Raises UserError if the folder has no readable config.json.
     """
-    from ppo_np.config import PPOConfig
-
     try:
         document = json.loads((run / CONFIG).read_text())
         config, preset = document["config"], document["preset"]
@@ -80,10 +77,8 @@ def read_curve(run: Path, x: str, y: str, window: int) -> Curve:
     """Read one smoothed curve from a run's metrics.csv: the values of x and of y, (points,) each.
 
     Each point is a running mean over the rows of the last `window` episodes (returns and lengths, each row weighted by
-    its number of episodes) or over the last `window` updates (other columns).
-
-    Raises:
-        UserError: The folder has no metrics.csv, or no row has a value of y.
+    its number of episodes) or over the last `window` updates (other columns). Raises UserError if the folder has no
+    metrics.csv, or if no row has a value of y.
     """
     try:
         with open(run / METRICS, newline="") as file:

@@ -1,6 +1,5 @@
 """Repeat the computation in which a run ended: `python -m ppo_np.replay crash.h5`."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,6 @@ class ReplayOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, compute, print the stages, and return the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     path = tyro.cli(ReplayOptions, args=arguments, prog="python -m ppo_np.replay").crash
     # These imports are slow. Here, they do not delay --help and error messages.
     from ppo_np.checking.crash_replay import recompute

@@ -11,7 +11,6 @@ from ppo_np.running import cli
 from ppo_np.running.options import PROGRAM, parse
 from ppo_np.running.signals import STOPPING_ALL, StopSignals
 
-MODULE = "ppo_np.train"
 PATIENCE = 8.0  # seconds in which all ranks must stop together after a signal to one of them
 
 
@@ -37,7 +36,7 @@ def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     if number > ranks.size:
         from ppo_np.running.launch import launch
 
-        return launch(number, MODULE, arguments, signals)
+        return launch(number, "ppo_np.train", arguments, signals)
     # Gymnasium and Numba take a second to import. Imported here, they do not delay --help and error messages.
     from ppo_np.running.run import train
 

@@ -69,12 +69,8 @@ class Report:
 def judge(name: str, gradient: np.ndarray, probes: Sequence[Probe], floor: float, rows: int) -> Check:
     """Compare the derivatives of one tensor: right if |a - n| <= 1e-7 (|a| + |n|) + floor.
 
-    Args:
-        name: of the tensor.
-        gradient: the whole analytic gradient.
-        probes: the derivatives to compare.
-        floor: absolute error that rounding may cause.
-        rows: B; a missing or doubled mean shows as this factor.
+    `gradient` is the whole analytic gradient, `floor` the absolute error that rounding may cause. `rows` is B, the
+    factor of a missing or doubled mean.
     """
     places = [place for place, _, _ in probes]
     a = np.array([analytic for _, analytic, _ in probes], float)

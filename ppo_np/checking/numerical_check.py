@@ -24,7 +24,7 @@ from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import LOG_STD, ActorCritic
 from ppo_np.network.threads import blas_threads, limit_blas_threads
 
-Direction = tuple[slice, np.ndarray]  # a part of a flat tensor, and a direction in that part
+Direction = tuple[int | None, slice, np.ndarray]  # coordinate or None, a part of a flat tensor, direction in the part
 
 H = 1e-5
 # A difference of a loss of size 1 has a rounding error of about 1e-16 / H per number; this is for a whole tensor.
@@ -48,11 +48,7 @@ class KinkError(Exception):
 def check_gradients(config: PPOConfig) -> Report:
     """Check the gradient of the whole loss at a random off-policy point.
 
-    Args:
-        config: gives the environment with its spaces, the network, the loss and the seed.
-
-    Raises:
-        UserError: The environment cannot be made, its spaces are not supported, or all points were close to kinks.
+    Raises UserError if the environment cannot be made, if its spaces are not supported, or if all points lie at kinks.
     """
     observation_space, action_space = spaces_of(config.env_id)
     obs_size, head = ObservationAdapter(observation_space).size, action_head(action_space, config)
@@ -142,18 +138,14 @@ class Point:
         return np.concatenate([sides, *(h.reshape(-1) > 0 for tower in hidden for h in tower)], dtype=np.int8)
 
     def check(self) -> list[Check]:
-        """Compare the gradient of each loss term and of each parameter tensor.
-
-        Raises:
-            KinkError: Too many differences lead across a kink.
-        """
+        """Compare the gradient of each loss term and each parameter tensor. Raises KinkError if a kink is too near."""
         model, activations = self.model, self.activations
         distribution = activations.distribution
         grads = {name: grad.copy() for name, grad in model.named(model.grads).items()}
         dpolicy_outputs = activations.dpolicy_outputs.copy()
         # While `forward` does nothing, its outputs can be varied directly.
-        with patch.object(model, "forward", _do_nothing):
-            with patch.object(distribution, "forward", _do_nothing):
+        with patch.object(model, "forward", lambda *_: None):
+            with patch.object(distribution, "forward", lambda *_: None):
                 checks = [
                     self._compare("policy_loss/dlogprobs", distribution.logprobs, activations.dlogprobs),
                     self._compare("entropy/dentropies", distribution.entropies, activations.dentropies),
@@ -166,30 +158,27 @@ class Point:
 
     def _compare(self, name: str, x: np.ndarray, gradient: np.ndarray) -> Check:
         """Compare one tensor: at all coordinates if it is small, else at random ones and along random directions."""
-        size = x.size
-        if size <= EVERY:
-            measured = self._measure(x, gradient, ((i, _coordinate(i)) for i in range(size)), size)
-        else:
-            indices = self.rng.choice(size, min(size, 3 * COORDINATES), replace=False)
-            measured = self._measure(x, gradient, ((i, _coordinate(i)) for i in indices), COORDINATES)
-            directions = ((None, (slice(None), _unit_vector(size, self.rng))) for _ in range(3 * DIRECTIONS))
-            measured += self._measure(x, gradient, directions, DIRECTIONS)
-        return judge(name, gradient, measured, self.floor, ROWS)
+        size, small = x.size, x.size <= EVERY
+        indices = range(size) if small else self.rng.choice(size, min(size, 3 * COORDINATES), replace=False)
+        coordinates = ((int(i), slice(i, i + 1), np.ones(1)) for i in indices)
+        probes = self._probe(x, gradient, coordinates, size if small else COORDINATES)
+        if not small:
+            directions = ((None, slice(None), _unit_vector(size, self.rng)) for _ in range(3 * DIRECTIONS))
+            probes += self._probe(x, gradient, directions, DIRECTIONS)
+        return judge(name, gradient, probes, self.floor, ROWS)
 
-    def _measure(
-        self, x: np.ndarray, gradient: np.ndarray, directions: Iterable[tuple[int | None, Direction]], count: int
-    ) -> list[Probe]:
-        """The first `count` directions, each with its coordinate or None, that lead across no kink."""
+    def _probe(self, x: np.ndarray, gradient: np.ndarray, directions: Iterable[Direction], count: int) -> list[Probe]:
+        """The derivatives along the first `count` directions that lead across no kink."""
         flat_x, flat_gradient = x.reshape(-1), gradient.reshape(-1)
-        measured: list[Probe] = []
-        for coordinate, (part, direction) in directions:
+        probes: list[Probe] = []
+        for coordinate, part, direction in directions:
             numeric = self._difference(flat_x[part], direction)
             if numeric is None:
                 self.kinks += 1
                 continue
-            measured.append((coordinate, float(flat_gradient[part] @ direction), numeric))
-            if len(measured) == count:
-                return measured
+            probes.append((coordinate, float(flat_gradient[part] @ direction), numeric))
+            if len(probes) == count:
+                return probes
         raise KinkError
 
     def _difference(self, x: np.ndarray, direction: np.ndarray) -> float | None:
@@ -203,14 +192,6 @@ class Point:
             smooth = smooth and np.array_equal(self._all_sides(), self.sides)
         x[:] = x_before
         return (losses[0] - losses[1]) / (2 * H) if smooth else None
-
-
-def _do_nothing(*_: object) -> None:
-    pass
-
-
-def _coordinate(i: int) -> Direction:
-    return slice(i, i + 1), np.ones(1)
 
 
 def _unit_vector(size: int, rng: np.random.Generator) -> np.ndarray:

@@ -21,6 +21,7 @@ from ppo_np.errors import UserError
 Right = Callable[[], None]
 Arguments = SimpleNamespace
 Bug = Callable[[Right, Arguments], None]
+Function = Callable[[np.ndarray], np.ndarray]
 Place = tuple[str, str]
 Needs = tuple[str, Callable[[PPOConfig], object]]
 
@@ -237,15 +238,8 @@ def weight_reshaped(right: Right, a: Arguments) -> None:
         dweight[:] = dweight.T.reshape(dweight.shape)
 
 
-def _backpropagate(
-    a: Arguments,
-    derivative: Callable[[np.ndarray], np.ndarray] | None = None,
-    input_gradient: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda dz, weight: dz @ weight.T,
-) -> None:
-    """`kernels.mlp.mlp_backward` in NumPy on its arguments `a`, with two replaceable steps.
-
-    These are the activation's derivative as a function of its output, and the gradient with respect to a layer's input.
-    """
+def _backpropagate(a: Arguments, derivative: Function | None = None, transposed: Function = np.transpose) -> None:
+    """`kernels.mlp.mlp_backward` in NumPy; the activation's derivative (from its output) and W^T are replaceable."""
     from kernels.activation import RELU
 
     derivative = derivative or ((lambda y: y > 0) if a.activation == RELU else (lambda y: 1 - y * y))
@@ -256,7 +250,7 @@ def _backpropagate(
         a.dweights[l][:] = (a.outputs[l - 1] if l else a.x).T @ dz
         a.dbiases[l][:] = dz.sum(axis=0)
         if l:
-            a.doutputs[l - 1][:] = input_gradient(dz, a.weights[l])
+            a.doutputs[l - 1][:] = dz @ transposed(a.weights[l])
 
 
 @_bug(LAYERS, NEEDS_RELU)
@@ -274,7 +268,7 @@ def tanh_derivative(right: Right, a: Arguments) -> None:
 @_bug(LAYERS, NEEDS_SQUARE)
 def weight_not_transposed(right: Right, a: Arguments) -> None:
     """The gradient with respect to the input uses W instead of W^T; for square weights, the shapes still fit."""
-    _backpropagate(a, input_gradient=lambda dz, w: dz @ (w.T if w.shape[0] != w.shape[1] else w))
+    _backpropagate(a, transposed=lambda w: w if w.shape[0] == w.shape[1] else w.T)
 
 
 @_bug(NETWORK, NEEDS_FORK)

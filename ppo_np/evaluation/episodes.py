@@ -25,11 +25,11 @@ def play_episode(
         frames: if given, the rendered frames, (H, W, 3) uint8 each, are appended to it.
         stopped: called before each step; if it returns True, the episode ends and None is returned.
 
-    Raises:
-        EnvironmentFault: The environment failed, or gave an observation that is not finite.
+    Raises EnvironmentFault if the environment fails or gives an observation that is not finite.
     """
     rng = np.random.default_rng(seed)
-    episodic_return, episodic_length, done = 0.0, 0, False
+    episodic_return, episodic_length = 0.0, 0
+    done = False
     try:
         obs, _ = env.reset(seed=seed)
         while not done:

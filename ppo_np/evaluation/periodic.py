@@ -29,8 +29,7 @@ class PeriodicEvaluation:
         ppo: the training to evaluate.
         env: the environment to play in; `close` closes it.
         folder: the run folder; its evaluations up to the present update are kept.
-        every: updates between two evaluations.
-        episodes: number of episodes per evaluation, always with the same seeds.
+        every, episodes: updates between two evaluations, and episodes of one, always with the same seeds.
         incidents: records files that cannot be written.
 
     Attributes:
@@ -41,7 +40,8 @@ class PeriodicEvaluation:
     def __init__(self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int, incidents: Incidents):
         self._env = Guard(env, 0)
         ppo.stream.guests.append(self._env)
-        self._folder, self._every, self._episodes, self._incidents = folder, every, episodes, incidents
+        self._every, self._episodes = every, episodes
+        self._folder, self._incidents = folder, incidents
         self.log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update) if ppo.ranks.rank == 0 else None
         rows = self.log.rows if self.log else []
         done = ppo.ranks.broadcast(lambda: [dict(zip(COLUMNS, row, strict=True)) for row in rows])
@@ -57,17 +57,12 @@ class PeriodicEvaluation:
         """Evaluate if it is due, unless `ppo` is stopped meanwhile; all ranks must call this.
 
         The row of evaluations.csv is written last: if it is missing, a resumed run repeats the evaluation.
-
-        Args:
-            ppo: as for `__init__`.
-            tensorboard: the event file; None on ranks > 0.
-
-        Raises:
-            EnvironmentFault: The environment failed, or did not answer in time.
+        `tensorboard` is None on ranks > 0. Raises EnvironmentFault if the environment fails or does not answer in time.
         """
         if not self.is_due(ppo):
             return
-        ranks, seeds = ppo.ranks, range(FIRST_SEED, FIRST_SEED + self._episodes)
+        ranks = ppo.ranks
+        seeds = range(FIRST_SEED, FIRST_SEED + self._episodes)
         own = [
             play_episode(self._env, ppo.policy, seed, deterministic=True, stopped=lambda: ppo.stopped)
             for seed in seeds[ranks.rank :: ranks.size]
@@ -88,7 +83,7 @@ class PeriodicEvaluation:
             return
         numbers = [report[name] for name in NUMBERS]
         with self._incidents.of(EVENTS):
-            tensorboard.log_scalars({EVAL + k: v for k, v in zip(NUMBERS, numbers, strict=True)}, ppo.global_step)
+            tensorboard.log_scalars({EVAL + name: report[name] for name in NUMBERS}, ppo.global_step)
         with self._incidents.of(self._folder / EVALUATIONS):
             self.log.log((ppo.update, ppo.global_step, ppo.state.wall_time, self._episodes, *numbers, int(best)))
 

@@ -42,8 +42,7 @@ def evaluate(
         deterministic: take the most probable actions instead of samples.
         video: film the first episode into this file.
 
-    Raises:
-        UserError: The checkpoint cannot be read, or does not fit the environment.
+    Raises UserError if the checkpoint cannot be read or does not fit the environment.
     """
     saved = read_checkpoint(path)
     if not (env_id or saved.config.env_id):

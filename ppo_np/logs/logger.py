@@ -25,8 +25,7 @@ class CSVLogger:
     Attributes:
         rows: the rows that the file had at the beginning, without the header.
 
-    Raises:
-        OSError: The file cannot be created.
+    Raises OSError if the file cannot be created.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0):

@@ -13,21 +13,13 @@ LogFile = CSVLogger | TensorBoardLogger
 
 
 class RunLogs:
-    """metrics.csv, the TensorBoard events, and the console.
-
-    Args:
-        ppo: the training to log; rows and events after its present update are removed from the files.
-        folder: the run folder.
-        screen: the log on the console.
-        repeated_tags: as for `TensorBoardLogger`.
-        incidents: records files that cannot be written.
+    """metrics.csv, the TensorBoard events and the console. Rows and events after the present update are removed.
 
     Attributes:
         tensorboard: the event file.
         files: the log files by name, to be synced before a checkpoint.
 
-    Raises:
-        OSError: A file cannot be created.
+    Raises OSError if a file cannot be created.
     """
 
     def __init__(self, ppo: PPO, folder: Path, screen: ConsoleLogger, repeated_tags: str | None, incidents: Incidents):

@@ -41,8 +41,7 @@ class TensorBoardLogger:
         last_step: events of later steps are removed from the old files first.
         repeated_tags: events of `last_step` whose tags begin with this are removed too, because they are written again.
 
-    Raises:
-        OSError: The file cannot be created.
+    Raises OSError if the file cannot be created.
     """
 
     def __init__(self, folder: Path, last_step: int = 0, repeated_tags: str | None = None):

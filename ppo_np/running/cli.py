@@ -14,15 +14,11 @@ from ppo_np.errors import RunError, UserError
 
 Options = TypeVar("Options")
 
-DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130  # exit codes
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a command and exit with its code.
-
-    A `UserError` gives one line on stderr and code 2, a `RunError` one line and code 1. Other exceptions are bugs and
-    keep their traceback.
-    """
+    """Run a command and exit with its code. Errors are printed in one line on stderr; bugs keep their traceback."""
     try:
         code = main()
     except (UserError, RunError, KeyboardInterrupt) as error:
@@ -47,15 +43,10 @@ def exit_code_and_message(error: BaseException, who: str = "") -> tuple[int, str
 def parse_with_preset(
     options: Callable[..., Options], arguments: Sequence[str], prog: str, more_help: str = ""
 ) -> Options:
-    """Read options from the command line. Flags change the settings of the preset.
+    """Read `options`, a dataclass with `preset` and `config`, from the command line `arguments` of the command `prog`.
 
-    The preset is the one that --preset names, else the one for --env-id, else the article's.
-
-    Args:
-        options: dataclass with the fields `preset` and `config`.
-        arguments: the command line.
-        prog: the command, for the help text.
-        more_help: the last paragraph of the help text.
+    The flags change the settings of a preset: the one that --preset names, else the one for --env-id, else the
+    article's. `more_help` is added to the end of the help text.
 
     Raises:
         UserError: A value is not allowed, or there is no such preset.

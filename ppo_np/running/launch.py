@@ -37,9 +37,11 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
         process.kill()
 
     hub = Hub(ranks, "127.0.0.1", failed)
+    # The launcher's pipes hide from Rich that the output is a terminal, and its width.
+    terminal = {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {}
     process = subprocess.Popen(
         [mpiexec, *_flags(mpiexec), "-n", str(ranks), sys.executable, "-m", module, *arguments],
-        env=os.environ | {HUB: hub.address} | _terminal(),
+        env=os.environ | {HUB: hub.address} | terminal,
         start_new_session=True,  # Ctrl-C in a terminal reaches only this process, which passes it on once
     )
 
@@ -65,13 +67,6 @@ def find_mpiexec() -> str | None:
     """The mpiexec next to this Python (installed by the extra), else the one on the search path, else None."""
     beside = os.path.join(sys.prefix, "bin", "mpiexec")
     return beside if os.access(beside, os.X_OK) else shutil.which("mpiexec")
-
-
-def _terminal() -> dict[str, str]:
-    """Environment variables for Rich: the launcher's pipes hide that the output is a terminal, and its width."""
-    if not sys.stdout.isatty():
-        return {}
-    return {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
 
 
 def _flags(mpiexec: str) -> list[str]:

@@ -23,11 +23,7 @@ AS_BEFORE = "as in the run that --resume continues"
 def read_run(path: Path) -> tuple[Checkpoint, str | None]:
     """Read the checkpoint of a run folder, or a checkpoint file. If that of a folder is damaged, read the previous one.
 
-    Returns:
-        The checkpoint, and a warning if it is not the latest one.
-
-    Raises:
-        UserError: There is no complete checkpoint.
+    Returns the checkpoint, and a warning if it is not the latest one. Raises UserError if none is complete.
     """
     if not path.is_dir():
         return read_checkpoint(path), None
@@ -60,15 +56,10 @@ def options_of(folder: Path | None) -> dict[str, Any]:
 
 
 def extended(asked: PPOConfig, saved: Checkpoint, more: bool) -> PPOConfig:
-    """The settings of a resumed run.
+    """The settings of a resumed run, from the settings `asked`: the saved ones, changed by the flags.
 
-    Args:
-        asked: the saved settings, changed by the flags.
-        saved: the checkpoint.
-        more: whether --total-timesteps was given, which then is the number of steps to add.
-
-    Raises:
-        UserError: A flag changes a setting that must not change.
+    With `more`, their total_timesteps is the number of steps to add. Raises UserError if any other setting than the
+    `CHANGEABLE` ones has changed.
     """
     for field in dataclasses.fields(PPOConfig):
         name, given, kept = field.name, getattr(asked, field.name), getattr(saved.config, field.name)

@@ -32,16 +32,11 @@ from ppo_np.saving.crash_file import write_crash
 
 
 def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> int:
-    """Start the run that the options describe, or resume it.
+    """Start the run that the options describe, or resume it, and return the exit code.
 
-    Args:
-        options: the options of the command line.
-        signals: active; a signal stops training after the current step.
-        ranks: the processes of the run, all with the same options; only rank 0 prints and writes.
-
-    Returns:
-        The exit code: 0 if all steps are done, 128 + the number of the signal (130 for Ctrl-C) if a signal stopped the
-        run. Once training has begun, the checkpoint is written in both cases.
+    The code is 0 if all steps are done, or 128 + the number of the signal (130 for Ctrl-C) that stopped the run. Once
+    training has begun, the checkpoint is written in both cases. All ranks have the same options; only rank 0 prints and
+    writes. An active signal stops training after the current step.
 
     Raises:
         UserError: The environment cannot be used, or memory is too small; no run folder is created.
@@ -54,8 +49,8 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
     with ExitStack() as at_end:
         folder, exists, saved, damage = ranks.broadcast(lambda: _open(options, at_end))
-        if saved and _is_done(saved, options):
-            done = saved.counters["global_step"]
+        done = saved.counters["global_step"] if saved else 0
+        if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
             console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
             return 0
         ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved, ranks)))
@@ -113,11 +108,6 @@ def _exit_code(signals: StopSignals, ranks: Ranks, errors: Console) -> int:
     return int(codes[first])
 
 
-def _is_done(saved: Checkpoint, options: TrainOptions) -> bool:
-    """Whether nothing is left to do. With --eval-every, the last evaluation may be missing."""
-    return saved.counters["global_step"] >= options.config.total_timesteps and not options.eval_every
-
-
 def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None, ranks: Ranks) -> PPO:
     films = options.capture_video and ranks.rank == 0  # rank 0 has environment 0
     video = VideoOptions(folder / VIDEOS, options.video_every) if films else None
@@ -135,16 +125,17 @@ def _learn(
 
     The checkpoint of an update is written last, when all logs of the update are on disk.
     """
-    ranks, evaluation, logs = ppo.ranks, None, None
+    evaluation: PeriodicEvaluation | None = None
+    logs: RunLogs | None = None
     with ExitStack() as at_end:
         with as_user_error(folder):
             if eval_env:
-                how_often = options.eval_every, options.eval_episodes
-                evaluation = PeriodicEvaluation(ppo, eval_env, folder, *how_often, incidents)
+                every, episodes = options.eval_every, options.eval_episodes
+                evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)
                 at_end.enter_context(closing(evaluation))
-            if ranks.rank == 0:
-                threads = blas_threads(options.config, ppo.policy.observations.size, ranks)
-                write_config(folder, options, threads, ranks.size, saved)
+            if ppo.ranks.rank == 0:
+                threads = blas_threads(options.config, ppo.policy.observations.size, ppo.ranks)
+                write_config(folder, options, threads, ppo.ranks.size, saved)
                 screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
                 at_end.enter_context(closing(screen))
                 repeated_tags = EVAL if evaluation and evaluation.is_due(ppo) else None
@@ -176,5 +167,5 @@ def _learn(
                     error.add_note(f"See where it comes from: python -m ppo_np.replay {folder / CRASH}")
             raise
         finally:
-            if ppo.resumable and (completed or ranks.size == 1):  # several ranks can only save together
+            if ppo.resumable and (completed or ppo.ranks.size == 1):  # several ranks can only save together
                 saver.save()

@@ -23,8 +23,7 @@ if sys.platform != "win32":
 def open_run_folder(folder: Path) -> Iterator[Path]:
     """Create a run folder if it does not exist, and lock it while the context is active.
 
-    Raises:
-        UserError: The folder cannot be created or written, or another run is using it.
+    Raises UserError if the folder cannot be created or written, or if another run is using it.
     """
     with as_user_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,10 +62,7 @@ def default_folder(options: TrainOptions) -> Path:
 
 
 def write_config(folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None) -> None:
-    """Write config.json: settings, options, threads and ranks in use, versions, and the steps of each resume.
-
-    Raises OSError if the file cannot be written.
-    """
+    """Write config.json: settings, options, threads and ranks in use, versions, and the steps of each resume."""
     resumed = [*_resumed_at(folder), saved.counters["global_step"]] if saved else []
     document = {
         "preset": options.preset,

@@ -12,8 +12,7 @@ STOPPING_ALL = b"\nstopping after the present update; a second signal ends all r
 class StopSignals:
     """While active, the first SIGINT or SIGTERM calls `on_stop`; a second one ends the process at once.
 
-    A KeyboardInterrupt could be raised in the middle of an import or a compilation, where libraries ignore it or turn
-    it into another error.
+    Reason: libraries may ignore a KeyboardInterrupt in an import or a compilation, or turn it into another error.
 
     Attributes:
         number: of the received signal; 0 before the first one.
