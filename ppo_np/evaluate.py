@@ -46,12 +46,12 @@ class EvaluateOptions:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, play the episodes, print the report, and return the exit code."""
     options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
-    from ppo_np.evaluation.playback import evaluate  # slow: imported here, it does not delay --help and error messages
-
     file = options.checkpoint / CHECKPOINT if options.checkpoint.is_dir() else options.checkpoint
     if not file.is_file():
         given = str(options.checkpoint)
         raise UserError(f"RUN_OR_FILE is {given!r}, but it must be a run folder with a {CHECKPOINT} or such a file.")
+    from ppo_np.evaluation.playback import evaluate  # slow: imported here, it does not delay --help and error messages
+
     report = evaluate(
         file, options.episodes, options.seed,
         env_id=options.env_id, deterministic=not options.stochastic, video=options.video,

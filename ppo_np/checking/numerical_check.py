@@ -143,7 +143,7 @@ class Point:
         distribution = activations.distribution
         grads = {name: grad.copy() for name, grad in model.named(model.grads).items()}
         dpolicy_outputs = activations.dpolicy_outputs.copy()
-        # While `forward` does nothing, its outputs can be varied directly.
+        # Without `forward`, the loss is a function of the network's outputs, or of the distribution's outputs.
         with patch.object(model, "forward", lambda *_: None):
             with patch.object(distribution, "forward", lambda *_: None):
                 checks = [
