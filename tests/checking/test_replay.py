@@ -25,7 +25,7 @@ FLAGS = [
     "--preset", "article", "--env-id", "CartPole-v1", "--num-steps", "8", "--num-minibatches", "2", "--shared-sizes",
     "8", "--no-anneal-lr", "--total-timesteps", "1000",
 ]  # fmt: skip
-FINITE = "Everything is finite here: what the run met does not come from these numbers.\n"
+FINITE = "Everything is finite here: these numbers do not reproduce what ended the run.\n"
 
 
 @pytest.fixture(scope="module")
