@@ -2,12 +2,7 @@
 
 import importlib.util
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from ppo_np.saving.crash_file import Crash
+from typing import Any
 
 LONGEST_VALUE = 300  # characters of a value that a message repeats
 
@@ -27,10 +22,10 @@ class DivergedError(RunError):
     """Training has produced a number that is not finite; the message says where.
 
     Attributes:
-        crash: everything that is needed to repeat the computation.
+        crash: everything that is needed to repeat the computation, a `Crash`.
     """
 
-    crash: "Crash | None" = None
+    crash: object = None
 
 
 class EnvironmentFault(RunError):  # noqa: N818  a fault, not an error of ours
@@ -43,8 +38,8 @@ class EnvironmentFault(RunError):  # noqa: N818  a fault, not an error of ours
         crash: everything that is needed to repeat the computation, if there are `numbers`.
     """
 
-    numbers: "Mapping[str, np.ndarray] | None" = None
-    crash: "Crash | None" = None
+    numbers: Mapping[str, Any] | None = None
+    crash: object = None
 
 
 class SavingError(RunError):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class Metrics:
 
     @classmethod
     def of_update(
-        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: float
+        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: Any
     ) -> "Metrics":
         """Put a row together: a rollout's report, means over the minibatches (losses, grad_norm), fields by name."""
         returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
@@ -92,8 +93,7 @@ class Metrics:
             episodic_length=float(np.mean(lengths)) if lengths else math.nan,
             time_env=rollout.time_env,
             time_inference=rollout.time_inference,
-            **{name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
-            **fields,
+            **fields | {name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
         )
 
 

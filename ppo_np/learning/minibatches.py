@@ -1,5 +1,6 @@
 """How the transitions of a rollout are split into minibatches, and which of a minibatch's rows are on this rank."""
 
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -90,9 +91,8 @@ class MinibatchSampler:
         places = places.compress(mine)
         counts = np.add.reduceat(mine, ends[:-1], dtype=np.intp)
         parts = _split_at(places, [0, *counts.cumsum().tolist()])
-        if advantages is None:
-            moments = [None] * len(sizes)
-        else:
+        moments: Sequence[tuple[np.float64, np.float64] | None] = [None] * len(sizes)
+        if advantages is not None:
             moments = self._advantage_moments(advantages.reshape(-1).take(places), counts, np.array(sizes))
         every = zip(parts, sizes, names, moments, strict=True)
         return [MinibatchSlice(part, size, *name, moment) for part, size, name, moment in every]
@@ -107,7 +107,7 @@ class MinibatchSampler:
             counts, sizes: (M,), rows of each minibatch on this rank, and on all ranks.
         """
         minibatch = np.arange(len(sizes)).repeat(counts)
-        means = np.bincount(minibatch, advantages, len(sizes))
+        means: np.ndarray = np.bincount(minibatch, advantages, len(sizes))
         self._ranks.allreduce(means)
         means /= sizes
         means[sizes == 1] = 0  # a single row is left as it is

@@ -1,6 +1,6 @@
 """A policy that acts: the network together with the spaces of its environment and the statistics of observations."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -78,7 +78,7 @@ class Policy:
         elif inputs is not flat_obs:
             inputs[:] = flat_obs
 
-    def predict(self, obs, deterministic: bool = True, rng: np.random.Generator | None = None):
+    def predict(self, obs: Any, deterministic: bool = True, rng: np.random.Generator | None = None) -> Any:
         """Choose an action for one observation, or one for each of a batch.
 
         Args:
@@ -105,7 +105,12 @@ class Policy:
                 self.observations.flatten(obs, flat_obs)
         except ValueError as error:
             raise UserError(f"obs has {error}.") from error
-        check(np.isfinite(flat_obs).all(), "obs", obs, f"finite, and in {self.observations.space} or a batch of such")
+        check(
+            bool(np.isfinite(flat_obs).all()),
+            "obs",
+            obs,
+            f"finite, and in {self.observations.space} or a batch of such",
+        )
         self.preprocess(flat_obs, inputs)
         self.model.forward(inputs, activations)
         distribution = activations.distribution

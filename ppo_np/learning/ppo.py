@@ -111,7 +111,7 @@ class PPO(OnPolicyAlgorithm):
     def _collect(self, config: PPOConfig) -> RolloutReport | None:
         """Fill the buffer; the report of all ranks, or None if `stop` was called before it was full."""
         self.resume_point.rollout_start()
-        rng = own_generator(self.state.action_rng, self.ranks, config.num_envs)
+        rng = own_generator(self.state.rngs["action_rng"], self.ranks, config.num_envs)
         stopped = (lambda: self._stopped) if self.ranks.size == 1 else (lambda: False)  # ranks stop between updates
         with self._divergence.acting(config, self._report, self._workspace):
             report = collect(self.stream, self.policy, self._workspace, self._buffer, rng, stopped, self._report)
@@ -127,7 +127,7 @@ class PPO(OnPolicyAlgorithm):
         """The minibatches of each epoch."""
         advantages = self._buffer.advantages if config.norm_adv else None
         shape = config.update_epochs, config.num_minibatches
-        return self._sampler.epochs(self._buffer.valid, *shape, advantages, self.state.minibatch_rng)
+        return self._sampler.epochs(self._buffer.valid, *shape, advantages, self.state.rngs["minibatch_rng"])
 
     def _check_state(self, config: PPOConfig, where: str) -> None:
         try:

@@ -58,6 +58,7 @@ class RolloutBuffer:
         The statistics do not change within a rollout, so learning uses the same network inputs as acting did.
         """
         flat_obs, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
+        assert moments is not None
         used = moments.copy()
         moments.update(flat_obs, self.valid.reshape(-1), ranks)
         used.standardize(flat_obs, flat_obs)
@@ -149,8 +150,7 @@ class RolloutReport:
             return self
         steps, ends, episodes = zip(*ranks.allgather((self.steps, self.ends, self.episodes)), strict=True)
         in_order = sorted(zip(chain(*ends), chain(*episodes), strict=True), key=itemgetter(0))
-        ends, episodes = map(list, zip(*in_order, strict=True)) if in_order else ([], [])
-        return replace(self, steps=sum(steps), ends=ends, episodes=episodes)
+        return replace(self, steps=sum(steps), ends=[t for t, _ in in_order], episodes=[e for _, e in in_order])
 
 
 def collect(
@@ -190,8 +190,8 @@ def collect(
         transition = stream.step(policy.actions.to_env(actions))
         time_env = perf_counter() - start
         buffer.store(t, transition)
-        if transition.final is not None:
-            _evaluate_final(stream, transition, policy, workspace, buffer.final_values[t])
+        if transition.final:
+            _evaluate_final(stream, transition, transition.final, policy, workspace, buffer.final_values[t])
         report.add(t, transition.episodes, time_env)
     # The value of the observation that follows the rollout.
     flat_obs = np.zeros_like(buffer.obs[0])
@@ -268,13 +268,13 @@ def flatten_obs(stream: EnvStream, policy: Policy, flat_obs: np.ndarray) -> None
 
 
 def _evaluate_final(
-    stream: EnvStream, transition: Transition, policy: Policy, workspace: ActingWorkspace, final_values: np.ndarray
-) -> None:
+    stream: EnvStream, transition: Transition, final: Observed, policy: Policy, workspace: ActingWorkspace,
+    final_values: np.ndarray,
+) -> None:  # fmt: skip
     """Write V(final observation) of the episodes that this step truncated into `final_values`, (N,)."""
     truncated = np.flatnonzero(transition.truncations & ~transition.terminations)
     if not len(truncated):
         return
-    final: Observed = transition.final
     flat_obs = np.zeros(workspace.inputs.shape, policy.obs_dtype)
     if isinstance(final.obs, dict | tuple):  # batched like any observations; other environments' parts mean nothing
         _flatten(stream, policy.observations.flatten, final.obs, flat_obs)

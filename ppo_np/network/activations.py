@@ -9,6 +9,7 @@ from kernels.loss import LOSS_TERMS
 from ppo_np.network.distributions import Distribution
 
 Sizes = Mapping[str, tuple[int, ...]]
+Layers = Mapping[str, tuple[np.ndarray, ...]]
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,18 @@ class Activations:
         larger: "Activations | None" = None,
     ):
         self.rows, self.distribution, self.grad_towers = rows, distribution, grad_towers
-        self.outputs = _layers(rows, sizes, dtype, larger.outputs if larger else None)
-        self.doutputs = _layers(rows, sizes, dtype, larger.doutputs if larger else None)
+        self.outputs: Layers = _layers(rows, sizes, dtype, larger.outputs if larger else None)
+        self.doutputs: Layers = _layers(rows, sizes, dtype, larger.doutputs if larger else None)
         self.policy_outputs, self.dpolicy_outputs = self.outputs["policy"][-1], self.doutputs["policy"][-1]
         self.values, self.dvalues = self.outputs["value"][-1].reshape(rows), self.doutputs["value"][-1].reshape(rows)
-        self.dlogprobs, self.dentropies = np.zeros((2, rows), dtype)
+        self.dlogprobs: np.ndarray = np.zeros(rows, dtype)
+        self.dentropies: np.ndarray = np.zeros(rows, dtype)
         width = sizes["shared"][-1] if sizes["shared"] else 0
-        self.dfeatures = larger.dfeatures[:rows] if larger else np.zeros((rows, width), dtype)
+        self.dfeatures: np.ndarray = larger.dfeatures[:rows] if larger else np.zeros((rows, width), dtype)
         self.loss_terms = np.zeros(len(LOSS_TERMS), np.float64)
 
 
-def _layers(
-    rows: int, sizes: Sizes, dtype: type, larger: Mapping[str, tuple[np.ndarray, ...]] | None
-) -> dict[str, tuple[np.ndarray, ...]]:
+def _layers(rows: int, sizes: Sizes, dtype: type, larger: Layers | None) -> Layers:
     """An array (B, O) for each layer of each tower: new ones, or the first rows of larger ones."""
     if larger:
         return {tower: tuple(array[:rows] for array in arrays) for tower, arrays in larger.items()}

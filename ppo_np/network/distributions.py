@@ -12,6 +12,7 @@ same methods:
 Shapes: outputs, doutputs (B, K), K as `ActionHead.outputs`; logprobs, entropies and their gradients (B,).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ import numpy as np
 from kernels.bernoulli import bernoulli_backward, bernoulli_forward, bernoulli_mode, bernoulli_sample
 from kernels.categorical import categorical_backward, categorical_forward, categorical_mode, categorical_sample
 from kernels.gaussian import gaussian_backward, gaussian_forward, gaussian_sample
+
+Array = np.ndarray
 
 
 class Distribution:
@@ -34,7 +37,7 @@ class Distribution:
     output_name = "logits"
     has_log_std = False
 
-    def __init__(self, sizes: tuple[int, ...], rows: int, dtype):
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: type):
         self.actions = np.zeros((rows, *self.action_shape(sizes)), self.action_dtype(dtype))
         self.logprobs, self.entropies = np.zeros((2, rows), dtype)
 
@@ -44,23 +47,23 @@ class Distribution:
         return (len(sizes),)
 
     @staticmethod
-    def action_dtype(dtype):
+    def action_dtype(dtype: type) -> type:
         """Type of an action, given the network's."""
         return np.int64
 
-    def sample(self, outputs: np.ndarray, rng: Any) -> None:
+    def sample(self, outputs: Array, rng: Any) -> None:
         """Draw `actions` and set their `logprobs`; `rng` is a numpy Generator, or draws as one does."""
         raise NotImplementedError
 
-    def mode(self, outputs: np.ndarray) -> None:
+    def mode(self, outputs: Array) -> None:
         """Set `actions` to the most probable ones."""
         raise NotImplementedError
 
-    def forward(self, outputs: np.ndarray, actions: np.ndarray) -> None:
+    def forward(self, outputs: Array, actions: Array) -> None:
         """Set `logprobs` and `entropies` of the given actions."""
         raise NotImplementedError
 
-    def backward(self, dlogprobs, dentropies, outputs, actions, doutputs) -> None:
+    def backward(self, dlogprobs: Array, dentropies: Array, outputs: Array, actions: Array, doutputs: Array) -> None:
         """Write the gradient with respect to `outputs`, after `forward` on the same arguments."""
         raise NotImplementedError
 
@@ -68,28 +71,28 @@ class Distribution:
 class Categorical(Distribution):
     """One choice among K actions a row, from K logits; an action is an integer in [0, K)."""
 
-    def __init__(self, sizes, rows, dtype):
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: type):
         super().__init__(sizes, rows, dtype)
         self.log_probs = np.zeros((rows, sizes[0]), dtype)
 
     @staticmethod
-    def action_shape(sizes):
+    def action_shape(sizes: tuple[int, ...]) -> tuple[int, ...]:
         """A single number."""
         return ()
 
-    def sample(self, logits: np.ndarray, rng: np.random.Generator) -> None:
+    def sample(self, logits: Array, rng: Any) -> None:
         """Use one uniform number a row."""
         categorical_sample(logits, rng.random(len(logits)), self.log_probs, self.actions, self.logprobs)
 
-    def mode(self, logits: np.ndarray) -> None:
+    def mode(self, logits: Array) -> None:
         """Take the action with the largest logit."""
         categorical_mode(logits, self.actions)
 
-    def forward(self, logits: np.ndarray, actions: np.ndarray) -> None:
+    def forward(self, logits: Array, actions: Array) -> None:
         """Keep the log-softmax for `backward`."""
         categorical_forward(logits, actions, self.log_probs, self.logprobs, self.entropies)
 
-    def backward(self, dlogprobs, dentropies, logits, actions, dlogits) -> None:
+    def backward(self, dlogprobs: Array, dentropies: Array, logits: Array, actions: Array, dlogits: Array) -> None:
         """Gradient with respect to the logits, whose values are not needed again."""
         categorical_backward(dlogprobs, dentropies, actions, self.log_probs, self.entropies, dlogits)
 
@@ -100,7 +103,7 @@ class MultiCategorical(Distribution):
     log pi(a) = sum_s log pi_s(a_s) and H = sum_s H_s, so that each part's gradient is the part's own.
     """
 
-    def __init__(self, sizes, rows, dtype):
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: type):
         super().__init__(sizes, rows, dtype)
         self._parts = [Categorical((size,), rows, dtype) for size in sizes]
         self._logits = [np.zeros((rows, size), dtype) for size in sizes]
@@ -108,13 +111,13 @@ class MultiCategorical(Distribution):
         ends = np.cumsum(sizes)
         self._columns = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
-    def _split(self, logits):
+    def _split(self, logits: Array) -> Iterator[tuple[Categorical, Array]]:
         """The parts with their logits, copied so that each lies in one piece."""
         for part, columns, own in zip(self._parts, self._columns, self._logits, strict=True):
             own[:] = logits[:, columns]
             yield part, own
 
-    def sample(self, logits: np.ndarray, rng: np.random.Generator) -> None:
+    def sample(self, logits: Array, rng: Any) -> None:
         """Use S uniform numbers a row, part by part."""
         self.logprobs[:] = 0
         for s, (part, own) in enumerate(self._split(logits)):
@@ -122,13 +125,13 @@ class MultiCategorical(Distribution):
             self.actions[:, s] = part.actions
             self.logprobs += part.logprobs
 
-    def mode(self, logits: np.ndarray) -> None:
+    def mode(self, logits: Array) -> None:
         """Take the choices with the largest logits."""
         for s, (part, own) in enumerate(self._split(logits)):
             part.mode(own)
             self.actions[:, s] = part.actions
 
-    def forward(self, logits: np.ndarray, actions: np.ndarray) -> None:
+    def forward(self, logits: Array, actions: Array) -> None:
         """Sum over the parts."""
         self.logprobs[:] = self.entropies[:] = 0
         for s, (part, own) in enumerate(self._split(logits)):
@@ -137,10 +140,10 @@ class MultiCategorical(Distribution):
             self.logprobs += part.logprobs
             self.entropies += part.entropies
 
-    def backward(self, dlogprobs, dentropies, logits, actions, dlogits) -> None:
+    def backward(self, dlogprobs: Array, dentropies: Array, logits: Array, actions: Array, dlogits: Array) -> None:
         """Gradient with respect to the logits, part by part."""
         for part, columns, own in zip(self._parts, self._columns, self._dlogits, strict=True):
-            part.backward(dlogprobs, dentropies, None, part.actions, own)
+            part.backward(dlogprobs, dentropies, own, part.actions, own)
             dlogits[:, columns] = own
 
 
@@ -148,23 +151,23 @@ class Bernoulli(Distribution):
     """A independent bits a row, from A logits; an action is A zeros and ones."""
 
     @staticmethod
-    def action_dtype(dtype):
+    def action_dtype(dtype: type) -> type:
         """As Gymnasium's MultiBinary."""
         return np.int8
 
-    def sample(self, logits: np.ndarray, rng: np.random.Generator) -> None:
+    def sample(self, logits: Array, rng: Any) -> None:
         """Use A uniform numbers a row."""
         bernoulli_sample(logits, rng.random(logits.shape), self.actions, self.logprobs)
 
-    def mode(self, logits: np.ndarray) -> None:
+    def mode(self, logits: Array) -> None:
         """Take 1 where the logit is positive."""
         bernoulli_mode(logits, self.actions)
 
-    def forward(self, logits: np.ndarray, actions: np.ndarray) -> None:
+    def forward(self, logits: Array, actions: Array) -> None:
         """Keep nothing for `backward`."""
         bernoulli_forward(logits, actions, self.logprobs, self.entropies)
 
-    def backward(self, dlogprobs, dentropies, logits, actions, dlogits) -> None:
+    def backward(self, dlogprobs: Array, dentropies: Array, logits: Array, actions: Array, dlogits: Array) -> None:
         """Gradient with respect to the logits."""
         bernoulli_backward(dlogprobs, dentropies, logits, actions, dlogits)
 
@@ -180,27 +183,27 @@ class Gaussian(Distribution):
     output_name = "means"
     has_log_std = True
 
-    def __init__(self, sizes, rows, dtype, log_std: np.ndarray, dlog_std: np.ndarray):
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: type, log_std: Array, dlog_std: Array):
         super().__init__(sizes, rows, dtype)
         self.log_std, self.dlog_std = log_std, dlog_std
 
     @staticmethod
-    def action_dtype(dtype):
+    def action_dtype(dtype: type) -> type:
         """As the network."""
         return dtype
 
-    def sample(self, means: np.ndarray, rng: np.random.Generator) -> None:
+    def sample(self, means: Array, rng: Any) -> None:
         """Use A normal numbers a row."""
         gaussian_sample(means, self.log_std, rng.standard_normal(means.shape), self.actions, self.logprobs)
 
-    def mode(self, means: np.ndarray) -> None:
+    def mode(self, means: Array) -> None:
         """Take the means."""
         self.actions[:] = means
 
-    def forward(self, means: np.ndarray, actions: np.ndarray) -> None:
+    def forward(self, means: Array, actions: Array) -> None:
         """Keep nothing for `backward`."""
         gaussian_forward(means, self.log_std, actions, self.logprobs, self.entropies)
 
-    def backward(self, dlogprobs, dentropies, means, actions, dmeans) -> None:
+    def backward(self, dlogprobs: Array, dentropies: Array, means: Array, actions: Array, dmeans: Array) -> None:
         """Gradient with respect to the means, and with respect to log_std into `dlog_std`."""
         gaussian_backward(dlogprobs, dentropies, means, self.log_std, actions, dmeans, self.dlog_std)

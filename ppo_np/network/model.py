@@ -48,7 +48,12 @@ class ActorCritic:
     """
 
     def __init__(
-        self, obs_size: int, head: ActionHead, config: PPOConfig, rng: np.random.Generator | None, dtype=np.float32
+        self,
+        obs_size: int,
+        head: ActionHead,
+        config: PPOConfig,
+        rng: np.random.Generator | None,
+        dtype: type = np.float32,
     ):
         self.obs_size, self.head = obs_size, head
         self.dtype = dtype
@@ -73,7 +78,7 @@ class ActorCritic:
 
         tower/layer/weight and tower/layer/bias; after the policy's head, where the actions are real, policy/log_std.
         """
-        shapes = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         features = self.sizes["shared"][-1] if self.sizes["shared"] else self.obs_size
         for tower, widths in self.sizes.items():
             fan_in = self.obs_size if tower == "shared" else features

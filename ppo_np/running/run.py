@@ -28,7 +28,7 @@ from ppo_np.running.saver import Saver
 from ppo_np.running.signals import StopSignals
 from ppo_np.running.summary import differences, model_table, ranks_line, recent_means, summary
 from ppo_np.saving.checkpoint import Checkpoint, previous_of
-from ppo_np.saving.crash_file import write_crash
+from ppo_np.saving.crash_file import Crash, write_crash
 
 
 def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> int:
@@ -161,7 +161,7 @@ def _learn(
             ppo.learn(after_update)
             completed = True
         except (DivergedError, EnvironmentFault) as error:
-            if error.crash and folder.is_dir():
+            if isinstance(error.crash, Crash) and folder.is_dir():
                 with incidents.of(folder / CRASH):
                     write_crash(folder / CRASH, error.crash)
                     error.add_note(f"See where it comes from: python -m ppo_np.replay {folder / CRASH}")

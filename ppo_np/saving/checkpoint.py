@@ -80,7 +80,7 @@ def capture(
     return Checkpoint(
         config=config,
         tensors=state.tensors(),
-        counters=state.counters,
+        counters={name: getattr(state, name) for name in COUNTERS},
         wall_time=state.wall_time,
         rng=state.rng_states() | {"action_rng": action_rng},
         normalizer=normalizer,
@@ -110,13 +110,15 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
     copy_tensors(normalizer, state.normalizer_arrays(), path)
     copy_tensors(saved.parameters, state.model.named(state.model.params), path)  # first, for clear messages
     copy_tensors(saved.tensors, state.tensors(), path)
-    state.set_counters(saved.counters)
+    for name in COUNTERS:
+        setattr(state, name, saved.counters[name])
     state.wall_time = saved.wall_time
     state.recent_episodes += [Episode(float(total), int(length)) for total, length in saved.recent_episodes]
     try:
-        state.set_rng_states(saved.rng)
+        for name, rng in state.rngs.items():
+            rng.bit_generator.state = saved.rng[name]
     except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"checkpoint {str(path)!r} has no usable state of its random generators.") from error
+        raise UserError(f"checkpoint {str(path)!r} has no usable state of {name}.") from error
 
 
 def another_seed(saved: Checkpoint) -> int:
@@ -162,7 +164,7 @@ def _packed(checkpoint: Checkpoint) -> bytes:
     arrays["recent_episodes"] = checkpoint.recent_episodes
     documents = {"config": checkpoint.config.to_dict(), "rng": checkpoint.rng, "versions": checkpoint.versions}
     attributes = {name: json.dumps(document) for name, document in documents.items()}
-    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "ranks": checkpoint.ranks}
+    head: dict[str, str | int] = {"format": FORMAT, "format_version": FORMAT_VERSION, "ranks": checkpoint.ranks}
     return pack(arrays, head | attributes)
 
 

@@ -75,7 +75,8 @@ def write_crash(path: str | PathLike, crash: Crash) -> None:
     arrays = {**crash.tensors, **{f"rows/{name}": array for name, array in crash.arrays.items()}}
     head = {"kind": crash.head.kind.__name__, "sizes": list(crash.head.sizes)}
     documents = {"config": crash.config.to_dict(), "head": head, "rng": crash.rng, "versions": library_versions()}
-    attributes = {"format": FORMAT, "format_version": FORMAT_VERSION, "what": crash.what, "during": crash.during}
+    attributes: dict[str, str | int] = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    attributes |= {"what": crash.what, "during": crash.during}
     write_whole(Path(path), pack(arrays, attributes | {name: json.dumps(d) for name, d in documents.items()}))
 
 

@@ -53,7 +53,7 @@ def remove_temporary(folder: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes | bytearray) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]

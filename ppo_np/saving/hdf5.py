@@ -83,7 +83,7 @@ def _hdf5(arrays: dict, checksums: dict, attributes: Mapping, block: int) -> tup
 
 
 def _checksum(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
@@ -103,7 +103,7 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
         entries, attributes = head["arrays"], head["attributes"]
         if not all(isinstance(value, str | int) for value in attributes.values()):
             raise SealError("an attribute is neither text nor an integer")
-        arrays = [_view(name, *entry, data) for name, entry in entries.items()]
+        arrays = [_view(name, data, *entry) for name, entry in entries.items()]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise SealError("the list of its arrays cannot be read") from error
     if sum(array.nbytes for array in arrays) > len(data):
@@ -111,7 +111,7 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
     return {name: array.copy() for name, array in zip(entries, arrays, strict=True)}, attributes
 
 
-def _view(name: str, dtype: Any, shape: Any, offset: Any, checksum: Any, data: bytes) -> np.ndarray:
+def _view(name: str, data: bytes, dtype: Any, shape: Any, offset: Any, checksum: Any) -> np.ndarray:
     """One array in the file's own bytes, if it is one of plain numbers that lies there as a whole."""
     name = _short(name)
     if dtype not in TYPES:

@@ -31,7 +31,7 @@ class TrainingState:
         model: the network; its parameters are `model.params`.
         optimizer: with its state.
         normalizers: running statistics by what they are of: "obs", "reward".
-        action_rng, minibatch_rng, predict_rng: random generators.
+        rngs: a random generator for each of `RNGS`.
         update, global_step: finished updates, and environment steps of their rollouts over all environments.
         environments_reset: environments that could not be restored, since the last update.
         wall_time: seconds of training.
@@ -41,9 +41,7 @@ class TrainingState:
     model: ActorCritic
     optimizer: Adam
     normalizers: Mapping[str, HasArrays]
-    action_rng: np.random.Generator
-    minibatch_rng: np.random.Generator
-    predict_rng: np.random.Generator
+    rngs: Mapping[str, np.random.Generator]
     update: int = 0
     global_step: int = 0
     environments_reset: int = 0
@@ -64,28 +62,14 @@ class TrainingState:
         return {f"{part}/{name}": a for part, n in self.normalizers.items() for name, a in n.arrays().items()}
 
     @property
-    def counters(self) -> dict[str, int]:
-        """The counters that `COUNTERS` names."""
-        steps = {"adam_step": self.optimizer.steps}
-        return {name: steps[name] if name in steps else getattr(self, name) for name in COUNTERS}
+    def adam_step(self) -> int:
+        """Steps that the optimiser has taken."""
+        return self.optimizer.steps
 
-    def set_counters(self, counters: Mapping[str, int]) -> None:
-        """The inverse of `counters`."""
-        for name in COUNTERS:
-            if name == "adam_step":
-                self.optimizer.steps = counters[name]
-            else:
-                setattr(self, name, counters[name])
+    @adam_step.setter
+    def adam_step(self, steps: int) -> None:
+        self.optimizer.steps = steps
 
     def rng_states(self) -> dict[str, Any]:
         """The states of the random generators, by name."""
-        return {name: getattr(self, name).bit_generator.state for name in RNGS}
-
-    def set_rng_states(self, states: Mapping[str, Any]) -> None:
-        """The inverse of `rng_states`.
-
-        Raises:
-            KeyError, TypeError, ValueError: A state is missing or unusable.
-        """
-        for name in RNGS:
-            getattr(self, name).bit_generator.state = states[name]
+        return {name: rng.bit_generator.state for name, rng in self.rngs.items()}
