@@ -134,7 +134,7 @@ class PPOConfig:
     def annealed(self, global_step: int) -> "PPOConfig":
         """The settings for an update that begins after `global_step` environment steps.
 
-        Annealed settings are multiplied by 1 - global_step / (num_updates * batch_size) (= 1 - update / num_updates).
+        Annealed settings are multiplied by 1 - global_step / (num_updates * batch_size).
         """
         remaining = 1 - global_step / (self.num_updates * self.batch_size)
         flags = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}

@@ -22,7 +22,6 @@ Right = Callable[[], None]
 Arguments = SimpleNamespace
 Bug = Callable[[Right, Arguments], None]
 Function = Callable[[np.ndarray], np.ndarray]
-Place = tuple[str, str]
 Needs = tuple[str, Callable[[PPOConfig], object]]
 
 # The places of bugs: where the replaced function is looked up, and its name there.
@@ -61,7 +60,7 @@ class PlantedBug:
 
     description: str
     wrong: Bug
-    place: Place
+    place: tuple[str, str]
     needs: Needs | None
     row: str
     hint: str
@@ -70,7 +69,7 @@ class PlantedBug:
 BUGS: dict[str, PlantedBug] = {}
 
 
-def _bug(place: Place, needs: Needs | None = None, row: str = "", hint: str = "") -> Callable[[Bug], Bug]:
+def _bug(place: tuple[str, str], needs: Needs | None = None, row: str = "", hint: str = "") -> Callable[[Bug], Bug]:
     """Add the decorated function to `BUGS`, under its name and with its docstring as the description."""
 
     def add(wrong: Bug) -> Bug:

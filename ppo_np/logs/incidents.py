@@ -1,4 +1,4 @@
-"""Files that cannot be written: each is reported once, and training continues."""
+"""Files that cannot be written: a failure is reported once while it lasts, and training continues."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ class Incidents:
     """Records the files that cannot be written at present.
 
     Args:
-        report: called with one sentence when a file cannot be written for the first time.
+        report: called with one sentence when a file begins to fail.
 
     Attributes:
         lasting: file that cannot be written -> the reason.

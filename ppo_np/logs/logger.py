@@ -1,4 +1,4 @@
-"""The log of a run after each update: a CSV row, and a line or a progress bar on the console."""
+"""The log of each update: a CSV row, and a line or a progress bar on the console."""
 
 import csv
 import dataclasses

@@ -19,7 +19,7 @@ class RunLogs:
         tensorboard: the event file.
         files: the log files by name, to be synced before a checkpoint.
 
-    Raises OSError if a file cannot be created.
+    `repeated_tags` is as for `TensorBoardLogger`. Raises OSError if a file cannot be created.
     """
 
     def __init__(self, ppo: PPO, folder: Path, screen: ConsoleLogger, repeated_tags: str | None, incidents: Incidents):

@@ -29,9 +29,10 @@ def differences(saved: Checkpoint | None, ranks: Ranks) -> list[str]:
         return []
     now = library_versions() | {"the number of ranks": str(ranks.size)}
     then = {**saved.versions, "the number of ranks": str(saved.ranks)}
-    changed = {name: version for name, version in now.items() if then.get(name) != version}
     return [
-        f"{name} was {then.get(name)} and is {changed[name]}: results can differ in the last bits." for name in changed
+        f"{name} was {then.get(name)} and is {version}: results can differ in the last bits."
+        for name, version in now.items()
+        if then.get(name) != version
     ]
 
 
