@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from kernels.loss import LOSS_TERMS
 from ppo_np.network.distributions import Distribution
@@ -45,7 +46,7 @@ class Activations:
         sizes: Sizes,
         distribution: Distribution,
         grad_towers: Mapping[str, Tower],
-        dtype: type,
+        dtype: DTypeLike,
         larger: "Activations | None" = None,
     ):
         self.rows, self.distribution, self.grad_towers = rows, distribution, grad_towers
@@ -60,7 +61,7 @@ class Activations:
         self.loss_terms = np.zeros(len(LOSS_TERMS), np.float64)
 
 
-def _layers(rows: int, sizes: Sizes, dtype: type, larger: Layers | None) -> Layers:
+def _layers(rows: int, sizes: Sizes, dtype: DTypeLike, larger: Layers | None) -> Layers:
     """An array (B, O) for each layer of each tower: new ones, or the first rows of larger ones."""
     if larger:
         return {tower: tuple(array[:rows] for array in arrays) for tower, arrays in larger.items()}

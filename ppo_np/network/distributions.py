@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from kernels.bernoulli import bernoulli_backward, bernoulli_forward, bernoulli_mode, bernoulli_sample
 from kernels.categorical import categorical_backward, categorical_forward, categorical_mode, categorical_sample
@@ -37,7 +38,7 @@ class Distribution:
     output_name = "logits"
     has_log_std = False
 
-    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: type):
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: DTypeLike):
         self.actions = np.zeros((rows, *self.action_shape(sizes)), self.action_dtype(dtype))
         self.logprobs, self.entropies = np.zeros((2, rows), dtype)
 
@@ -47,7 +48,7 @@ class Distribution:
         return (len(sizes),)
 
     @staticmethod
-    def action_dtype(dtype: type) -> type:
+    def action_dtype(dtype: DTypeLike) -> DTypeLike:
         """Type of an action, given the network's."""
         return np.int64
 
@@ -71,7 +72,7 @@ class Distribution:
 class Categorical(Distribution):
     """One choice among K actions a row, from K logits; an action is an integer in [0, K)."""
 
-    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: type):
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: DTypeLike):
         super().__init__(sizes, rows, dtype)
         self.log_probs = np.zeros((rows, sizes[0]), dtype)
 
@@ -103,7 +104,7 @@ class MultiCategorical(Distribution):
     log pi(a) = sum_s log pi_s(a_s) and H = sum_s H_s, so that each part's gradient is the part's own.
     """
 
-    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: type):
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: DTypeLike):
         super().__init__(sizes, rows, dtype)
         self._parts = [Categorical((size,), rows, dtype) for size in sizes]
         self._logits = [np.zeros((rows, size), dtype) for size in sizes]
@@ -151,7 +152,7 @@ class Bernoulli(Distribution):
     """A independent bits a row, from A logits; an action is A zeros and ones."""
 
     @staticmethod
-    def action_dtype(dtype: type) -> type:
+    def action_dtype(dtype: DTypeLike) -> DTypeLike:
         """As Gymnasium's MultiBinary."""
         return np.int8
 
@@ -183,12 +184,12 @@ class Gaussian(Distribution):
     output_name = "means"
     has_log_std = True
 
-    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: type, log_std: Array, dlog_std: Array):
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: DTypeLike, log_std: Array, dlog_std: Array):
         super().__init__(sizes, rows, dtype)
         self.log_std, self.dlog_std = log_std, dlog_std
 
     @staticmethod
-    def action_dtype(dtype: type) -> type:
+    def action_dtype(dtype: DTypeLike) -> DTypeLike:
         """As the network."""
         return dtype
 

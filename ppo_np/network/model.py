@@ -13,6 +13,7 @@ respect to h is the sum of their gradients.
 import math
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from kernels.acting import FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES, acting_forward
 from kernels.activation import activation_number
@@ -53,7 +54,7 @@ class ActorCritic:
         head: ActionHead,
         config: PPOConfig,
         rng: np.random.Generator | None,
-        dtype: type = np.float32,
+        dtype: DTypeLike = np.float32,
     ):
         self.obs_size, self.head = obs_size, head
         self.dtype = dtype
