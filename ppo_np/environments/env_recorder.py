@@ -144,7 +144,7 @@ class EnvRecorder:
         self._last_step = 0
 
     def _call(self, name: str, *args: object) -> Sequence[Any]:
-        return self._envs.call(name, *args)  # type: ignore[attr-defined]  VectorEnv does not declare it, but has it
+        return self._envs.call(name, *args)  # type: ignore[attr-defined] # only its subclasses declare it
 
     def add(self, actions: np.ndarray) -> None:
         """Record the actions of a step, (N, ...), before the step."""
@@ -165,7 +165,8 @@ class EnvRecorder:
         envs = len(mark.returns)
         actions = self._actions[: len(self._actions) - (self._last_step - mark.steps)]
         starts = mark.starts or [EpisodeStart(0, 0, None, None)] * envs
-        known = np.array([_is_known(start) for start in starts]) & (mark.lengths <= len(actions))
+        can_begin = [s.rng_now is not None and (s.seed >= 0 or s.rng_then is not None) for s in starts]
+        known = np.array(can_begin) & (mark.lengths <= len(actions))
         history = np.stack(actions) if actions else np.zeros((0, envs), np.uint8)
         parts = [history[len(history) - mark.lengths[n] :, n] for n in np.flatnonzero(known)]
         none = np.zeros(WORDS, np.uint64)
@@ -203,16 +204,12 @@ class EnvRecorder:
 
     def _refill(self, restored: dict[int, np.ndarray], envs: int) -> None:
         """Record the actions, (L, ...), of restored environments, by index, as if they had just been done."""
-        longest = max(restored.values(), key=len, default=())
-        if len(longest):
+        if any(map(len, restored.values())):
+            longest = max(restored.values(), key=len)
             history = np.zeros((len(longest), envs, *longest.shape[1:]), longest.dtype)
             for n, actions in restored.items():
                 history[len(history) - len(actions) :, n] = actions
             self._actions = list(history)
-
-
-def _is_known(start: EpisodeStart) -> bool:
-    return start.rng_now is not None and (start.seed >= 0 or start.rng_then is not None)
 
 
 def _is_same(one: Restored | None, record: EnvRecord, n: int, flatten: Callable[[Any, np.ndarray], None]) -> bool:

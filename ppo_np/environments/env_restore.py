@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from ppo_np.environments.film import Film
-
 NO_SEED = -1
 WORDS = 6
 _HALF = 2**64
@@ -69,11 +67,3 @@ def set_rng_words(env: gymnasium.Env, words: np.ndarray) -> None:
         "has_uint32": has_uint32,
         "uinteger": uinteger,
     }
-
-
-def set_film_episode(env: gymnasium.Env, episode: int) -> None:
-    """Set the number of the next filmed episode, counted from 1, if one of the wrappers is a `Film`."""
-    while isinstance(env, gymnasium.Wrapper):
-        if isinstance(env, Film):
-            env.set_next_episode(episode)
-        env = env.env

@@ -52,6 +52,10 @@ class Film(RecordVideo):
         else:
             self._failed = False
 
-    def set_next_episode(self, episode: int) -> None:
-        """Set the number of the next episode, counted from 1; RecordVideo counts from 0."""
-        self.episode_id = episode - 2  # `reset` adds 1
+
+def set_film_episode(env: gymnasium.Env, episode: int) -> None:
+    """Set the number of the next episode, counted from 1, if one of the environment's wrappers is a `Film`."""
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, Film):
+            env.episode_id = episode - 2  # RecordVideo counts from 0, and `reset` adds 1
+        env = env.env
