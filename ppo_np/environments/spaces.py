@@ -114,8 +114,9 @@ def _leaves(space: spaces.Space, path: Path = (), start: int = 0) -> Iterator[tu
 
 
 def _is_image(space: spaces.Space) -> bool:
-    is_uint8 = isinstance(space, spaces.Box) and space.dtype == np.uint8
-    return bool(is_uint8 and (space.low == 0).all() and (space.high == 255).all())
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8:
+        return False
+    return bool((space.low == 0).all() and (space.high == 255).all())
 
 
 def _writer(leaf: spaces.Space) -> Callable[[Any, np.ndarray], None]:

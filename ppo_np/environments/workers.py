@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from typing import Any, TypeVar
@@ -45,7 +46,7 @@ class WorkerEnvs(AsyncVectorEnv):
     ):
         self.timeout, self.first = timeout, first
         self._hanging: list[int] = []
-        super().__init__(factories, copy=False, worker=_work, autoreset_mode=autoreset_mode)
+        super().__init__(factories, copy=False, worker=partial(_work, first), autoreset_mode=autoreset_mode)
         # If `close` is never called: multiprocessing would send SIGTERM, which workers ignore, and wait for ever.
         Finalize(self, _kill, args=(self.processes,), exitpriority=1)
 
@@ -112,10 +113,9 @@ class WorkerEnvs(AsyncVectorEnv):
         """Raise the first worker's exception; Gymnasium would also log the exceptions of all workers."""
         if not all(successes):
             index, _, error, _ = self.error_queue.get(timeout=CLOSE_TIMEOUT)
-            if isinstance(error, EnvironmentFault):
-                raise error
-            what = str(error) if isinstance(error, _NotMade) else f"raised {describe(error)}"
-            raise EnvironmentFault(f"environment {self.first + index} {what}")
+            if not isinstance(error, EnvironmentFault):
+                error = EnvironmentFault(f"environment {self.first + index} raised {describe(error)}")
+            raise error
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
         """Ask the workers to close their environments; kill those that hang or do not end in time."""
@@ -134,17 +134,13 @@ class WorkerEnvs(AsyncVectorEnv):
         self.error_queue.close()
 
 
-class _NotMade(Exception):  # noqa: N818  a message of a worker
-    """What happened instead of making an environment."""
-
-
 def _kill(processes: Iterable[BaseProcess]) -> None:
     for process in processes:
         process.kill()
         process.join()
 
 
-def _work(index: int, make: Callable[[], gymnasium.Env], pipe: Any, parent_pipe: Any, *rest: Any) -> None:
+def _work(first: int, index: int, make: Callable, pipe: Any, parent: Any, memory: Any, errors: Any, *rest: Any) -> None:
     """Gymnasium's worker, but it ignores the signals for the main process and reports why `make` failed."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # Not SIG_IGN, which processes that an environment starts would inherit.
@@ -152,11 +148,10 @@ def _work(index: int, make: Callable[[], gymnasium.Env], pipe: Any, parent_pipe:
     try:
         env = make()
     except Exception as error:
-        _shared_memory, error_queue, *_ = rest
-        fault = _NotMade(f"raised {describe(error)} when it was made")
+        fault = EnvironmentFault(f"environment {first + index} raised {describe(error)} when it was made")
         pipe.recv()
-        error_queue.put((index, _NotMade, fault, ""))
+        errors.put((index, EnvironmentFault, fault, ""))
         pipe.send((None, False))
         return
     with suppress(ConnectionError):  # the main process has died
-        _async_worker(index, lambda: env, pipe, parent_pipe, *rest)
+        _async_worker(index, lambda: env, pipe, parent, memory, errors, *rest)
