@@ -1,11 +1,9 @@
 """Connections between the ranks: if one rank fails or dies, all ranks end, and the reason is printed once.
 
-Each rank keeps a connection to a hub, which stays silent while the run goes well. A broken connection means that a rank
-has died, because the system closes the connections of a process even if it was killed. MPI's launchers also end all
-ranks when one dies, but they cannot say which rank it was, and not all of them do.
-
-The hub is a thread. It runs in the process that started MPI's launcher (`ppo_np.running.launch`), which outlives all
-ranks; or in rank 0, if something else started the launcher.
+Each rank keeps a connection to a hub. A broken connection means that a rank has died, because the system closes the
+connections of a process even if it was killed. MPI's launchers also end all ranks when one dies, but they cannot say
+which rank it was, and not all of them do. The hub is a thread in the process that started MPI's launcher
+(`ppo_np.running.launch`), which outlives all ranks; or in rank 0, if something else started the launcher.
 """
 
 import json
@@ -63,16 +61,15 @@ class Hub:
                         continue
                     rank, file = key.data
                     message = _read(file)
-                    if message == BYE:
+                    if message in (BYE, b""):
                         selector.unregister(key.fileobj)
+                    if message == BYE:
                         self._members.pop(rank)[1].close()
                         continue
                     if failure is None or (rank == 0 and message):
                         died = f"error: {self._members[rank][0]} has died without an error message: all ranks end."
                         failure = json.loads(message) if message else (1, died)
                     deadline = time.monotonic() + (GRACE if message and rank else 0)
-                    if not message:
-                        selector.unregister(key.fileobj)
                 if failure and deadline and time.monotonic() >= deadline:
                     self._end_all(*failure)
                     return
@@ -111,7 +108,6 @@ class Hub:
 
 
 def _read(file: BufferedReader) -> bytes:
-    """The next line; empty if the connection is closed or broken."""
     with suppress(OSError):
         return file.readline().strip()
     return b""
@@ -135,8 +131,8 @@ class Lifeline:
             connection.settimeout(None)
             hello = key, ranks.rank, os.getpid(), socket.gethostname()
             connection.sendall(json.dumps(hello).encode() + b"\n")
-        connected = ranks.allgather(connection is not None)
-        self._connection = connection if all(connected) else None
+        connected = all(ranks.allgather(connection is not None))
+        self._connection = connection if connected else None
         if self._connection is None:
             return
         if hasattr(os, "register_at_fork"):  # else processes that an environment starts would keep it open
@@ -167,7 +163,7 @@ class Lifeline:
         """End all ranks with this exit code, after `text` was printed once; does not return."""
         if self._connection is not None:
             self._send(json.dumps((code, text)).encode())
-            time.sleep(5 * GRACE)  # the hub prints the message and ends all ranks
+            time.sleep(5 * GRACE)  # in this time the hub prints the message and ends all ranks
         else:
             say(text)
         os._exit(code)

@@ -41,7 +41,7 @@ class MPIRanks(Ranks):
 
     @property
     def cores(self) -> int:
-        """The cores that this host's ranks may run on, shared evenly among them; at least 1."""
+        """As `Ranks.cores`."""
         return self._cores
 
     def allreduce(self, numbers: np.ndarray) -> None:
@@ -83,10 +83,7 @@ class MPIRanks(Ranks):
 
 
 def _unlink_shared_memory() -> None:
-    """Remove the names of the memory that MPICH shares among a host's ranks, once all ranks have mapped it.
-
-    The system then frees the memory when the last rank ends; with a name, it would remain if a rank was killed.
-    """
+    """Remove the names of MPICH's shared memory, which all ranks have mapped: under a name, it outlives killed ranks."""
     with suppress(OSError):  # not Linux
         for name in set(re.findall(r"/dev/shm/mpich_shm_\w+", Path("/proc/self/maps").read_text())):
             Path(name).unlink(missing_ok=True)
@@ -100,8 +97,7 @@ def is_started() -> bool:
 def world() -> Ranks:
     """The ranks that an MPI launcher has started; `ALONE`, without importing MPI, if there was no launcher.
 
-    Raises:
-        UserError: There was a launcher, but mpi4py or MPI's library is not installed.
+    Raises UserError if there was a launcher, but mpi4py or MPI's library is not installed.
     """
     if not is_started():
         return ALONE
@@ -118,10 +114,9 @@ def world() -> Ranks:
 
 
 def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
-    """The number of ranks for `--ranks` (>= 1); "auto" is the largest one up to the number of cores that fits.
+    """The number of ranks for `--ranks` (>= 1); "auto": the largest number up to the cores that divides `num_envs`.
 
-    Raises:
-        UserError: The ranks cannot share the environments evenly, or a launcher has started another number of ranks.
+    Raises UserError if it does not divide `num_envs`, or if a launcher has started another number of ranks.
     """
     if is_started():
         check(ranks in ("auto", started.size), "ranks", ranks, f"{started.size}, as many as the launcher has started")

@@ -27,14 +27,13 @@ class Ranks:
     Attributes:
         rank: number of this process, 0 to size - 1. Rank 0 prints and writes files.
         size: number of ranks.
-        cores: number of cores that this rank may use.
     """
 
     rank, size = 0, 1
 
     @property
     def cores(self) -> int:
-        """The cores that this process may run on, shared evenly with the other ranks on the same host."""
+        """Number of cores for this rank: those that it may run on, shared evenly with other ranks on the same host."""
         return len(cores_allowed())
 
     def allreduce(self, numbers: np.ndarray) -> None:
@@ -51,8 +50,7 @@ class Ranks:
     def broadcast(self, make: Callable[[], Shared]) -> Shared:
         """What `make` returns on rank 0, on all ranks.
 
-        Raises:
-            NotSharedError: `make` raised an exception, and there are several ranks; on rank 0 it is the cause.
+        If it raises an exception and there are several ranks, raises NotSharedError on all of them, on rank 0 from it.
         """
         return make()
 

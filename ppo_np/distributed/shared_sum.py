@@ -1,5 +1,6 @@
 """Sums over the ranks of one host through shared memory: faster than MPI's messages for small arrays."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +15,7 @@ class SharedSum:
     """Each rank writes its array into shared memory, waits for the others, and adds up all arrays.
 
     The memory has room for two sums, used in turn: a rank that is ahead writes the next array while others still read
-    the last ones. It cannot be two sums ahead, because it waits for all ranks in each sum.
-
-    Args:
-        comm: several ranks on one host.
+    the last ones. It cannot be two sums ahead, because it waits for all ranks in each sum. The ranks are on one host.
     """
 
     def __init__(self, comm: "MPI.Intracomm"):
@@ -31,7 +29,7 @@ class SharedSum:
         self._window.Lock_all()  # never unlocked: Sync is enough to make written numbers visible
         self._memory = [np.asarray(self._window.Shared_query(rank)[0], np.uint8) for rank in ranks]
         self._turn = 0
-        self._views: dict[tuple[int, np.dtype], list[list[np.ndarray]]] = {}
+        self._shares = cache(self._make_shares)
 
     def fits(self, numbers: np.ndarray) -> bool:
         """Whether there is room for an array of this size."""
@@ -50,9 +48,7 @@ class SharedSum:
         for share in others:
             flat += share
 
-    def _shares(self, size: int, dtype: np.dtype) -> list[list[np.ndarray]]:
+    def _make_shares(self, size: int, dtype: np.dtype) -> list[list[np.ndarray]]:
         """The arrays of all ranks, (size,), for both turns."""
-        if (size, dtype) not in self._views:
-            parts = [slice(start, start + size * dtype.itemsize) for start in (0, self._room)]
-            self._views[size, dtype] = [[own[part].view(dtype) for own in self._memory] for part in parts]
-        return self._views[size, dtype]
+        parts = [slice(start, start + size * dtype.itemsize) for start in (0, self._room)]
+        return [[own[part].view(dtype) for own in self._memory] for part in parts]

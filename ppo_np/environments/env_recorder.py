@@ -74,18 +74,15 @@ class EnvRecord:
             raise ValueError("arrays of environments are missing")
         record = cls(**arrays)
         envs = len(record.returns)
-        words = [record.rng_then, record.rng_now]
-        counts = [record.lengths, record.episodes, record.seeds, record.known]
-        if any(c.dtype.kind not in "iu" for c in [record.steps, *counts]) or any(w.dtype != np.uint64 for w in words):
+        words = record.rng_then, record.rng_now
+        counts = record.lengths, record.episodes, record.seeds, record.known
+        if any(c.dtype.kind not in "iu" for c in (record.steps, *counts)) or any(w.dtype != np.uint64 for w in words):
             raise ValueError("arrays of environments are of other types")
-        if not (
-            all(count.shape == (envs,) for count in [record.returns, *counts])
-            and all(word.shape == (envs, WORDS) for word in words)
-            and (record.action_mask is None or record.action_mask.shape[:1] == (envs,))
-            and record.steps.shape == ()
-            and record.obs.ndim == 2
-            and len(record.obs) == envs
-        ):
+        fits = {array.shape for array in (record.returns, *counts)} == {(envs,)}
+        fits &= {array.shape for array in words} == {(envs, WORDS)}
+        fits &= record.obs.ndim == 2 and len(record.obs) == envs
+        fits &= record.action_mask is None or record.action_mask.shape[:1] == (envs,)
+        if not fits or record.steps.shape:
             raise ValueError("arrays of environments have different lengths")
         if (record.lengths < 0).any() or record.steps < 0:
             raise ValueError("numbers of steps of environments are negative")
@@ -125,14 +122,12 @@ class EnvRecord:
 class EnvRecorder:
     """Records the actions of environments since their episodes began, and restores environments from them.
 
-    Only environments with a `Guard` can be restored: those that this package makes, by id or by a factory.
-
     Args:
         envs: the vector environment.
         first: index of its first environment among the environments of all ranks.
 
     Attributes:
-        can_restore: whether these environments can be restored.
+        can_restore: whether it can: only if each environment has a `Guard`, as all that this package makes.
     """
 
     def __init__(self, envs: VectorEnv, first: int = 0):
@@ -186,9 +181,8 @@ class EnvRecorder:
             record: of N environments.
             flatten: writes one observation into an array, (D,).
 
-        Returns:
-            What the environments show; and which of them are restored, (N,) bool: those whose observation, return and
-            random generator are the same as in the record, bit for bit.
+        Returns what the environments show, and which of them are restored, (N,) bool: those whose observation, return
+        and random generator are the same as in the record, bit for bit.
         """
         plans = record.plans()
         others = [None] * self._first  # the index of a guard counts the environments of all ranks
@@ -199,8 +193,8 @@ class EnvRecorder:
         self._refill({n: plan.actions for n, plan in enumerate(plans) if plan and same[n]}, len(same))
         self._last_step = int(record.steps)
         space = self._envs.single_observation_space
-        out: Any = create_empty_array(space, len(same))
-        return Observed(concatenate(space, observations, out)), same
+        empty: Any = create_empty_array(space, len(same))
+        return Observed(concatenate(space, observations, empty)), same
 
     def _refill(self, restored: dict[int, np.ndarray], envs: int) -> None:
         """Record the actions, (L, ...), of restored environments, by index, as if they had just been done."""

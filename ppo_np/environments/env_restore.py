@@ -61,9 +61,6 @@ def rng_words(env: gymnasium.Env) -> np.ndarray | None:
 def set_rng_words(env: gymnasium.Env, words: np.ndarray) -> None:
     """Set the state of an environment's random generator; the inverse of `rng_words`."""
     high, low, inc_high, inc_low, has_uint32, uinteger = map(int, words)
-    env.unwrapped.np_random.bit_generator.state = {
-        "bit_generator": "PCG64",
-        "state": {"state": high * _HALF + low, "inc": inc_high * _HALF + inc_low},
-        "has_uint32": has_uint32,
-        "uinteger": uinteger,
-    }
+    state = {"state": high * _HALF + low, "inc": inc_high * _HALF + inc_low}
+    bits = env.unwrapped.np_random.bit_generator
+    bits.state = {"bit_generator": "PCG64", "state": state, "has_uint32": has_uint32, "uinteger": uinteger}

@@ -21,12 +21,8 @@ class VideoOptions:
 class Film(RecordVideo):
     """Gymnasium's RecordVideo, but a video that cannot be written causes a warning instead of an exception.
 
-    Args:
-        env: with render mode "rgb_array".
-        video: folder and episodes. The folder may hold videos already, because a run may be continued.
-
-    Raises:
-        UserError: The folder cannot be made.
+    The environment needs the render mode "rgb_array". The folder may hold videos already (of a run that is continued);
+    raises UserError if it cannot be made.
     """
 
     def __init__(self, env: gymnasium.Env, video: VideoOptions):
@@ -43,14 +39,13 @@ class Film(RecordVideo):
         """Write the video. If that fails, warn, unless the video before failed as well."""
         try:
             super().stop_recording()
+            self._failed = False
         except OSError as error:
             self.recorded_frames, self.recording = [], False
             if not self._failed:
                 reason = " ".join(str(error).split())[:200]
                 warnings.warn(f"a video cannot be written to {self.video_folder}: {reason}", RuntimeWarning, 2)
             self._failed = True
-        else:
-            self._failed = False
 
 
 def set_film_episode(env: gymnasium.Env, episode: int) -> None:

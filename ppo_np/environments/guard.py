@@ -17,17 +17,12 @@ from ppo_np.environments.env_restore import NO_SEED, EpisodeStart, Restored, Res
 from ppo_np.environments.film import set_film_episode
 from ppo_np.errors import EnvironmentFault
 
-LONGEST_REPR = 200
-
 
 class Guard(gymnasium.Wrapper):
     """Turns exceptions and malformed observations and rewards into `EnvironmentFault`; changes nothing else.
 
-    Args:
-        env: any environment.
-        index: its index among the environments of all ranks.
-
     Attributes:
+        index: index of the environment among the environments of all ranks.
         takes_integers: whether actions may be Python's integers instead of NumPy's.
         busy: whether the environment is running now.
         calls: number of resets and steps.
@@ -118,10 +113,9 @@ class Guard(gymnasium.Wrapper):
         return Restored(obs, episodic_return, rng_words(self.env))
 
     def reset_unrestored(self, plans: Sequence[RestorePlan | None], which: Sequence[bool]) -> Any:
-        """If `which` is true at this environment's index: continue with the plan's generator and begin a new episode.
+        """If `which` is true at this environment's index: begin a new episode, with the plan's generator.
 
-        Returns:
-            Its first observation; None if `which` is false. Raises EnvironmentFault as `reset` does.
+        Returns its first observation; None if `which` is false. Raises EnvironmentFault as `reset` does.
         """
         if not which[self.index]:
             return None
@@ -144,8 +138,9 @@ class Guard(gymnasium.Wrapper):
     def _check_obs(self, obs: Any) -> None:
         wrong = misfit(obs, self.observation_space)
         if wrong:
-            given, allowed = wrong
-            raise EnvironmentFault(f"environment {self.index} gave an observation {given}, but it must be {allowed}")
+            raise EnvironmentFault(
+                f"environment {self.index} gave an observation {wrong[0]}, but it must be {wrong[1]}"
+            )
 
     def _check_reward(self, reward: Any) -> None:
         scalar = reward[()] if isinstance(reward, np.ndarray) and reward.ndim == 0 else reward
@@ -198,4 +193,4 @@ def describe(error: BaseException) -> str:
 def short(value: object) -> str:
     """The repr of a value on one line, cut after 200 characters."""
     text = " ".join(repr(value).split())
-    return text if len(text) <= LONGEST_REPR else f"{text[:LONGEST_REPR]}..."
+    return text if len(text) <= 200 else f"{text[:200]}..."

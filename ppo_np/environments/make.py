@@ -24,11 +24,7 @@ EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv | None
 
 
 def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
-    """Make one environment by its Gymnasium id.
-
-    Args:
-        env_id: registered id; "module:id" imports the module first.
-        render_mode: None or "rgb_array".
+    """Make one environment by its Gymnasium id; "module:id" imports the module first.
 
     Raises:
         UserError: The id is unknown or outdated, a package that the environment needs is missing, or it cannot render.
@@ -75,7 +71,7 @@ def make_vector_env(
     "sync" and "async" reset an environment in the step that ends its episode; "vector" and "envpool" in the next step.
 
     Args:
-        config: the id and the number of environments, and how they are stepped.
+        config: `env_id`, `num_envs` and `vectorization` describe the environments.
         factory: makes one environment; None makes it by `config.env_id`.
         video, seed, ranks: as for `open_environments`.
 
@@ -135,10 +131,10 @@ def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> Vecto
 
     if config.env_id not in envpool.list_all_envs():
         raise UserError(f"env_id is {config.env_id!r}, but EnvPool has no such environment.")
-    num_threads = min(threads, num_envs)
+    threads = min(threads, num_envs)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
-        envs = envpool.make(config.env_id, env_type="gymnasium", num_envs=num_envs, num_threads=num_threads, seed=seed)
+        envs = envpool.make(config.env_id, env_type="gymnasium", num_envs=num_envs, num_threads=threads, seed=seed)
         envs.single_observation_space, envs.single_action_space  # noqa: B018  now EnvPool builds and stores them
     assert isinstance(envs, VectorEnv)  # which EnvPool's annotations do not say
     return envs

@@ -6,12 +6,7 @@ import numpy as np
 
 
 class Observed(NamedTuple):
-    """What N environments show before a step.
+    """What N environments show before a step."""
 
-    Attributes:
-        obs: observations, batched as a vector environment returns them, or flat, (N, D).
-        action_mask: which actions are allowed, (N, ...); None if all are.
-    """
-
-    obs: Any
-    action_mask: np.ndarray | None = None
+    obs: Any  # batched as a vector environment returns them, or flat, (N, D)
+    action_mask: np.ndarray | None = None  # which actions are allowed, (N, ...); None if all are

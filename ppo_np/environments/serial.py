@@ -15,9 +15,6 @@ class SerialEnvs(SyncVectorEnv):
 
     Of the infos only `final_obs` is kept. Each step overwrites the same array of observations. The arrays of
     terminations and truncations are also the same as long as no episode ends.
-
-    Args:
-        factories: functions that make the environments.
     """
 
     def __init__(self, factories: Sequence[Callable[[], gymnasium.Env]]):

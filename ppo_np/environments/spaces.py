@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ppo_np.environments.guard import short
 from ppo_np.errors import UserError, check
 
 IMAGE_SCALE = np.float32(1 / 255)
-Path = tuple[Any, ...]  # keys that lead to a part of a nested observation
 
 
 class ObservationAdapter:
@@ -21,9 +21,6 @@ class ObservationAdapter:
     Box and MultiBinary flattened, Discrete and MultiDiscrete one-hot, Tuple and Dict one part after the other, Text as
     the indices of its characters, OneOf as the index and the chosen part. Images (Box of uint8 from 0 to 255) are
     divided by 255; arrays of uint8 keep them as they are, and `scale` is applied on the way into the network.
-
-    Args:
-        space: observation space of a single environment.
 
     Attributes:
         size: D, the length of a flat observation.
@@ -41,8 +38,8 @@ class ObservationAdapter:
         except (ValueError, NotImplementedError):
             flattenable, self.size = False, 0
         if not flattenable:
-            text = _in_one_line(space)
-            raise UserError(f"The observation space is {text}, but it must be one that can be flattened into a Box.")
+            what = f"The observation space is {short(space)}"
+            raise UserError(f"{what}, but it must be one that can be flattened into a Box.")
         check(self.size >= 1, "The observation space", space, "of at least one number")
         self.space = space
         self._leaves = [(*leaf, _writer(leaf[1])) for leaf in _leaves(space)]
@@ -76,15 +73,11 @@ class ObservationAdapter:
         if isinstance(observations, np.ndarray) and self.space.shape is not None:
             given, shape = observations.shape, self.space.shape
             raise UserError(f"obs has shape {given}, but it must be {shape} or (B, {str(shape)[1:]}.")
-        given_text, allowed = _in_one_line(repr(observations)), _in_one_line(self.space)
-        raise UserError(f"obs is {given_text}, but it must be in {allowed}, or a batch of observations in it.")
+        what = f"in {short(self.space)}, or a batch of observations in it"
+        raise UserError(f"obs is {short(observations)}, but it must be {what}.")
 
 
-def _in_one_line(value: object) -> str:
-    return " ".join(str(value).split())
-
-
-def _part(observations: Any, path: Path) -> Any:
+def _part(observations: Any, path: tuple) -> Any:
     return reduce(getitem, path, observations) if path else observations
 
 
@@ -102,7 +95,7 @@ def _batch_length(leaf: spaces.Space, part: Any) -> int | None:
     return None if array.shape == leaf.shape else len(array)
 
 
-def _leaves(space: spaces.Space, path: Path = (), start: int = 0) -> Iterator[tuple[Path, spaces.Space, slice]]:
+def _leaves(space: spaces.Space, path: tuple = (), start: int = 0) -> Iterator[tuple[tuple, spaces.Space, slice]]:
     """The parts of a nested space: the keys that lead to each part, its space, and its columns in flat observations."""
     if isinstance(space, spaces.Dict | spaces.Tuple):
         parts = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
@@ -132,13 +125,10 @@ def _write_numbers(leaf: spaces.Box | spaces.MultiBinary, batch: Any, flat_obs: 
     array = np.asarray(batch)
     if array.shape[1:] != leaf.shape:
         raise ValueError(f"shape {array.shape} instead of {(len(flat_obs), *leaf.shape)}")
-    if flat_obs.dtype == np.uint8 and array.dtype != np.uint8 and not _are_bytes(array):
+    is_exact = flat_obs.dtype != np.uint8 or array.dtype == np.uint8
+    if not is_exact and not (array.dtype.kind in "iu" and np.array_equal(array, array.astype(np.uint8))):
         raise ValueError("numbers that are not integers from 0 to 255")
     flat_obs[:] = array.reshape(flat_obs.shape)
-
-
-def _are_bytes(array: np.ndarray) -> bool:
-    return array.dtype.kind in "iu" and bool(((array >= 0) & (array <= 255)).all())
 
 
 def _write_image(leaf: spaces.Box | spaces.MultiBinary, batch: Any, flat_obs: np.ndarray) -> None:
@@ -167,9 +157,6 @@ class ActionAdapter:
 
     Discrete and MultiDiscrete actions begin at 0 for the policy and at `start` for the environment. Actions in a Box
     are clipped to its bounds for the environment; learning uses the unclipped ones.
-
-    Args:
-        space: action space of a single environment.
     """
 
     def __init__(self, space: spaces.Space):

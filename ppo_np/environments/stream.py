@@ -67,8 +67,7 @@ class EnvStream:
         steps: number of steps of each environment, with reset rows.
         guests: other environments in this process that `watched` also watches.
 
-    Raises:
-        UserError: The autoreset mode is neither SAME_STEP nor NEXT_STEP.
+    Raises UserError if the autoreset mode is neither SAME_STEP nor NEXT_STEP.
     """
 
     def __init__(self, envs: VectorEnv, timeout: float = np.inf, first: int = 0):
@@ -116,11 +115,8 @@ class EnvStream:
             seed: for environments that cannot be restored at all: then all are reset with it.
             flatten: writes one observation into an array, (D,).
 
-        Returns:
-            Which environments are restored, (N,) bool. The others begin another episode.
-
-        Raises:
-            EnvironmentFault: A reset failed.
+        Returns which environments are restored, (N,) bool; the others begin another episode. Raises EnvironmentFault
+        if a reset fails.
         """
         self.steps = int(record.steps)
         if not self._recorder.can_restore:
@@ -151,10 +147,9 @@ class EnvStream:
         return next(((guest, guest.calls) for guest in self.guests if guest.busy), None)
 
     def _running_environment(self) -> str:
-        for env in (*self.guests, *getattr(self.envs, "envs", ())):
-            if isinstance(env, Guard) and env.busy:
-                return f"environment {env.index}"
-        return "the vector environment"
+        envs = (*self.guests, *getattr(self.envs, "envs", ()))
+        running = (f"environment {env.index}" for env in envs if isinstance(env, Guard) and env.busy)
+        return next(running, "the vector environment")
 
     def _call(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
         """Call the environments; every exception becomes an `EnvironmentFault` with the step."""
@@ -182,8 +177,7 @@ class EnvStream:
     def step(self, actions: np.ndarray) -> Transition:
         """Do one action in each environment, (N, ...).
 
-        Raises:
-            EnvironmentFault: An environment failed, now or before, or a reward is not a finite number up to 1e15.
+        Raises EnvironmentFault if an environment fails or has failed before, or a reward is not finite and up to 1e15.
         """
         if self._broken:
             raise EnvironmentFault("The environments have failed before: make new ones.")
@@ -198,7 +192,9 @@ class EnvStream:
         dones = self._dones
         ended = count_step(rewards, valid, terminations, truncations, LARGEST, self._returns, self._lengths, dones)
         if ended < 0:
-            self._check_rewards(rewards)
+            n = first_outside(rewards, LARGEST)
+            what = f"environment {self._first + n} gave the reward {rewards[n]}"
+            raise self.fault(f"{what}, but it must be a finite number up to {LARGEST:g}", {"rewards": rewards})
         episodes = []
         if ended:
             episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
@@ -219,20 +215,14 @@ class EnvStream:
             return obs, rewards, terminations, truncations, infos
         rewards = np.asarray(rewards, np.float64)
         terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)
-        allowed = self._all_valid.shape
+        n = self.envs.num_envs
         for name, given in (("rewards", rewards), ("terminations", terminations), ("truncations", truncations)):
-            if given.shape != allowed:
-                what = f"{name} of shape {given.shape}, but it must be {allowed}"
+            if given.shape != (n,):
+                what = f"{name} of shape {given.shape}, but it must be {(n,)}"
                 raise EnvironmentFault(f"the vector environment gave {what}")
         if not isinstance(infos, dict):
             raise EnvironmentFault(f"the vector environment gave infos of type {type(infos).__name__}, not a dict")
         return obs, rewards, terminations, truncations, infos
-
-    def _check_rewards(self, rewards: np.ndarray) -> None:
-        n = first_outside(rewards, LARGEST)
-        if n >= 0:
-            what = f"environment {self._first + n} gave the reward {rewards[n]}"
-            raise self.fault(f"{what}, but it must be a finite number up to {LARGEST:g}", {"rewards": rewards})
 
     def check_obs(self, flat_obs: np.ndarray) -> None:
         """Raise EnvironmentFault unless all flat observations, (N, D), are finite numbers up to 1e15."""

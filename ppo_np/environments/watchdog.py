@@ -3,7 +3,6 @@
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Self
 
 from ppo_np.errors import EnvironmentFault
@@ -16,10 +15,9 @@ class Watchdog:
     """A context that raises `EnvironmentFault` in the main thread when one call of the environments takes too long.
 
     A timer sends four signals within the limit, and the fourth one that finds the same call still running raises the
-    fault. (Counting signals instead of seconds makes sure that a suspended process does not look like a hanging one.)
-
-    It does nothing outside the main thread, where signals are not available, or if other code uses the same signal. It
-    cannot interrupt C code that never returns to Python: such environments must run in worker processes.
+    fault. (Signals are counted and not seconds, because a suspended process does not hang.) It does nothing outside the
+    main thread, where signals are not available, or if other code uses the same signal. It cannot interrupt C code that
+    never returns to Python: such environments must run in worker processes.
 
     Args:
         timeout: seconds; inf means no limit.
@@ -53,7 +51,7 @@ class Watchdog:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             self._active = False
 
-    def _tick(self, signum: int, frame: FrameType | None) -> None:
+    def _tick(self, *_: object) -> None:
         call = self._call()
         self._ticks = self._ticks + 1 if call is not None and call == self._last_call else 0
         self._last_call = call

@@ -33,8 +33,7 @@ class WorkerEnvs(AsyncVectorEnv):
         autoreset_mode: SAME_STEP or NEXT_STEP.
         first: index of the first environment among the environments of all ranks.
 
-    Raises:
-        EnvironmentFault: An environment could not be made in its worker.
+    Raises EnvironmentFault if an environment could not be made in its worker.
     """
 
     def __init__(
@@ -56,11 +55,10 @@ class WorkerEnvs(AsyncVectorEnv):
             timeout = max(self.timeout, START_TIMEOUT)
             self._call(lambda: self.call_async("render_mode"), self.call_wait, timeout)
             super()._check_spaces()
-        except EnvironmentFault as fault:
+        except BaseException as error:
             self.close()
-            raise EnvironmentFault(f"While the environments were made, {fault}.") from fault
-        except BaseException:
-            self.close()
+            if isinstance(error, EnvironmentFault):
+                raise EnvironmentFault(f"While the environments were made, {error}.") from error
             raise
 
     def reset(
