@@ -129,25 +129,23 @@ class Lifeline:
         with suppress(OSError):  # the network does not allow it: then only MPI's launcher notices a dead rank
             connection = socket.create_connection((host, int(port)), CONNECT_TIMEOUT)
             connection.settimeout(None)
-            hello = key, ranks.rank, os.getpid(), socket.gethostname()
-            connection.sendall(json.dumps(hello).encode() + b"\n")
+            connection.sendall(json.dumps((key, ranks.rank, os.getpid(), socket.gethostname())).encode() + b"\n")
         connected = all(ranks.allgather(connection is not None))
         self._connection = connection if connected else None
         if self._connection is None:
             return
         if hasattr(os, "register_at_fork"):  # else processes that an environment starts would keep it open
             os.register_at_fork(after_in_child=self._connection.close)
-        file = self._connection.makefile("rb")
-        threading.Thread(target=self._listen, args=(file,), name="ppo_np-lifeline", daemon=True).start()
+        threading.Thread(target=self._listen, args=(self._connection,), name="ppo_np-lifeline", daemon=True).start()
 
     def _send(self, message: bytes) -> None:
         with suppress(OSError):
             if self._connection is not None:
                 self._connection.sendall(message + b"\n")
 
-    def _listen(self, file: BufferedReader) -> None:
+    def _listen(self, connection: socket.socket) -> None:
         """End this process when the hub says so or when the hub has died."""
-        message = _read(file)
+        message = _read(connection.makefile("rb"))
         if message.startswith(END):
             os._exit(int(message.split()[1]))
         if self._left:

@@ -83,7 +83,7 @@ class MPIRanks(Ranks):
 
 
 def _unlink_shared_memory() -> None:
-    """Remove the names of MPICH's shared memory, which all ranks have mapped: under a name, it outlives killed ranks."""
+    """Remove the names of MPICH's shared memory once all ranks have mapped it: a named file outlives killed ranks."""
     with suppress(OSError):  # not Linux
         for name in set(re.findall(r"/dev/shm/mpich_shm_\w+", Path("/proc/self/maps").read_text())):
             Path(name).unlink(missing_ok=True)

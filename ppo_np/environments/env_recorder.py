@@ -14,8 +14,7 @@ from ppo_np.environments.guard import Guard
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.workers import WorkerEnvs
 
-# Memory for recorded actions, in bytes over all environments. Longer episodes cannot be restored.
-LARGEST_HISTORY = 2**26
+LARGEST_HISTORY = 2**26  # bytes for recorded actions of all environments; longer episodes cannot be restored
 
 
 class Mark(NamedTuple):

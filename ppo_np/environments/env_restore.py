@@ -48,13 +48,10 @@ class Restored(NamedTuple):
 def rng_words(env: gymnasium.Env) -> np.ndarray | None:
     """State of an environment's random generator, (6,) uint64; None if it is not a PCG64, which Gymnasium uses."""
     generator = getattr(env.unwrapped, "np_random", None)
-    if not isinstance(generator, np.random.Generator):
+    if not isinstance(generator, np.random.Generator) or not isinstance(generator.bit_generator, np.random.PCG64):
         return None
     state = generator.bit_generator.state
-    if state["bit_generator"] != "PCG64":
-        return None
-    numbers = state["state"]["state"], state["state"]["inc"]
-    halves = [half for number in numbers for half in divmod(number, _HALF)]
+    halves = [*divmod(state["state"]["state"], _HALF), *divmod(state["state"]["inc"], _HALF)]
     return np.array([*halves, state["has_uint32"], state["uinteger"]], np.uint64)
 
 

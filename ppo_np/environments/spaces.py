@@ -49,15 +49,12 @@ class ObservationAdapter:
         self.copies = is_box and not is_image
 
     def flatten(self, observations: Any, flat_obs: np.ndarray) -> None:
-        """Write a batch of observations, as a vector environment returns it, into `flat_obs`, (B, D).
-
-        An index that is not in its Discrete space becomes NaN, which the check for finite numbers finds.
-        """
+        """Write a batch of observations into `flat_obs`, (B, D); an index out of its Discrete space becomes NaN."""
         for path, _, columns, write in self._leaves:
             write(_part(observations, path), flat_obs[:, columns])
 
     def flatten_one(self, observation: Any, flat_obs: np.ndarray) -> None:
-        """Write one observation, as a single environment returns it, into `flat_obs`, (D,)."""
+        """Write one observation into `flat_obs`, (D,), as `flatten` does."""
         for path, leaf, columns, write in self._leaves:
             part = _part(observation, path)
             write([part] if leaf.shape is None else np.asarray(part)[np.newaxis], flat_obs[np.newaxis, columns])

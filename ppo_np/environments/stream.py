@@ -16,8 +16,7 @@ from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.watchdog import Watchdog
 from ppo_np.errors import EnvironmentFault, UserError
 
-# The squares of observations and returns, and sums of these squares, must fit into float32.
-LARGEST = 1e15
+LARGEST = 1e15  # squares of observations and returns, and sums of these squares, must fit into float32
 Result = TypeVar("Result")
 
 
@@ -165,11 +164,8 @@ class EnvStream:
             self._busy = False
 
     def fault(self, what: object, numbers: dict[str, np.ndarray] | None = None) -> EnvironmentFault:
-        """An exception that says what happened in the present step (1, 2, ...; 0 is the first reset).
-
-        From now on `step` raises an exception, because the environments may have done different numbers of steps.
-        """
-        self._broken = True
+        """An exception about the present step (1, 2, ...; 0 is the first reset). The environments become unusable."""
+        self._broken = True  # they may have done different numbers of steps
         fault = EnvironmentFault(f"In step {self.steps}, {what}.")
         fault.numbers = numbers
         return fault

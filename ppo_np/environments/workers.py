@@ -52,8 +52,7 @@ class WorkerEnvs(AsyncVectorEnv):
     def _check_spaces(self) -> None:
         """As AsyncVectorEnv, which calls this at the end of its __init__; but first wait until all workers run."""
         try:
-            timeout = max(self.timeout, START_TIMEOUT)
-            self._call(lambda: self.call_async("render_mode"), self.call_wait, timeout)
+            self._call(lambda: self.call_async("render_mode"), self.call_wait, max(self.timeout, START_TIMEOUT))
             super()._check_spaces()
         except BaseException as error:
             self.close()
@@ -92,16 +91,15 @@ class WorkerEnvs(AsyncVectorEnv):
         self._hanging = [index for index, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)]
         if self._hanging:
             setting = " (env_timeout)" if timeout == self.timeout else ""
-            index = self.first + self._hanging[0]
-            raise EnvironmentFault(f"environment {index} did not answer within {timeout:g} s{setting}")
+            who = f"environment {self.first + self._hanging[0]}"
+            raise EnvironmentFault(f"{who} did not answer within {timeout:g} s{setting}")
 
     def _death_message(self) -> str:
         """Which worker died, and how."""
         end = time.monotonic() + 1  # a process that has just closed its pipe may need a moment to end
         while time.monotonic() < end:
             for index, process in enumerate(self.processes):
-                code = process.exitcode
-                if code is not None:
+                if (code := process.exitcode) is not None:
                     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
                     return f"the worker process of environment {self.first + index} {how}"
             time.sleep(0.01)
