@@ -252,7 +252,7 @@ def test_a_rank_that_is_killed(tmp_path, rank):
     os.kill(pid, signal.SIGKILL)
     code, err = ranks.finish(time.monotonic())
     assert code == 1
-    assert re.fullmatch(rf"error: rank {rank} \(process {pid} on .+\) has died, without a word: all ranks end\.\n", err)
+    assert re.fullmatch(rf"error: rank {rank} \(process {pid} on .+\) has died without an error message: all ranks end\.\n", err)
 
 
 def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
@@ -306,7 +306,7 @@ def test_a_command_that_is_killed_takes_its_ranks_along(tmp_path):
     wait_for_updates(tmp_path / "run", ranks.process, 2)
     ranks.process.kill()
     _, err = ranks.finish(time.monotonic())
-    assert err == "error: the process that started the ranks has died, without a word: all ranks end.\n"
+    assert err == "error: the process that started the ranks has died without an error message: all ranks end.\n"
 
 
 @pytest.mark.parametrize("by_launcher", [False, True])

@@ -23,7 +23,7 @@ def test_a_film_that_cannot_be_written_is_one_warning(tmp_path):
     env.reset(seed=0)
     play(env)
     (tmp_path / "videos").rmdir()
-    with pytest.warns(RuntimeWarning, match=r"^a film cannot be written to .*videos: "):
+    with pytest.warns(RuntimeWarning, match=r"^a video cannot be written to .*videos: "):
         env.reset()
     play(env)
     env.reset()  # the second one in the same incident says nothing

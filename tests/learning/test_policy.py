@@ -143,7 +143,7 @@ def test_normalised_observations_may_be_written_over():
 @pytest.mark.parametrize("obs", [{}, {"eye": np.zeros((2, 2), np.uint8)}, np.zeros(3)], ids=["empty", "a part", "flat"])
 def test_half_an_observation_is_refused(obs):
     policy = Policy(NESTED, spaces.Discrete(2), SMALL, np.random.default_rng(0))
-    with pytest.raises(UserError, match="^obs is .*, but it must be in Dict.*, or a batch of such"):
+    with pytest.raises(UserError, match="^obs is .*, but it must be in Dict.*, or a batch of observations in it"):
         policy.predict(obs)
 
 
@@ -152,7 +152,7 @@ def test_bytes_must_be_bytes():
     policy = Policy(space, spaces.Discrete(2), SMALL, np.random.default_rng(0))
     policy.predict(np.full((2, 2), 255))
     for wrong in (np.full((2, 2), 0.5), np.full((2, 2), np.nan), np.full((2, 2), -1), np.full((2, 2), 256)):
-        with pytest.raises(UserError, match="^obs has numbers that are no integers from 0 to 255"):
+        with pytest.raises(UserError, match="^obs has numbers that are not integers from 0 to 255"):
             policy.predict(wrong)
 
 

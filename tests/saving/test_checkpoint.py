@@ -191,7 +191,7 @@ def of_config(**settings):
         (put("environments/seeds", np.zeros(2)), "arrays of environments are of other types"),
         (put("environments/rng_now", np.zeros((2, 5), np.uint64)), "arrays of environments have different lengths"),
         (put("environments/actions", np.zeros(1)), "actions are not as many as their steps"),
-        (put("environments/lengths", np.array([-1, 1])), "environments have done less than no step"),
+        (put("environments/lengths", np.array([-1, 1])), "numbers of steps of environments are negative"),
         (put("parameters/shared/0/weight", np.zeros((8, 8), np.float32)), r"\(8, 8\) \(float32\), but it must be \(4,"),
         (put("adam/m/shared/0/weight", np.zeros((4, 8))), r"\(4, 8\) \(float64\), but it must be \(4, 8\) \(float32\)"),
     ],
