@@ -13,6 +13,7 @@ from injection import (
     NETWORKS,
     Spoiler,
     of_every_kind,
+    only_epochs,
     parameters_of,
     place,
     ppo_of,
@@ -55,8 +56,8 @@ def check(error, name, value, folder, comes_again):
 def spoil_gather(monkeypatch, name, value):
     """Put a number into one input of all minibatches but the first."""
 
-    def spoil(_buffer, _rows, _policy, batch):
-        array = getattr(batch, name)
+    def spoil(_buffer, _indices, _policy, minibatch):
+        array = getattr(minibatch, name)
         array[place(array)] = value
 
     spoiler = Spoiler(RolloutBuffer.gather, spoil, first=2)
@@ -110,7 +111,7 @@ def test_minibatches_of_one_row(name, value, monkeypatch):
 def spoil_between(ppo, array, value):
     """Put a number into the state when the first minibatch is done."""
     index = place(array)
-    return Spoiler(ppo._minibatch, lambda *_: array.__setitem__(index, value), first=2)
+    return Spoiler(ppo._buffer.minibatch, lambda *_: array.__setitem__(index, value), first=2)
 
 
 @of_every_kind
@@ -118,7 +119,7 @@ def test_parameters_that_are_nan_in_the_midst_of_an_update(actions, network, tmp
     ppo = trained(actions, network)
     for name, tensor in parameters_of(ppo).items():
         with monkeypatch.context() as patch:
-            patch.setattr(ppo, "_minibatch", spoil_between(ppo, tensor, np.nan))
+            patch.setattr(ppo._buffer, "minibatch", spoil_between(ppo, tensor, np.nan))
             error = run_epochs(ppo)
         check(error, "log_std" if name == LOG_STD else f"parameter {name}", np.nan, tmp_path, comes_again=True)
 
@@ -131,7 +132,7 @@ def test_parameters_that_are_infinite_in_the_midst_of_an_update(network, monkeyp
     for name, tensor in parameters_of(ppo).items():
         for value in (np.inf, -np.inf):
             with monkeypatch.context() as patch:
-                patch.setattr(ppo, "_minibatch", spoil_between(ppo, tensor, value))
+                patch.setattr(ppo._buffer, "minibatch", spoil_between(ppo, tensor, value))
                 if run_epochs(ppo) is None:
                     uncaught.append((name, value))
     assert uncaught == []
@@ -142,7 +143,7 @@ def test_parameters_that_are_infinite_in_the_midst_of_an_update(network, monkeyp
 def test_moments_in_the_midst_of_an_update(what, value, monkeypatch):
     """They are looked at after the epochs, before anybody can save them."""
     ppo = ppo_of("Discrete", "shared relu")
-    monkeypatch.setattr(ppo, "_minibatch", spoil_between(ppo, getattr(ppo, what), value))
+    monkeypatch.setattr(ppo._buffer, "minibatch", spoil_between(ppo, getattr(ppo.state.optimizer, what), value))
     with pytest.raises(DivergedError, match=rf"after the epochs, Adam's {what} of .* it was not saved\.$"):
         ppo.learn(lambda *_: pytest.fail("no callback"))
     assert not ppo.resumable
@@ -205,13 +206,13 @@ def test_outputs_of_the_distribution_and_the_loss(actions, network, value, tmp_p
     stages = [
         (distributions, f"{kernel}_forward", -2, "logprobs", parts + 1),
         (distributions, f"{kernel}_forward", -1, "entropies", parts + 1),
-        (model, "ppo_loss_backward", -3, "gradient by logprobs", 2),
-        (model, "ppo_loss_backward", -2, "gradient by entropies", 2),
-        (model, "ppo_loss_backward", -1, "gradient by values", 2),
-        (distributions, f"{kernel}_backward", 5 if kernel == "gaussian" else -1, f"gradient by {outputs}", parts + 1),
+        (model, "ppo_loss_backward", -3, "gradient with respect to logprobs", 2),
+        (model, "ppo_loss_backward", -2, "gradient with respect to entropies", 2),
+        (model, "ppo_loss_backward", -1, "gradient with respect to values", 2),
+        (distributions, f"{kernel}_backward", 5 if kernel == "gaussian" else -1, f"gradient with respect to {outputs}", parts + 1),
     ]
     if kernel == "gaussian":
-        stages[-1] = (distributions, "gaussian_backward", -2, "gradient by means", 2)
+        stages[-1] = (distributions, "gaussian_backward", -2, "gradient with respect to means", 2)
         stages.append((distributions, "gaussian_backward", -1, "gradient of log_std", 2))
     for module, function, argument, name, first in stages:
         with monkeypatch.context() as patch:
@@ -238,7 +239,7 @@ def test_terms_of_the_loss(term, value, tmp_path, monkeypatch):
 @pytest.mark.parametrize("value", BAD, ids=str)
 def test_gradients_of_layers(actions, network, value, tmp_path, monkeypatch):
     ppo = trained(actions, network)
-    towers = ppo.policy.model.grad_towers
+    towers = ppo._gradient._activations_for(8).grad_towers
     for tower, layer, name in layers_of(ppo):
         for part, argument in (("weight", -2), ("bias", -1)):
             with monkeypatch.context() as patch:
@@ -276,9 +277,9 @@ def test_a_ratio_that_overflows_is_seen_also_where_the_clip_hides_it(actions, ne
     """With a positive advantage, a ratio of infinity is clipped: loss and gradient are finite."""
     ppo = trained(actions, network)
 
-    def spoil(_buffer, _rows, _policy, batch):
-        batch.advantages[:] = 1
-        batch.old_logprobs[3] = -1000
+    def spoil(_buffer, _indices, _policy, minibatch):
+        minibatch.advantages[:] = 1
+        minibatch.old_logprobs[3] = -1000
 
     spoiler = Spoiler(RolloutBuffer.gather, spoil, first=2)
     monkeypatch.setattr(RolloutBuffer, "gather", lambda *arguments: spoiler(*arguments))
@@ -293,7 +294,8 @@ def test_what_an_activation_hides_does_no_harm(network, value):
     before, tensors = state_of(ppo), parameters_of(ppo)
     tensors["policy/0/bias"][:] = tensors["policy/0/weight"][:] = np.copysign(np.finfo(np.float32).max, value)
     with suppress(DivergedError):
-        ppo._run_epochs(ppo.config)
+        with only_epochs(ppo, ppo.config):
+            ppo._update(0.0)
     after = state_of(ppo)
     put_back(ppo, before)
     assert all(np.isfinite(part).all() for part in after)
