@@ -10,6 +10,7 @@ from commands import run
 from conftest import needs_jit
 from gymnasium import spaces
 
+from kernels.advantage import normalize
 from ppo_np import PPOConfig
 from ppo_np.checking import numerical_check, planted_bugs
 from ppo_np.checking.gradient_report import ratio_hint
@@ -153,14 +154,16 @@ def test_every_region_and_every_branch_occurs(head, seed, settings):
     config = small(seed=seed, **settings)
     rng = np.random.default_rng(seed)
     model = ActorCritic(4, head, config, rng, np.float64)
-    batch = numerical_check.off_policy_minibatch(model, config, rng)
-    model.loss_and_gradient(batch, config)
-    regions, branches = numerical_check.count_branches(batch, config)
+    minibatch, activations = numerical_check.off_policy_minibatch(model, config, rng)
+    if config.norm_adv:
+        normalize(minibatch.advantages, minibatch.advantages)
+    model.loss_and_gradient(minibatch, activations, config)
+    regions, branches = numerical_check.count_branches(minibatch, activations, config)
     assert regions == dict.fromkeys(SURROGATE_REGIONS, ROWS // 6)
     assert branches == dict.fromkeys(VALUE_BRANCHES, ROWS // 6)
     # The flat ones are those, and those alone, where the loss has no slope.
-    assert (batch.dlogprobs == 0).sum() == regions["A>0, r>1+e: flat"] + regions["A<0, r<1-e: flat"]
-    assert (batch.dvalues == 0).sum() == branches["V>Vold, outside: flat"] + branches["V<Vold, outside: flat"]
+    assert (activations.dlogprobs == 0).sum() == regions["A>0, r>1+e: flat"] + regions["A<0, r<1-e: flat"]
+    assert (activations.dvalues == 0).sum() == branches["V>Vold, outside: flat"] + branches["V<Vold, outside: flat"]
 
 
 def test_the_report_as_json(capsys):
@@ -354,10 +357,10 @@ def a_point(config):
     """A network and a minibatch in which the first unit is a hair's breadth above its kink in row 0."""
     rng = np.random.default_rng(0)
     model = ActorCritic(4, discrete(2), config, rng, np.float64)
-    batch = numerical_check.off_policy_minibatch(model, config, rng)
+    minibatch, activations = numerical_check.off_policy_minibatch(model, config, rng)
     bias = model.named(model.params)["shared/0/bias"]
-    bias[0] = -(batch.obs[0] @ model.named(model.params)["shared/0/weight"][:, 0]) + 1e-6
-    return Point(model, batch, config, rng)
+    bias[0] = -(minibatch.obs[0] @ model.named(model.params)["shared/0/weight"][:, 0]) + 1e-6
+    return Point(model, minibatch, activations, config, rng)
 
 
 def test_a_difference_over_a_kink_is_thrown_away():
@@ -388,7 +391,7 @@ def test_another_point_is_drawn_near_a_kink(monkeypatch):
 
     monkeypatch.setattr(Point, "check", check)
     assert check_gradients(small()).points == 3
-    assert not np.array_equal(calls[0].batch.obs, calls[2].batch.obs)
+    assert not np.array_equal(calls[0].minibatch.obs, calls[2].minibatch.obs)
 
 
 @needs_jit

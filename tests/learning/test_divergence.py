@@ -239,7 +239,7 @@ def test_terms_of_the_loss(term, value, tmp_path, monkeypatch):
 @pytest.mark.parametrize("value", BAD, ids=str)
 def test_gradients_of_layers(actions, network, value, tmp_path, monkeypatch):
     ppo = trained(actions, network)
-    towers = ppo._gradient._activations_for(8).grad_towers
+    towers = ppo.policy.model.activations(1).grad_towers
     for tower, layer, name in layers_of(ppo):
         for part, argument in (("weight", -2), ("bias", -1)):
             with monkeypatch.context() as patch:
