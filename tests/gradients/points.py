@@ -39,7 +39,8 @@ class Point(NamedTuple):
 def off_policy_point(config: PPOConfig, seed: int, head=HEADS["Discrete"], obs_size=OBS_SIZE, rows=ROWS) -> Point:
     """Draw a point where ratios and values have moved by up to three clip ranges, either way.
 
-    At ratio 1 and V = V_old, where a run begins, a wrong ratio and a missing clip look right.
+    At ratio 1 and V = V_old, where a run begins, a wrong ratio and a missing clip look right. Advantages are normalised
+    if the settings ask for it.
     """
     rng = np.random.default_rng(seed)
     model = ActorCritic(obs_size, head, config, rng, np.float64)
@@ -63,7 +64,9 @@ def off_policy_point(config: PPOConfig, seed: int, head=HEADS["Discrete"], obs_s
 def branches(point: Point) -> np.ndarray:
     """Which side of each kink every row and every unit is on, after a forward pass."""
     sides = [ratio_sides(point), *value_sides(point)]
-    return np.concatenate(sides + [h.reshape(-1) > 0 for outputs in point.activations.outputs.values() for h in outputs])
+    return np.concatenate(
+        sides + [h.reshape(-1) > 0 for outputs in point.activations.outputs.values() for h in outputs]
+    )
 
 
 def ratio_sides(point: Point) -> np.ndarray:

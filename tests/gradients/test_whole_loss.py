@@ -69,7 +69,9 @@ def test_every_coordinate_against_the_complex_step(head, network, activation, cl
     point = off_policy_point(config_of(network, activation, clip_vloss, norm_adv), 100, HEADS[head])
     analytic = analytic_gradient(point)
     oracle = complex_step.gradient(point)
-    assert point.activations.loss_terms[0] == pytest.approx(complex_step.loss(point, point.model.params).real, rel=1e-12)
+    assert point.activations.loss_terms[0] == pytest.approx(
+        complex_step.loss(point, point.model.params).real, rel=1e-12
+    )
     for name, tensor in point.model.named(analytic).items():
         error = np.linalg.norm(tensor - point.model.named(oracle)[name])
         assert error <= COMPLEX_TOLERANCE * np.linalg.norm(tensor) + 1e-15, name

@@ -209,7 +209,13 @@ def test_outputs_of_the_distribution_and_the_loss(actions, network, value, tmp_p
         (model, "ppo_loss_backward", -3, "gradient with respect to logprobs", 2),
         (model, "ppo_loss_backward", -2, "gradient with respect to entropies", 2),
         (model, "ppo_loss_backward", -1, "gradient with respect to values", 2),
-        (distributions, f"{kernel}_backward", 5 if kernel == "gaussian" else -1, f"gradient with respect to {outputs}", parts + 1),
+        (
+            distributions,
+            f"{kernel}_backward",
+            5 if kernel == "gaussian" else -1,
+            f"gradient with respect to {outputs}",
+            parts + 1,
+        ),
     ]
     if kernel == "gaussian":
         stages[-1] = (distributions, "gaussian_backward", -2, "gradient with respect to means", 2)

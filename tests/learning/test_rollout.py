@@ -11,6 +11,7 @@ from ppo_np.environments.observed import Observed
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.stream import EnvStream
 from ppo_np.errors import EnvironmentFault
+from ppo_np.learning.minibatches import MinibatchSlice
 from ppo_np.learning.policy import Policy
 from ppo_np.learning.rollout import RolloutBuffer, collect, flatten_obs
 
@@ -159,6 +160,24 @@ def test_gather_copies_the_same_row_of_everything():
     assert np.array_equal(minibatch.old_values, 0.5 * indices)
     assert np.array_equal(minibatch.advantages, 1000 * indices)
     assert np.array_equal(minibatch.returns, 10_000 * indices)
+
+
+def test_minibatches_of_changing_sizes_share_memory_and_hold_their_own_rows():
+    policy = Setup(steps=1).policy
+    buffer = RolloutBuffer(4, 3, policy)
+    buffer.obs[:] = np.random.default_rng(0).standard_normal(buffer.obs.shape)
+    buffer.returns[:] = np.arange(12).reshape(4, 3)
+    largest = None
+    for rows in (5, 7, 4, 7, 9, 5, 0):
+        part = MinibatchSlice(np.arange(12)[::-1][:rows], 20 + rows, 1, 1)
+        minibatch, expected = buffer.minibatch(part, policy), policy.model.minibatch(rows)
+        buffer.gather(part.indices, policy, expected)
+        assert (minibatch.rows, minibatch.total) == (rows, 20 + rows)
+        np.testing.assert_array_equal(minibatch.obs, expected.obs)
+        np.testing.assert_array_equal(minibatch.loss_inputs, expected.loss_inputs)
+        largest = minibatch if rows in (7, 9) else largest
+        assert largest is None or rows == 0 or np.shares_memory(minibatch.obs, largest.obs)
+    assert np.array_equal(largest.returns, np.arange(12)[::-1][:9])
 
 
 def test_explained_variance():
