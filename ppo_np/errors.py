@@ -2,7 +2,7 @@
 
 import importlib.util
 
-LONGEST = 300  # of what a message repeats
+LONGEST_VALUE = 300  # of what a message repeats
 
 
 class UserError(Exception):
@@ -68,6 +68,5 @@ def check(condition: bool, argument: str, given: object, allowed: str) -> None:
     """Raise `UserError` with the house sentence unless `condition` holds."""
     if not condition:
         text = repr(given)
-        raise UserError(
-            f"{argument} is {text if len(text) <= LONGEST else text[:LONGEST] + '...'}, but it must be {allowed}."
-        )
+        shown = text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
+        raise UserError(f"{argument} is {shown}, but it must be {allowed}.")

@@ -31,7 +31,7 @@ def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
         if ranks.rank == 0:
             print(cli.preset_list())
         return cli.DONE
-    given = cli.finder(PROGRAM, "--ranks").parse_known_args(arguments)[0].ranks is not None
+    given = cli.partial_parser(PROGRAM, "--ranks").parse_known_args(arguments)[0].ranks is not None
     asked = options.ranks if given or ranks.size == 1 else ranks.size
     number = ranks.broadcast(lambda: mpi.wanted(asked, options.config.num_envs, ranks))
     if number > ranks.size:
@@ -57,13 +57,13 @@ def _run_together(arguments: Sequence[str], signals: StopSignals, ranks: mpi.MPI
     try:
         code = _run(arguments, signals, ranks)
     except NotSharedError as failure:
-        code, text = cli.told(failure.__cause__) if ranks.rank == 0 else (0, "")
+        code, text = cli.exit_code_and_message(failure.__cause__) if ranks.rank == 0 else (0, "")
         if text:
             print(text, file=sys.stderr)
         code = ranks.broadcast(lambda: code)
     except BaseException as error:
         mistake = ranks.rank == 0 and isinstance(error, UserError)  # of the user's, not of this rank
-        code, text = cli.told(error, "" if mistake else who)
+        code, text = cli.exit_code_and_message(error, "" if mistake else who)
         lifeline.fail(text, code)
     lifeline.leave()
     return code

@@ -62,7 +62,7 @@ def test_docstring_has_equation_shapes_and_section(name):
         assert f"[`{name}`]" in SECTIONS[section], f"{section} does not link {name}"
 
 
-@pytest.mark.parametrize("folder", ["tests/test_", "bench/bench_"])
+@pytest.mark.parametrize("folder", ["tests/kernels/test_", "bench/kernels/bench_"])
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_kernel_has_its_test_and_its_benchmark(name, folder):
     text = (ROOT / f"{folder}{module_of(name)}.py").read_text()

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-from ppo_np.environments.env_restore import WORDS, EpisodeStart, Plan, Rebuilt
+from ppo_np.environments.env_restore import WORDS, EpisodeStart, Restored, RestorePlan
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.workers import WorkerEnvs
@@ -110,7 +110,7 @@ class EnvRecord:
         parts = {name: array[rows] for name, array in self.arrays().items() if name not in ("steps", "actions")}
         return EnvRecord(**parts, steps=self.steps, actions=self.actions[ends[envs.start] : ends[envs.stop]])
 
-    def plans(self) -> list[Plan | None]:
+    def plans(self) -> list[RestorePlan | None]:
         """A plan for each environment; None where there is none."""
         plans, start = [], 0
         for n in range(len(self.returns)):
@@ -119,7 +119,7 @@ class EnvRecord:
                 continue
             end = start + int(self.lengths[n])
             begun = EpisodeStart(int(self.episodes[n]), int(self.seeds[n]), self.rng_then[n], self.rng_now[n])
-            plans.append(Plan(begun, self.actions[start:end]))
+            plans.append(RestorePlan(begun, self.actions[start:end]))
             start = end
         return plans
 
@@ -134,25 +134,27 @@ class EnvRecorder:
         first: number of the first one among the environments of all ranks.
 
     Attributes:
-        records: whether they can.
+        can_restore: whether they can.
     """
 
     def __init__(self, envs: VectorEnv, first: int = 0):
         self._envs, self._first = envs, first
         inside = getattr(envs, "envs", ())
-        self.records = isinstance(envs, WorkerEnvs) or (len(inside) > 0 and all(isinstance(e, Guard) for e in inside))
+        self.can_restore = isinstance(envs, WorkerEnvs) or (
+            len(inside) > 0 and all(isinstance(e, Guard) for e in inside)
+        )
         self._actions: list[np.ndarray] = []
         self._last_step = 0
 
     def add(self, actions: np.ndarray) -> None:
         """Remember the actions of a step, (N, ...), before it is done."""
-        if self.records:
+        if self.can_restore:
             self._actions.append(actions.copy())
             self._last_step += 1
 
     def mark(self, observed: Observed, returns: np.ndarray, lengths: np.ndarray, steps: int) -> Mark:
         """Note where the environments stand, and forget actions of episodes that have ended."""
-        starts = self._envs.call("episode_start") if self.records else ()
+        starts = self._envs.call("episode_start") if self.can_restore else ()
         if self._actions:
             most = max(1, LARGEST_HISTORY // max(1, self._actions[0].nbytes))
             del self._actions[: -min(most, int(lengths.max())) or None]
@@ -176,7 +178,7 @@ class EnvRecorder:
             known=known.astype(np.uint8), actions=np.concatenate(parts) if parts else window[:0, 0],
         )  # fmt: skip
 
-    def rebuild(self, record: EnvRecord, flatten: Callable[[Any, np.ndarray], None]) -> tuple[Observed, np.ndarray]:
+    def restore(self, record: EnvRecord, flatten: Callable[[Any, np.ndarray], None]) -> tuple[Observed, np.ndarray]:
         """Bring the environments back; those with which that fails begin another episode.
 
         Args:
@@ -189,16 +191,16 @@ class EnvRecorder:
         """
         plans = record.plans()
         others = [None] * self._first  # a guard's index counts the environments of all ranks
-        rebuilt = self._envs.call("rebuild", [*others, *plans])
+        rebuilt = self._envs.call("restore", [*others, *plans])
         same = np.array([_is_same(one, record, n, flatten) for n, one in enumerate(rebuilt)])
-        fresh = self._envs.call("start_over", [*others, *plans], [*others, *(~same).tolist()])
+        fresh = self._envs.call("reset_unrestored", [*others, *plans], [*others, *(~same).tolist()])
         observations = [one.obs if same[n] else fresh[n] for n, one in enumerate(rebuilt)]
         self._remember(plans, same)
         self._last_step = int(record.steps)
         space = self._envs.single_observation_space
         return Observed(concatenate(space, observations, create_empty_array(space, len(same)))), same
 
-    def _remember(self, plans: Sequence[Plan | None], same: np.ndarray) -> None:
+    def _remember(self, plans: Sequence[RestorePlan | None], same: np.ndarray) -> None:
         """Fill the memory as if the actions had just been done."""
         done = {n: plan.actions for n, plan in enumerate(plans) if same[n] and len(plan.actions)}
         if done:
@@ -213,7 +215,7 @@ def _is_known(start: EpisodeStart) -> bool:
     return start.rng_now is not None and (start.seed >= 0 or start.rng_then is not None)
 
 
-def _is_same(one: Rebuilt | None, record: EnvRecord, n: int, flatten: Callable[[Any, np.ndarray], None]) -> bool:
+def _is_same(one: Restored | None, record: EnvRecord, n: int, flatten: Callable[[Any, np.ndarray], None]) -> bool:
     if one is None or one.rng is None:
         return False
     row = np.zeros_like(record.obs[n])

@@ -32,14 +32,14 @@ class EpisodeStart(NamedTuple):
     rng_now: np.ndarray | None
 
 
-class Plan(NamedTuple):
+class RestorePlan(NamedTuple):
     """How to bring one environment back: begin like this, then do these actions, (L, ...)."""
 
     start: EpisodeStart
     actions: np.ndarray
 
 
-class Rebuilt(NamedTuple):
+class Restored(NamedTuple):
     """Where an environment stands after its plan: observation, sum of the rewards, state of the generator (6,)."""
 
     obs: Any
@@ -71,9 +71,9 @@ def set_rng_words(env: gymnasium.Env, words: np.ndarray) -> None:
     }
 
 
-def number_films_from(env: gymnasium.Env, episode: int) -> None:
+def set_film_episode(env: gymnasium.Env, episode: int) -> None:
     """Let a film of the next episode bear the number `episode` (1 is the first, which Gymnasium calls 0)."""
     while isinstance(env, gymnasium.Wrapper):
         if isinstance(env, Film):
-            env.go_on_from(episode)
+            env.set_next_episode(episode)
         env = env.env

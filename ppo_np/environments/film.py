@@ -59,6 +59,6 @@ class Film(RecordVideo):
         else:
             self._failed = False
 
-    def go_on_from(self, episode: int) -> None:
+    def set_next_episode(self, episode: int) -> None:
         """Let the next episode be number `episode`, counted from 1; films count from 0."""
         self.episode_id = episode - 2  # `reset` adds 1

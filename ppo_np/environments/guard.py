@@ -15,15 +15,15 @@ from gymnasium import spaces
 from ppo_np.environments.env_restore import (
     NO_SEED,
     EpisodeStart,
-    Plan,
-    Rebuilt,
-    number_films_from,
+    Restored,
+    RestorePlan,
     rng_words,
+    set_film_episode,
     set_rng_words,
 )
 from ppo_np.errors import EnvironmentFault
 
-LONGEST = 200
+LONGEST_REPR = 200
 
 
 class Guard(gymnasium.Wrapper):
@@ -99,7 +99,7 @@ class Guard(gymnasium.Wrapper):
         """How the present episode began."""
         return EpisodeStart(self.episodes, self._seed, self._rng_then, rng_words(self.env))
 
-    def rebuild(self, plans: Sequence[Plan | None]) -> Rebuilt | None:
+    def restore(self, plans: Sequence[RestorePlan | None]) -> Restored | None:
         """Lead the environment through the plan that stands at its index; None if that is not possible."""
         plan = plans[self.index]
         if plan is None:
@@ -109,10 +109,10 @@ class Guard(gymnasium.Wrapper):
         except (EnvironmentFault, TypeError, ValueError, OverflowError):  # its generator is of another kind now
             return None
 
-    def _follow(self, plan: Plan) -> Rebuilt | None:
+    def _follow(self, plan: RestorePlan) -> Restored | None:
         start = plan.start
         self.episodes = start.episode - 1
-        number_films_from(self.env, start.episode)
+        set_film_episode(self.env, start.episode)
         if start.seed != NO_SEED:
             obs, _ = self.reset(seed=start.seed)
         else:
@@ -124,9 +124,9 @@ class Guard(gymnasium.Wrapper):
             if terminated or truncated:
                 return None
             episodic_return += float(reward)
-        return Rebuilt(obs, episodic_return, rng_words(self.env))
+        return Restored(obs, episodic_return, rng_words(self.env))
 
-    def start_over(self, plans: Sequence[Plan | None], which: Sequence[bool]):
+    def reset_unrestored(self, plans: Sequence[RestorePlan | None], which: Sequence[bool]):
         """Begin another episode if `which` says so at its index, going on with the generator; the observation, or None.
 
         Raises:
@@ -137,7 +137,7 @@ class Guard(gymnasium.Wrapper):
         plan = plans[self.index]
         if plan is not None:
             self.episodes = plan.start.episode
-            number_films_from(self.env, plan.start.episode + 1)
+            set_film_episode(self.env, plan.start.episode + 1)
             if plan.start.rng_now is not None:
                 with suppress(TypeError, ValueError, OverflowError):
                     set_rng_words(self.env, plan.start.rng_now)
@@ -207,4 +207,4 @@ def describe(error: BaseException) -> str:
 def short(value: object) -> str:
     """How Python shows it, on one line of at most 200 characters."""
     text = " ".join(repr(value).split())
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= LONGEST_REPR else f"{text[:LONGEST_REPR]}..."

@@ -33,7 +33,7 @@ def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
     Raises:
         UserError: The id is unknown or outdated, a package that the environment needs is missing, or it cannot render.
     """
-    with _told_in_one_sentence(env_id):
+    with _as_user_error(env_id):
         env = gymnasium.make(env_id, **({"render_mode": render_mode} if render_mode else {}))
     if render_mode and render_mode not in env.metadata.get("render_modes", ()):
         raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
@@ -41,7 +41,7 @@ def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
 
 
 @contextmanager
-def _told_in_one_sentence(env_id: str) -> Iterator[None]:
+def _as_user_error(env_id: str) -> Iterator[None]:
     """Turn what Gymnasium raises about an id into a `UserError`; its warnings are shown only if nothing was raised."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -134,7 +134,7 @@ def _guarded(make: Callable[..., gymnasium.Env], index: int, video: VideoOptions
 
 def _native(config: PPOConfig, num_envs: int) -> VectorEnv:
     """The vector version that the environment registers itself."""
-    with _told_in_one_sentence(config.env_id):
+    with _as_user_error(config.env_id):
         return gymnasium.make_vec(config.env_id, num_envs, vectorization_mode="vector_entry_point")
 
 

@@ -131,14 +131,14 @@ class EnvStream:
             EnvironmentFault: A reset failed.
         """
         self.steps = int(record.steps)
-        if not self._recorder.records:
+        if not self._recorder.can_restore:
             self.reset(seed)
             return np.zeros(self.envs.num_envs, bool)
         # Their own steps are what is timed, not the replay as a whole.
         self.guests, guests = [*self.guests, *getattr(self.envs, "envs", ())], self.guests
         try:
             with self.watched():
-                self.observed, same = self._recorder.rebuild(record, flatten)
+                self.observed, same = self._recorder.restore(record, flatten)
         except EnvironmentFault as fault:
             raise self.fault(fault) from fault.__cause__
         finally:

@@ -89,7 +89,7 @@ class WorkerEnvs(AsyncVectorEnv):
             self._await_answers(timeout)
             return wait()
         except (EOFError, ConnectionError) as error:
-            raise EnvironmentFault(self._obituary()) from error
+            raise EnvironmentFault(self._death_message()) from error
 
     def _await_answers(self, timeout: float) -> None:
         """Wait until all have answered, a quarter of the limit at a time: a suspension uses up one of them at most."""
@@ -102,7 +102,7 @@ class WorkerEnvs(AsyncVectorEnv):
             index = self.first + self._hanging[0]
             raise EnvironmentFault(f"environment {index} did not answer within {timeout:g} s{setting}")
 
-    def _obituary(self) -> str:
+    def _death_message(self) -> str:
         """Which worker died, and how."""
         end = time.monotonic() + 1  # a process that has just closed its pipe may take a moment to end
         while time.monotonic() < end:

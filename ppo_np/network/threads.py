@@ -20,7 +20,7 @@ def threads(config: PPOConfig, ranks: Ranks = ALONE) -> int:
 
 
 def is_wide(config: PPOConfig, obs_size: int) -> bool:
-    """Whether the network has a weight matrix of at least 256 x 256 numbers (`python bench/threads.py`)."""
+    """Whether the network has a weight matrix of at least 256 x 256 numbers."""
     widths = [obs_size, *config.shared_sizes]
     stacks = ([*widths, *config.policy_sizes], [*widths[-1:], *config.value_sizes])
     return max(i * o for stack in stacks for i, o in zip(stack, [*stack[1:], 1], strict=True)) >= WIDE

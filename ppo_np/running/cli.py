@@ -28,12 +28,12 @@ def run(main: Callable[[], int | None]) -> None:
     try:
         code = main()
     except (UserError, *OURS, KeyboardInterrupt) as error:
-        code, text = told(error)
+        code, text = exit_code_and_message(error)
         print(text, file=sys.stderr)
     sys.exit(code)
 
 
-def told(error: BaseException, who: str = "") -> tuple[int, str]:
+def exit_code_and_message(error: BaseException, who: str = "") -> tuple[int, str]:
     """Exit code and message for an exception.
 
     Args:
@@ -66,12 +66,12 @@ def parse_with_preset(options: type[Options], arguments: Sequence[str], prog: st
         UserError: A value is not allowed, or there is no such preset.
         SystemExit: A flag is unknown or malformed, or help was asked for.
     """
-    given = finder(prog, "--preset", "--env-id").parse_known_args(arguments)[0]
+    given = partial_parser(prog, "--preset", "--env-id").parse_known_args(arguments)[0]
     preset = given.preset or (given.env_id and preset_for(given.env_id)) or ARTICLE
     return parse_from(options(preset=preset, config=PPOConfig.preset(preset)), arguments, prog, more_help)
 
 
-def finder(prog: str, *flags: str) -> argparse.ArgumentParser:
+def partial_parser(prog: str, *flags: str) -> argparse.ArgumentParser:
     """A parser that looks for a few flags only, before the defaults of the others are known."""
     parser = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
     for flag in flags:

@@ -64,7 +64,7 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
         UserError: A value is not allowed, or there is no such preset or run.
         SystemExit: A flag is unknown or malformed, or help was asked for.
     """
-    finder = cli.finder(PROGRAM, "--resume", "--total-timesteps")
+    finder = cli.partial_parser(PROGRAM, "--resume", "--total-timesteps")
     given = finder.parse_known_args(arguments)[0]
     if given.resume is None:
         return cli.parse_with_preset(TrainOptions, arguments, PROGRAM)

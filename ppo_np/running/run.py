@@ -23,7 +23,7 @@ from ppo_np.network.threads import blas_threads
 from ppo_np.running import resume
 from ppo_np.running.interval import Interval
 from ppo_np.running.options import TrainOptions
-from ppo_np.running.run_folder import default_folder, opened, told_in_one_sentence, write_config
+from ppo_np.running.run_folder import as_user_error, default_folder, open_run_folder, write_config
 from ppo_np.running.saver import Saver
 from ppo_np.running.signals import StopSignals
 from ppo_np.running.summary import differences, model_table, ranks_line, recent_means, summary
@@ -65,7 +65,7 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         # Made before there is a folder: EnvPool has ids that Gymnasium has not.
         eval_env = make_env(options.config.env_id) if options.eval_every else None
         if not going_on and ranks.rank == 0:
-            at_end.enter_context(opened(folder))
+            at_end.enter_context(open_run_folder(folder))
         lost = lost_environments_warning(ppo.lost_envs, ppo.global_step)
         for sentence in filter(None, [damage, *differences(saved, ranks), lost]):
             errors.print(f"warning: {sentence}")
@@ -85,7 +85,7 @@ def _begin(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkp
     folder = _folder(options)
     going_on = options.resume is not None and folder.exists()
     if going_on:  # nobody else may write there from now on
-        at_end.enter_context(opened(folder))
+        at_end.enter_context(open_run_folder(folder))
     saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
     if damage and folder == options.resume:  # or the next save would take the damaged one for the one before
         previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
@@ -141,7 +141,7 @@ def _learn(
     """
     ranks, evaluation, logs = ppo.ranks, None, None
     with ExitStack() as at_end:
-        with told_in_one_sentence(folder):
+        with as_user_error(folder):
             if eval_env:
                 every, episodes = options.eval_every, options.eval_episodes
                 evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)

@@ -20,13 +20,13 @@ except ImportError:  # Windows
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Path]:
+def open_run_folder(folder: Path) -> Iterator[Path]:
     """Make a run folder if it is not there, and keep other runs out of it while the context lasts.
 
     Raises:
         UserError: It cannot be made or written to, or another run is at work there.
     """
-    with told_in_one_sentence(folder):
+    with as_user_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / LOCK, "w")  # noqa: SIM115  a lock lasts as long as its file is open
     with file:
@@ -42,7 +42,7 @@ def opened(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def told_in_one_sentence(folder: Path) -> Iterator[None]:
+def as_user_error(folder: Path) -> Iterator[None]:
     """Turn an OSError in the setting up of a run folder into a `UserError`."""
     try:
         yield

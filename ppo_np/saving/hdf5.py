@@ -22,7 +22,7 @@ import numpy as np
 
 MAGIC = b"ppo_np sealed HDF5\n"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-SMALLEST_BLOCK, LARGEST_BLOCK = 512, 2**20
+SMALLEST_BLOCK, LARGEST_HEADER = 512, 2**20
 CHECKSUM = "sha256"
 START = len(MAGIC) + 64 + 1  # where the part begins that the seal covers
 TYPES = {np.dtype(name).str for name in ("float32", "float64", "int8", "int16", "int32", "int64")}
@@ -51,8 +51,8 @@ def pack(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, str | int]) 
     longest = _head(
         arrays, checksums, attributes, dict.fromkeys(arrays, sum(a.nbytes for a in arrays.values()) + 2**40)
     )
-    if len(longest) > LARGEST_BLOCK:
-        raise ValueError(f"the list of arrays has {len(longest)} bytes, but at most {LARGEST_BLOCK} are allowed")
+    if len(longest) > LARGEST_HEADER:
+        raise ValueError(f"the list of arrays has {len(longest)} bytes, but at most {LARGEST_HEADER} are allowed")
     block = max(SMALLEST_BLOCK, 2 ** math.ceil(math.log2(START + len(longest))))
     image, offsets = _hdf5(arrays, checksums, attributes, block)
     body = _head(arrays, checksums, attributes, offsets).ljust(block - START, b"\0") + image
@@ -99,7 +99,7 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
     if hashlib.sha256(memoryview(data)[START:]).hexdigest().encode() + b"\n" != data[len(MAGIC) : START]:
         raise SealError("it is damaged: its bytes do not match its seal")
     try:
-        head = json.loads(str(data[START : data.index(b"\n", START, START + LARGEST_BLOCK)], "utf-8"))
+        head = json.loads(str(data[START : data.index(b"\n", START, START + LARGEST_HEADER)], "utf-8"))
         entries, attributes = head["arrays"], head["attributes"]
         if not all(isinstance(value, str | int) for value in attributes.values()):
             raise SealError("an attribute is neither text nor an integer")

@@ -11,6 +11,7 @@ from finite_difference import assert_gradient, crosses_a_kink, numeric_gradient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.reference.loss import numpy_ppo_loss_forward
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 
 CLIP, ENT, VF = 0.25, 0.3, 0.7
@@ -94,25 +95,9 @@ def backward(rows, dloss=1.0, clip_coef=CLIP, ent_coef=ENT, vf_coef=VF, clip_vlo
 
 def reference(rows, clip_coef=CLIP, ent_coef=ENT, vf_coef=VF, clip_vloss=True):
     """The six terms, in NumPy and float64."""
-    rows = rows.astype(np.float64)
-    log_ratios = rows.logprobs - rows.old_logprobs
-    ratios = np.exp(log_ratios)
-    policy_loss = -np.minimum(
-        rows.advantages * ratios, rows.advantages * np.clip(ratios, 1 - clip_coef, 1 + clip_coef)
-    ).mean()
-    squares = (rows.values - rows.returns) ** 2
-    if clip_vloss:
-        change = np.clip(rows.values - rows.old_values, -clip_coef, clip_coef)
-        squares = np.maximum(squares, (rows.old_values + change - rows.returns) ** 2)
-    value_loss, entropy = squares.mean() / 2, rows.entropies.mean()
-    return {
-        "loss": policy_loss - ent_coef * entropy + vf_coef * value_loss,
-        "policy_loss": policy_loss,
-        "value_loss": value_loss,
-        "entropy": entropy,
-        "approx_kl": (ratios - 1 - log_ratios).mean(),
-        "clipfrac": (np.abs(ratios - 1) > clip_coef).mean(),
-    }
+    terms = np.zeros(len(LOSS_TERMS))
+    numpy_ppo_loss_forward(*rows.astype(np.float64), clip_coef, ent_coef, vf_coef, clip_vloss, terms)
+    return dict(zip(LOSS_TERMS, terms, strict=True))
 
 
 def assert_terms(terms, expected, tolerance=1e-12):

@@ -63,7 +63,7 @@ def test_command(module, socket):
 def prepare(module, folder, socket):
     """Copy the tree for one module, and write the session with all its mutants. Returns the copy."""
     tree = folder / module
-    for name in ("kernels", "ppo_np", "tests"):
+    for name in ("bench", "kernels", "ppo_np", "tests"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tree)
     config = tomllib.loads((HERE / "cosmic-ray.toml").read_text(encoding="utf-8"))["cosmic-ray"]
