@@ -10,8 +10,10 @@ import pytest
 from gymnasium import spaces
 
 from ppo_np import PPO, PPOConfig
+from ppo_np.checking.crash_replay import recompute
 from ppo_np.errors import DivergedError
 from ppo_np.learning.rollout import RolloutReport
+from ppo_np.network.tensor_trace import first_bad
 from ppo_np.saving import crash_file
 
 BAD = (np.nan, np.inf, -np.inf)
@@ -166,3 +168,18 @@ def through_a_file(crash, folder):
     for field in ("tensors", "arrays"):
         np.testing.assert_equal(getattr(again, field), getattr(crash, field))
     return again
+
+
+def check_found(error, name, value, folder, comes_again):
+    """The message names a tensor and the value, and the crash file leads there again, or to nothing."""
+    assert error is not None, f"{value} in {name} was not caught"
+    text = str(error)
+    assert f"epoch 1, minibatch 2, {name} at [" in text or f"epoch 1, minibatch 2, {name} is" in text, (name, text)
+    assert text.endswith("where everything before it was finite; Adam has changed nothing by it.")
+    assert text.isprintable()
+    crash = through_a_file(error.crash, folder) if comes_again and np.isnan(value) else error.crash
+    finding = first_bad(iter(recompute(crash)))
+    if comes_again:
+        assert str(finding) in text
+    else:
+        assert finding is None

@@ -62,7 +62,12 @@ every_convention = pytest.mark.parametrize("name", CONVENTIONS)
 
 @dataclass
 class Update:
-    """What an update works on and leaves: `optimizer` with m and v, `terms` (minibatches, 6) and `grad_norm` (minibatches,) of its passes."""
+    """What an update works on and leaves.
+
+    Attributes:
+        model, buffer, optimizer: changed by it.
+        terms: (minibatches, 6), grad_norm: (minibatches,), of its passes.
+    """
 
     model: ActorCritic
     buffer: RolloutBuffer
