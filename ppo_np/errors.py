@@ -4,8 +4,6 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-LONGEST_VALUE = 300  # characters of a value that a message repeats
-
 
 class UserError(Exception):
     """A mistake of the user: bad argument, missing file, unknown environment. The commands exit with code 2.
@@ -56,9 +54,13 @@ def require_extra(module: str, extra: str, flag: str) -> None:
         raise UserError(f"{flag} needs {module}, which is not installed: pip install 'ppo_np[{extra}]'.")
 
 
+def short(value: object, length: int = 200) -> str:
+    """The repr of a value on one line, cut after so many characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
 def check(condition: bool, argument: str, given: object, allowed: str) -> None:
     """Raise UserError with the standard message unless `condition` holds."""
     if not condition:
-        text = repr(given)
-        shown = text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
-        raise UserError(f"{argument} is {shown}, but it must be {allowed}.")
+        raise UserError(f"{argument} is {short(given, 300)}, but it must be {allowed}.")

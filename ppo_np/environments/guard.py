@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 from ppo_np.environments.env_restore import NO_SEED, EpisodeStart, Restored, RestorePlan, rng_words, set_rng_words
 from ppo_np.environments.film import set_film_episode
-from ppo_np.errors import EnvironmentFault
+from ppo_np.errors import EnvironmentFault, short
 
 
 class Guard(gymnasium.Wrapper):
@@ -188,9 +188,3 @@ def describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{': ' if message else ''}{message}{place}"
-
-
-def short(value: object) -> str:
-    """The repr of a value on one line, cut after 200 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from ppo_np.environments.guard import short
-from ppo_np.errors import UserError, check
+from ppo_np.errors import UserError, check, short
 
 IMAGE_SCALE = np.float32(1 / 255)
 

@@ -252,7 +252,9 @@ def test_a_rank_that_is_killed(tmp_path, rank):
     os.kill(pid, signal.SIGKILL)
     code, err = ranks.finish(time.monotonic())
     assert code == 1
-    assert re.fullmatch(rf"error: rank {rank} \(process {pid} on .+\) has died without an error message: all ranks end\.\n", err)
+    assert re.fullmatch(
+        rf"error: rank {rank} \(process {pid} on .+\) has died without an error message: all ranks end\.\n", err
+    )
 
 
 def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
