@@ -21,6 +21,7 @@ from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, R
 from ppo_np.saving.training_state import TrainingState
 
 FLOAT_MAX = sys.float_info.max
+STATISTICS = {"obs": "observations", "reward": "rewards"}
 LARGEST_NORM = 1e18  # its square must fit float32
 
 
@@ -28,9 +29,7 @@ class DivergenceCheck:
     """Checks a run's numbers, and raises `DivergedError` with a `Crash` in it.
 
     Args:
-        state: that is being trained.
-        policy: with the network.
-        buffer: of the rollout.
+        state, policy, buffer: of the run.
         ranks: check together: the error arises on all of them.
     """
 
@@ -44,10 +43,12 @@ class DivergenceCheck:
             DivergedError: One of them is not finite.
         """
         state = self._state
-        statistics = state.normalizer_arrays()
-        if all(map(all_finite, (state.model.params, *state.flats().values(), *statistics.values()))):
+        flats, statistics = state.flats(), state.normalizer_arrays()
+        if all(map(all_finite, (state.model.params, *flats.values(), *statistics.values()))):
             return
-        stages = chain(state_stages(state.model, state.flats()), _statistics_stages(statistics))
+        parts = [name.split("/") for name in statistics]  # such as obs/mean
+        names = [f"{name} of the {STATISTICS[part]}" for part, name in parts]
+        stages = chain(state_stages(state.model, flats), map(Stage, names, statistics.values()))
         raise self._diverged(config, where, NotFiniteError(stages), ROLLOUT, {}, "it was not saved")
 
     @contextmanager
@@ -120,10 +121,3 @@ class DivergenceCheck:
         diverged = DivergedError(f"In update {self._state.update + 1}, {where}, {found}; {end}.")
         diverged.crash = crash_of(self._state, config, str(diverged), during, arrays)
         return diverged
-
-
-def _statistics_stages(arrays: Mapping[str, np.ndarray]) -> Iterator[Stage]:
-    """The running statistics of observations and rewards."""
-    for path, array in arrays.items():
-        part, _, name = path.partition("/")
-        yield Stage(f"{name} of the { {'obs': 'observations', 'reward': 'rewards'}[part] }", array)

@@ -1,7 +1,5 @@
 """Normalisation of observations and rewards by running statistics: one set for all environments, in float64."""
 
-from copy import deepcopy
-
 import numpy as np
 
 from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_moments
@@ -26,10 +24,6 @@ class RunningMoments:
     def arrays(self) -> dict[str, np.ndarray]:
         """The statistics by name, for a checkpoint."""
         return {"count": self.count, "mean": self.mean, "variance": self.variance}
-
-    def copy(self) -> "RunningMoments":
-        """The same statistics in arrays of their own."""
-        return deepcopy(self)
 
     def update(self, rows: np.ndarray, valid: np.ndarray, ranks: Ranks = ALONE) -> None:
         """Count the rows, (B, D), that `valid`, (B,), marks, and those of all other ranks."""

@@ -123,8 +123,8 @@ class OnPolicyAlgorithm:
         During a rollout, the state at its beginning is written. All ranks must call this; rank 0 writes.
 
         Args:
-            path: of the file.
-            keep_previous: leave the file that was there as NAME.prev.h5.
+            path: of the file; with `keep_previous`, one that is there is kept as NAME.prev.h5.
+            keep_previous: whether to do so.
 
         Raises:
             OSError: It cannot be written; the file that was there is untouched.
@@ -137,8 +137,7 @@ class OnPolicyAlgorithm:
     def load(cls, path: str | PathLike, env: EnvSource = None, ranks: Ranks = ALONE) -> Self:
         """Rebuild the object from a file that `save` wrote; `learn` then continues exactly where it stopped.
 
-        Environments are restored by repeating their actions. Where that fails (see `lost_envs`), a RuntimeWarning is
-        given.
+        Environments are restored by repeating their actions; a RuntimeWarning tells where that fails (`lost_envs`).
 
         Args:
             path: of the file.

@@ -65,11 +65,9 @@ class Policy:
         return ActingWorkspace(inputs, self.model.activations(rows))
 
     def preprocess(self, flat_obs: np.ndarray, inputs: np.ndarray) -> None:
-        """Write what the network sees of flat observations, both (B, D): scaled or normalised as the settings say.
+        """Write what the network sees of flat observations, (B, D), scaled or normalised, into `inputs`, (B, D).
 
-        Args:
-            flat_obs: of `obs_dtype`.
-            inputs: output, overwritten; may be flat_obs.
+        `flat_obs` has the type `obs_dtype`; `inputs` may be the same array.
         """
         if self.obs_moments:
             self.obs_moments.standardize(flat_obs, inputs)

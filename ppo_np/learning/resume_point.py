@@ -24,9 +24,7 @@ class ResumePoint:
     belong together any more.
 
     Args:
-        stream: the environments.
-        policy: flattens their observations.
-        state: that is being trained.
+        stream, policy, state: of the run.
 
     Attributes:
         exists: whether there is such a point.
@@ -100,8 +98,6 @@ def lost_environments_warning(lost: list[int], global_step: int) -> str:
     """One sentence on environments that could not be restored; empty if there are none."""
     if not lost:
         return ""
-    which = "environment" if len(lost) == 1 else "environments"
-    return (
-        f"{which} {', '.join(map(str, lost))} could not be brought back to where they stood, and began another "
-        f"episode: from step {global_step} on, the run is continuous in statistics only."
-    )
+    which = f"environment{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}"
+    what = "could not be brought back to where they stood, and began another episode"
+    return f"{which} {what}: from step {global_step} on, the run is continuous in statistics only."

@@ -1,6 +1,7 @@
 """The rollout: T steps of N environments under the current policy, and the advantages computed from them."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import itemgetter
@@ -59,7 +60,7 @@ class RolloutBuffer:
         """
         flat_obs, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
         assert moments is not None
-        used = moments.copy()
+        used = deepcopy(moments)
         moments.update(flat_obs, self.valid.reshape(-1), ranks)
         used.standardize(flat_obs, flat_obs)
 
@@ -69,10 +70,6 @@ class RolloutBuffer:
             self.rewards, self.values, self.final_values, self.terminations, self.truncations,
             gamma, gae_lambda, self.advantages, self.returns,
         )  # fmt: skip
-
-    def store(self, t: int, transition: Transition) -> None:
-        """Store what the environments gave in step t."""
-        self.rewards[t], self.terminations[t], self.truncations[t], self.valid[t] = transition[:4]
 
     def minibatch(self, part: MinibatchSlice, policy: Policy) -> Minibatch:
         """This rank's rows of a minibatch, in arrays that the next call may overwrite."""
@@ -165,16 +162,10 @@ def collect(
     """Fill the buffer with T steps of N environments; stop between two steps once `stopped()` holds.
 
     Args:
-        stream: the environments.
-        policy: acts, by drawing from its distribution.
-        workspace: arrays for N actions.
-        buffer: overwritten, but for advantages and returns.
-        rng: draws the actions.
-        stopped: asked before each step.
-        report: of a rollout that was stopped and is to be continued; None begins a new one.
-
-    Returns:
-        The report; the buffer is full if T time steps are filled.
+        stream, policy: the environments, and what acts in them. workspace: for N actions.
+        buffer: overwritten, except advantages and returns.
+        rng: draws the actions. stopped: called before each step.
+        report: of a stopped rollout, which is then continued; None begins a new one.
 
     Raises:
         EnvironmentFault: An environment failed, or gave numbers that are not finite.
@@ -189,7 +180,7 @@ def collect(
         start = perf_counter()
         transition = stream.step(policy.actions.to_env(actions))
         time_env = perf_counter() - start
-        buffer.store(t, transition)
+        buffer.rewards[t], buffer.terminations[t], buffer.truncations[t], buffer.valid[t] = transition[:4]
         if transition.final:
             _evaluate_final(stream, transition, transition.final, policy, workspace, buffer.final_values[t])
         report.add(t, transition.episodes, time_env)

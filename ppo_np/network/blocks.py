@@ -52,8 +52,7 @@ class BlockedGradient:
         """The PPO loss of a minibatch and, in the model's `grads`, its gradient.
 
         Args:
-            minibatch: its advantages are used as they are.
-            config: gives the coefficients of the loss.
+            minibatch: its advantages are used as they are. config: gives the coefficients of the loss.
             share: factor of the loss terms and of the gradient.
 
         Returns:

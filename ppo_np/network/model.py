@@ -156,7 +156,7 @@ class ActorCritic:
         Args:
             rows: B.
             grads: (P,), where the gradient goes; None takes the model's own.
-            larger: workspace whose first rows are used instead of new arrays; only one of the two is in use at a time.
+            larger: workspace whose first rows are used instead of new arrays.
         """
         towers = self._grad_towers if grads is None else self.towers(grads)
         return Activations(rows, self.sizes, self.distribution(rows, grads), towers, self.dtype, larger)
@@ -243,10 +243,8 @@ class ActorCritic:
         """The PPO loss of a minibatch and, in `activations.grads`, its gradient.
 
         Args:
-            minibatch: its advantages are used as they are.
-            activations: workspace for as many rows.
-            config: gives the coefficients of the loss.
-            dloss: upstream gradient of the loss.
+            minibatch: its advantages are used as they are. activations: workspace for as many rows.
+            config: gives the coefficients of the loss. dloss: upstream gradient of the loss.
 
         Returns:
             As `loss`.

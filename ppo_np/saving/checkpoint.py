@@ -38,7 +38,7 @@ OTHER_GROUPS = ("counters/", "normalizer/", "environments/", "recent_episodes")
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint file holds. The tensors are named as in `TrainingState.tensors`."""
+    """What a checkpoint file holds: `tensors` by the names in `TrainingState.tensors`, `ranks` = how many trained."""
 
     config: PPOConfig
     tensors: Mapping[str, np.ndarray]
@@ -50,9 +50,7 @@ class Checkpoint:
     environments: EnvRecord | None
     versions: Mapping[str, str]
     ranks: int = 1
-    """How many ranks trained; any number can go on."""
-    path: str = ""
-    """Where it was read from, for messages."""
+    path: str = ""  # where it was read from, for messages
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -63,14 +61,12 @@ class Checkpoint:
 def capture(
     state: TrainingState, config: PPOConfig, environments: EnvRecord | None, action_rng: Any, ranks: Ranks
 ) -> Checkpoint:
-    """What a checkpoint holds of a training state.
+    """What a checkpoint holds of a training state; all ranks must call this, and the result is the same on all.
 
     Args:
-        state: that is being trained.
-        config: the settings.
-        environments: this rank's environments where they can go on; None if that is not known.
+        state, config: of the run. ranks: that share it.
+        environments: this rank's, where the run can continue; None if that is not known.
         action_rng: state of the generator of actions at that point.
-        ranks: all of them must call this; the result is complete on each of them.
     """
     normalizer = state.normalizer_arrays()
     if RUNNING in normalizer:
@@ -95,10 +91,8 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
     """Put a saved state into a new one, the environments aside; it may be of another number of ranks.
 
     Args:
-        state: overwritten.
-        saved: the checkpoint.
-        num_envs: N, over all ranks.
-        ranks: share the environments.
+        state: overwritten. saved: the checkpoint.
+        num_envs: N, over all ranks. ranks: that share the environments.
 
     Raises:
         UserError: It does not fit the network, or a generator's state is unusable.
@@ -142,8 +136,7 @@ def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint, keep_previous
     """Write a checkpoint so that `path` always holds a whole one: the old one, or the new one.
 
     Args:
-        path: of the file.
-        checkpoint: what to write.
+        path, checkpoint: where to write what.
         keep_previous: leave the old file under the name that `previous_of` gives.
 
     Raises:

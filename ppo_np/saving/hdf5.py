@@ -1,15 +1,15 @@
-"""Named arrays in a sealed HDF5 file: h5py and h5ls read it like any other, and reading it here can do no harm.
+"""Named arrays in a sealed HDF5 file, which h5py and h5ls can read, and which is safe to read here.
 
-HDF5 lets a file begin with a user block that it leaves alone. Ours is text:
+HDF5 allows a user block at the beginning of a file. Ours is text:
 
     ppo_np sealed HDF5
     SHA-256 of everything after this line
     JSON: {"attributes": {...}, "arrays": {name: [dtype, shape, offset in the file, SHA-256], ...}}
     zeros up to a power of two
 
-HDF5's library stumbles over damaged files (h5py issue 2947 lists CVEs): a few changed bytes can crash it, or send it
-into an endless loop. So it writes our files, and other people's tools read them with it, but `unpack` does not: it
-looks at nothing before the seal is right, and then takes plain numbers from where the list says they lie.
+A few changed bytes in a file can crash HDF5's library or send it into an endless loop (h5py issue 2947 lists CVEs). So
+the library writes our files, but `unpack` does not use it: it checks the seal, then reads plain numbers from where the
+list says they are.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def pack(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, str | int]) 
 
     Args:
         arrays: name, with / for groups -> numbers of any shape.
-        attributes: of the whole file; in HDF5 they stand at its root, with `complete` = 1 beside them.
+        attributes: of the whole file, at the root of the HDF5 file, together with `complete` = 1.
 
     Raises:
         ValueError: An array is of a type that `unpack` refuses, or the list of all is too long for it.
@@ -94,7 +94,7 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
     """
     if not data.startswith(MAGIC):
         if data.startswith(HDF5_SIGNATURE):
-            raise SealError("it is HDF5 without our seal, which formats before 3 had not")
+            raise SealError("it is HDF5 without our seal, which formats before 3 did not have")
         raise SealError("it is no file of ppo_np")
     if hashlib.sha256(memoryview(data)[START:]).hexdigest().encode() + b"\n" != data[len(MAGIC) : START]:
         raise SealError("it is damaged: its bytes do not match its seal")

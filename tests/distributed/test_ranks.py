@@ -1,5 +1,6 @@
 """Several ranks do what one does. Here they are threads; tests/distributed/test_mpi.py does the same with processes of MPI."""
 
+from copy import deepcopy
 from itertools import chain
 from unittest import mock
 
@@ -88,7 +89,7 @@ PLANTED = {
 
 def updated(moments, rows, valid):
     """What the moments would be after an update by the own rows."""
-    copy = moments.copy()
+    copy = deepcopy(moments)
     update(copy, rows, valid)
     return tuple(copy.arrays().values())
 

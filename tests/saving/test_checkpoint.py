@@ -94,7 +94,7 @@ def test_missing_statistics_are_refused(tmp_path):
 def test_a_file_of_an_older_format_is_refused(tmp_path):
     with h5py.File(tmp_path / "old.h5", "w") as file:
         file.attrs["format_version"] = 2
-    with pytest.raises(UserError, match=r"it is HDF5 without our seal, which formats before 3 had not\.$"):
+    with pytest.raises(UserError, match=r"it is HDF5 without our seal, which formats before 3 did not have\.$"):
         PPO.load(tmp_path / "old.h5")
 
 

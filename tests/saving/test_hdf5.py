@@ -146,7 +146,7 @@ def test_a_flip_of_any_bit_is_noticed():
         (b"", "it is no file of ppo_np"),
         (b"not ours", "it is no file of ppo_np"),
         (MAGIC[:-1], "it is no file of ppo_np"),
-        (hdf5.HDF5_SIGNATURE + bytes(100), "it is HDF5 without our seal, which formats before 3 had not"),
+        (hdf5.HDF5_SIGNATURE + bytes(100), "it is HDF5 without our seal, which formats before 3 did not have"),
         (MAGIC, "it is damaged: its bytes do not match its seal"),
         (pack(SMALL, {})[:-1], "it is damaged: its bytes do not match its seal"),
         (pack(SMALL, {}) + b"\0", "it is damaged: its bytes do not match its seal"),
