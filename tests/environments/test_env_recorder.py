@@ -13,6 +13,7 @@ from ppo_np.environments import env_recorder
 from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.env_restore import rng_words, set_rng_words
 from ppo_np.environments.make import make_vector_env
+from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import EnvStream
 
 ENVS = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCarContinuous-v0", "LunarLander-v3"]
@@ -35,7 +36,7 @@ class Played:
 
     def record(self):
         rows = np.array(self.stream.observed.obs, np.float32)
-        return self.stream.record(self.stream.mark(rows))
+        return self.stream.record(self.stream.mark(Observed(rows)))
 
     def restore(self, record, seed=99):
         def flatten(obs, row):
@@ -45,8 +46,8 @@ class Played:
 
 
 def plain(transition):
-    final = [] if transition.final is None else transition.final_obs
-    return transition._replace(final_obs=[None if obs is None else obs.tolist() for obs in final])._asdict()
+    final = [] if transition.final is None else transition.final.obs
+    return transition._replace(final=[None if obs is None else obs.tolist() for obs in final])._asdict()
 
 
 def arrays_of(record):
@@ -76,11 +77,11 @@ def test_a_record_is_of_the_mark_and_not_of_later_steps():
     one, other = (Played(make_vector_env(config())) for _ in range(2))
     one.stream.reset(seed=1)
     one.step(30)
-    mark = one.stream.mark(np.array(one.stream.observed.obs))
+    mark = one.stream.mark(Observed(np.array(one.stream.observed.obs)))
     one.step(100)
     record = one.stream.record(mark)
     assert other.restore(record).all()
-    assert np.array_equal(other.stream.observed.obs, mark.obs)
+    assert np.array_equal(other.stream.observed.obs, mark.observed.obs)
     assert record.steps == 30
 
 
@@ -145,7 +146,7 @@ def test_environments_without_a_guard_are_reset_as_a_whole():
     record = one.record()
     assert not record.known.any()
     assert not other.restore(arrays_of(record), seed=44).any()
-    assert np.array_equal(other.stream.observed.obs, reset.stream.reset(44).obs)
+    assert np.array_equal(other.stream.observed.obs, reset.stream.reset(44).observed.obs)
     assert other.stream.steps == 30
 
 

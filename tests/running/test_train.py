@@ -255,7 +255,7 @@ def test_a_gradient_that_is_not_finite_is_one_sentence_and_changes_nothing(monke
         "before it was finite; Adam has changed nothing by it. See where it comes from: "
         f"python -m ppo_np.replay {tmp_path / 'run' / 'crash.h5'}\n"
     )
-    assert np.isfinite(PPO.load(tmp_path / "run" / "checkpoint.h5").model.params).all()
+    assert np.isfinite(PPO.load(tmp_path / "run" / "checkpoint.h5").policy.model.params).all()
 
 
 def test_a_lack_of_memory_is_one_sentence(tmp_path, capsys):
