@@ -164,7 +164,10 @@ def test_a_run_that_is_done_says_so_and_is_left_alone(uninterrupted, capsys):
         (["--learning-rate", "1"], "learning_rate is 1.0, but it must be 0.003"),
         (["--norm-obs"], "norm_obs is True, but it must be False"),
         (["--vectorization", "async"], "vectorization is 'async', but it must be 'sync'"),
-        (["--preset", "cleanrl"], "preset is 'cleanrl', but it must be 'article' as in the run that --resume continues"),
+        (
+            ["--preset", "cleanrl"],
+            "preset is 'cleanrl', but it must be 'article' as in the run that --resume continues",
+        ),
         (["--total-timesteps", "0"], "total_timesteps is 0"),
         (["--checkpoint-every", "0"], "checkpoint_every is '0'"),
     ],

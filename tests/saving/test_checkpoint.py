@@ -175,7 +175,7 @@ def of_config(**settings):
         (put("config", "[]"), "cannot be read"),
         (put("config", "[" * 10_000), "cannot be read"),
         (put("versions", "1"), "cannot be read"),
-        (put("rng", '{"action_rng": 1, "minibatch_rng": 2, "predict_rng": 3}'), "no usable state of its random generators"),
+        (put("rng", '{"action_rng": 1, "minibatch_rng": 2, "predict_rng": 3}'), "no usable state of its random gen"),
         (put("rng", "{}"), "cannot be read"),
         (of_config(gamma=2), "gamma is 2"),
         (of_config(shared_sizes=[10**9]), "shared/0 is not as wide as the settings say"),
