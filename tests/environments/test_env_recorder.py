@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -169,6 +170,25 @@ def test_actions_are_remembered_as_they_were_given():
     played.stream.step(actions)
     actions[:] = -1
     assert played.record().actions.tolist() == [[1], [1], [1]]
+
+
+def test_an_action_mask_goes_with_its_environment():
+    played = Played(make_vector_env(config(num_envs=4)))
+    played.stream.reset(seed=0)
+    played.step(12)
+    without = played.record()
+    assert "action_mask" not in without.arrays()
+    assert without.part(range(1, 3)).action_mask is None
+    mask = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 1]], np.int8)
+    record = replace(without, action_mask=mask)
+    np.testing.assert_equal(arrays_of(record).arrays(), {**without.arrays(), "action_mask": mask})
+
+    parts = [record.part(range(1)), record.part(range(1, 4))]
+    assert [part.action_mask.tolist() for part in parts] == [mask[:1].tolist(), mask[1:].tolist()]
+    np.testing.assert_equal(EnvRecord.joined(parts).arrays(), record.arrays())
+    np.testing.assert_equal(EnvRecord.joined(parts[::-1]).action_mask, mask[[1, 2, 3, 0]])
+    with pytest.raises(ValueError, match="have different lengths"):
+        EnvRecord.of_arrays(record.arrays() | {"action_mask": mask[:3]})
 
 
 def test_the_state_of_a_generator_as_words():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import gymnasium
 import h5py
@@ -10,7 +11,7 @@ import pytest
 
 from ppo_np import PPO, PPOConfig, UserError
 from ppo_np.evaluation.playback import evaluate
-from ppo_np.saving.checkpoint import previous_of, read_checkpoint
+from ppo_np.saving.checkpoint import previous_of, read_checkpoint, write_checkpoint
 from ppo_np.saving.hdf5 import MAGIC, pack, unpack
 
 SMALL = PPOConfig(
@@ -82,6 +83,17 @@ def test_the_statistics_of_the_normalisation_come_back(tmp_path):
         assert sorted(file["normalizer/obs"]) == ["count", "mean", "variance"]
         assert sorted(file["normalizer/reward"]) == ["count", "mean", "running", "variance"]
         assert file["parameters/policy/log_std"].shape == (1,)
+
+
+def test_an_action_mask_comes_back(trained, tmp_path):
+    ppo, _ = trained
+    checkpoint = ppo.resume_point.checkpoint(ppo.config, ppo.ranks)
+    assert checkpoint.environments.action_mask is None
+    record = replace(checkpoint.environments, action_mask=np.array([[1, 0], [0, 1]], np.int8))
+    write_checkpoint(tmp_path / "c.h5", replace(checkpoint, environments=record))
+    again = read_checkpoint(tmp_path / "c.h5").environments
+    np.testing.assert_equal(again.arrays(), record.arrays())
+    assert again.action_mask.dtype == np.int8
 
 
 def test_missing_statistics_are_refused(tmp_path):
