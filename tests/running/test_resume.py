@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import sample_environments
 from commands import run
-from kill.compare import differences, rows
+from durability.kill.compare import differences, rows
 
 from ppo_np.environments import env_recorder
 from ppo_np.environments.stream import EnvStream
