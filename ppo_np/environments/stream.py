@@ -211,7 +211,7 @@ class EnvStream:
             return obs, rewards, terminations, truncations, infos
         rewards = np.asarray(rewards, np.float64)
         terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)
-        n = self.envs.num_envs
+        n = len(self._all_valid)
         for name, given in (("rewards", rewards), ("terminations", terminations), ("truncations", truncations)):
             if given.shape != (n,):
                 what = f"{name} of shape {given.shape}, but it must be {(n,)}"

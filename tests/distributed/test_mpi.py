@@ -339,7 +339,8 @@ def test_a_bug_in_one_rank_keeps_its_traceback(tmp_path):
 
 
 def test_cores_are_shared_by_the_ranks_of_a_host():
-    program = "import sys; from ppo_np.distributed.mpi import world; sys.stdout.write(f'{world().cores}\\n')"  # a line in one write
+    write = "sys.stdout.write(f'{world().cores}\\n')"  # a line in one write
+    program = f"import sys; from ppo_np.distributed.mpi import world; {write}"
     code, out, err = run(*mpiexec(2, sys.executable, "-c", program))
     share = max(1, len(os.sched_getaffinity(0)) // 2)
     assert (code, out.split()) == (0, [str(share)] * 2), err

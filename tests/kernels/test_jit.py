@@ -160,7 +160,8 @@ def test_compiled_code_is_kept_in_the_cache_folder():
 
 
 def test_without_the_jit_kernels_are_plain_functions_and_there_is_no_cache(tmp_path):
-    code = "import types, kernels.advantage as a, kernels._jit as j; print(type(a.gae) is types.FunctionType, repr(j.CACHE_DIR))"
+    imports = "from types import FunctionType; from kernels.advantage import gae; from kernels import _jit"
+    code = f"{imports}; print(type(gae) is FunctionType, repr(_jit.CACHE_DIR))"
     assert python(code, NUMBA_DISABLE_JIT="1", XDG_CACHE_HOME=str(tmp_path)) == ["True", "''"]
     assert list(tmp_path.iterdir()) == []
 
