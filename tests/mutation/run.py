@@ -7,7 +7,8 @@
 
 cosmic-ray makes the mutants, in copies of the tree, one copy a module, with the operators of `cosmic-ray.toml`. A
 mutant of kernels/X.py is killed if tests/kernels/test_X.py fails; nothing else of the suite is run. That file has to
-pass unmutated first, or the run ends there. Exit code 1 if the score is below `REQUIRED`. Needs `os.fork`: Linux or macOS.
+pass unmutated first, or the run ends there. Exit code 1 if the score is below `REQUIRED`. Needs `os.fork`: Linux or
+macOS.
 """
 
 import argparse
