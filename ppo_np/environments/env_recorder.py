@@ -193,7 +193,10 @@ class EnvRecorder:
         self._last_step = int(record.steps)
         space = self._envs.single_observation_space
         empty: Any = create_empty_array(space, len(same))
-        return Observed(concatenate(space, observations, empty)), same
+        mask = record.action_mask
+        if mask is not None:  # that of a new episode is not known
+            mask = np.where(same.reshape(-1, *[1] * (mask.ndim - 1)), mask, 1)
+        return Observed(concatenate(space, observations, empty), mask), same
 
     def _refill(self, restored: dict[int, np.ndarray], envs: int) -> None:
         """Record the actions, (L, ...), of restored environments, by index, as if they had just been done."""

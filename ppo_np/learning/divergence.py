@@ -76,7 +76,7 @@ class DivergenceCheck:
     ) -> None:
         """Check everything that an optimiser's step depends on, before it is taken.
 
-        Checked are the loss terms, the gradient by its norm, and what can be invisible in both: numbers of the rollout
+        These are the loss terms, the gradient by its norm, and what can be invisible in both: numbers of the rollout
         behind max() and clipping, parameters behind saturated units. An infinite ratio can be invisible in the loss,
         but not in approx_kl.
 

@@ -21,7 +21,7 @@ class MinibatchLosses:
         self._grad_norms: list[float] = []
 
     def add(self, loss_terms: np.ndarray, grad_norm: float) -> None:
-        """Add those of a minibatch: (6,) as `LOSS_TERMS` names them, and the norm before clipping."""
+        """Add the loss terms of a minibatch, (6,), and its gradient norm before clipping."""
         self._loss_terms.append(loss_terms)
         self._grad_norms.append(grad_norm)
 

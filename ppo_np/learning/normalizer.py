@@ -66,13 +66,9 @@ class RewardScaler:
         return self.moments.arrays() | {"running": self.running}
 
     def scale(self, rewards: np.ndarray, valid: np.ndarray, dones: np.ndarray, ranks: Ranks = ALONE) -> None:
-        """Count a rollout's rewards, then scale them in place.
+        """Add the rewards of a rollout to the statistics, then scale them in place by these statistics.
 
-        The same statistics, this rollout included, scale all of them.
-
-        Args:
-            rewards, valid, dones: (T, N).
-            ranks: whose rollouts count as well.
+        rewards, valid and dones are (T, N); the rollouts of all `ranks` are added.
         """
         sums = np.zeros(rewards.shape)
         discounted_sums(rewards, valid, dones, self.gamma, self.running, sums)

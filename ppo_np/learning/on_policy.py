@@ -21,7 +21,7 @@ from ppo_np.learning.policy import Policy
 from ppo_np.learning.resume_point import ResumePoint, lost_environments_warning, restore_environments
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.blocks import BlockedGradient
-from ppo_np.network.optimizer import Adam
+from ppo_np.network.optimizer import Optimizer
 from ppo_np.network.summed_gradient import SummedGradient
 from ppo_np.network.threads import is_wide, threads
 from ppo_np.saving.checkpoint import Checkpoint, another_seed, read_checkpoint, restore, write_checkpoint
@@ -53,7 +53,7 @@ class OnPolicyAlgorithm:
             model, statistics = self.policy.model, {"obs": self.policy.obs_moments, "reward": self.reward_scaler}
             self.state = TrainingState(
                 model=model,
-                optimizer=Adam(model.params, model.grads, config),
+                optimizer=Optimizer(model.params, model.grads, config),
                 normalizers={name: n for name, n in statistics.items() if n},
                 rngs=dict(zip(RNGS, rngs, strict=True)),
             )

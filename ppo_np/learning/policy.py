@@ -15,14 +15,9 @@ from ppo_np.network.model import ActorCritic
 
 
 class ActingWorkspace(NamedTuple):
-    """Arrays to choose B actions with.
+    """Arrays to choose B actions with."""
 
-    Attributes:
-        inputs: (B, D), what the network sees where that differs from the observations.
-        activations: of the network.
-    """
-
-    inputs: np.ndarray
+    inputs: np.ndarray  # (B, D), what the network sees where that differs from the observations
     activations: Activations
 
 

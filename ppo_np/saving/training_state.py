@@ -9,7 +9,7 @@ import numpy as np
 
 from ppo_np.environments.stream import Episode
 from ppo_np.network.model import ActorCritic
-from ppo_np.network.optimizer import Adam
+from ppo_np.network.optimizer import Optimizer
 
 RECENT_EPISODES = 100
 COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
@@ -28,8 +28,7 @@ class TrainingState:
     """What learning changes.
 
     Attributes:
-        model: the network; its parameters are `model.params`.
-        optimizer: with its state.
+        model, optimizer: the network, whose parameters are `model.params`, and the optimiser with its state.
         normalizers: running statistics by what they are of: "obs", "reward".
         rngs: a random generator for each of `RNGS`.
         update, global_step: finished updates, and environment steps of their rollouts over all environments.
@@ -39,7 +38,7 @@ class TrainingState:
     """
 
     model: ActorCritic
-    optimizer: Adam
+    optimizer: Optimizer
     normalizers: Mapping[str, HasArrays]
     rngs: Mapping[str, np.random.Generator]
     update: int = 0

@@ -190,6 +190,12 @@ def test_an_action_mask_goes_with_its_environment():
     with pytest.raises(ValueError, match="have different lengths"):
         EnvRecord.of_arrays(record.arrays() | {"action_mask": mask[:3]})
 
+    again = Played(make_vector_env(config(num_envs=4)))
+    lost = replace(record, returns=record.returns + [0, 0, 1, 0])  # the third one is not what it was
+    assert again.restore(lost).tolist() == [True, True, False, True]
+    shown = again.stream.observed.action_mask
+    assert shown.tolist() == [[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1]] and shown.dtype == np.int8
+
 
 def test_the_state_of_a_generator_as_words():
     one, other = gymnasium.make("CartPole-v1"), gymnasium.make("CartPole-v1")
