@@ -14,6 +14,7 @@ from ppo_np.distributed.ranks import Ranks
 from ppo_np.errors import DivergedError, EnvironmentFault
 from ppo_np.learning.minibatches import MinibatchSlice
 from ppo_np.learning.policy import ActingWorkspace, Policy
+from ppo_np.learning.resume_point import ResumePoint
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.tensor_trace import NotFiniteError, Stage, learning_stages, state_stages
@@ -29,12 +30,15 @@ class DivergenceCheck:
     """Checks a run's numbers, and raises `DivergedError` with a `Crash` in it.
 
     Args:
-        state, policy, buffer: of the run.
+        state, policy, buffer, resume_point: of the run.
         ranks: check together: the error arises on all of them.
     """
 
-    def __init__(self, state: TrainingState, policy: Policy, buffer: RolloutBuffer, ranks: Ranks):
+    def __init__(
+        self, state: TrainingState, policy: Policy, buffer: RolloutBuffer, resume_point: ResumePoint, ranks: Ranks
+    ):
         self._state, self._policy, self._buffer, self._ranks = state, policy, buffer, ranks
+        self._resume_point = resume_point
 
     def check_state(self, config: PPOConfig, where: str) -> None:
         """Check parameters, optimiser and running statistics, before they are saved.
@@ -48,6 +52,7 @@ class DivergenceCheck:
             return
         parts = [name.split("/") for name in statistics]  # such as obs/mean
         names = [f"{name} of the {STATISTICS[part]}" for part, name in parts]
+        self._resume_point.exists = False
         stages = chain(state_stages(state.model, flats), map(Stage, names, statistics.values()))
         raise self._diverged(config, where, NotFiniteError(stages), ROLLOUT, {}, "it was not saved")
 

@@ -78,7 +78,7 @@ class OnPolicyAlgorithm:
         self._sampler = MinibatchSampler(ranks, config.num_steps, config.num_envs)
         how = policy.model, threads(config, ranks), is_wide(config, policy.observations.size)
         self._gradient = BlockedGradient(*how) if ranks.size == 1 else SummedGradient(*how, ranks)
-        self._divergence = DivergenceCheck(self.state, policy, self._buffer, ranks)
+        self._divergence = DivergenceCheck(self.state, policy, self._buffer, self.resume_point, ranks)
 
     def stop(self) -> None:
         """Ask `learn` to return after the current environment step; when the rollout is full, after the epochs over it.

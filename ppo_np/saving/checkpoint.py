@@ -117,8 +117,8 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
 
 def another_seed(saved: Checkpoint) -> int:
     """A seed for environments that cannot be restored: not the first one, or their episodes would repeat."""
-    entropy = (saved.config.seed, saved.counters["global_step"])
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+    sequence = np.random.SeedSequence((saved.config.seed, saved.counters["global_step"]))
+    return int(sequence.generate_state(1)[0] >> 1)
 
 
 def library_versions() -> dict[str, str]:

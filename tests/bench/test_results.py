@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import subprocess
+import threading
 from collections import Counter
 
 import numpy as np
@@ -116,8 +117,11 @@ def trained(monkeypatch):
     """Training and evaluation that take no time; gives the seeds of the runs that were asked for."""
     done = []
 
+    lock = threading.Lock()
+
     def fake_training(command, **_):
-        options = trainer.parse(command[command.index("ppo_np.train") + 1 :])
+        with lock:  # tyro is not made for several threads
+            options = trainer.parse(command[command.index("ppo_np.train") + 1 :])
         done.append(options.config.seed)
         if options.config.seed == 13:
             return subprocess.CompletedProcess(command, 1)

@@ -191,7 +191,7 @@ def test_an_action_mask_goes_with_its_environment():
         EnvRecord.of_arrays(record.arrays() | {"action_mask": mask[:3]})
 
     again = Played(make_vector_env(config(num_envs=4)))
-    lost = replace(record, returns=record.returns + [0, 0, 1, 0])  # the third one is not what it was
+    lost = replace(record, returns=record.returns + np.eye(4)[2])  # the third one is not what it was
     assert again.restore(lost).tolist() == [True, True, False, True]
     shown = again.stream.observed.action_mask
     assert shown.tolist() == [[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1]] and shown.dtype == np.int8

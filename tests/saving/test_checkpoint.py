@@ -37,7 +37,7 @@ def test_everything_comes_back(trained):
     assert np.array_equal(loaded.policy.model.params, ppo.policy.model.params)
     assert (loaded.update, loaded.global_step, loaded.state.optimizer.steps) == (2, 64, 32)
     for name in ("action_rng", "minibatch_rng", "predict_rng"):
-        assert getattr(loaded.state, name).bit_generator.state == getattr(ppo.state, name).bit_generator.state
+        assert loaded.state.rngs[name].bit_generator.state == ppo.state.rngs[name].bit_generator.state
     obs = np.random.default_rng(0).standard_normal((20, 4))
     assert np.array_equal(loaded.predict(obs), ppo.predict(obs))
 
@@ -187,7 +187,7 @@ def of_config(**settings):
         (put("config", "[]"), "cannot be read"),
         (put("config", "[" * 10_000), "cannot be read"),
         (put("versions", "1"), "cannot be read"),
-        (put("rng", '{"action_rng": 1, "minibatch_rng": 2, "predict_rng": 3}'), "no usable state of its random gen"),
+        (put("rng", '{"action_rng": 1, "minibatch_rng": 2, "predict_rng": 3}'), "no usable state of action_rng"),
         (put("rng", "{}"), "cannot be read"),
         (of_config(gamma=2), "gamma is 2"),
         (of_config(shared_sizes=[10**9]), "shared/0 is not as wide as the settings say"),
