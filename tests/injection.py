@@ -115,7 +115,7 @@ def only_epochs(ppo, config):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ppo, "config", config)
         patch.setattr(ppo, "_collect", lambda _: RolloutReport())
-        patch.setattr(ppo, "_check_state", lambda *_: None)
+        patch.setattr(ppo._divergence, "check_state", lambda *_: None)
         patch.setattr(ppo, "_finish_update", lambda *_: None)
         patch.setattr(ppo.resume_point, "moving", nullcontext)
         yield patch
