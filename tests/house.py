@@ -5,6 +5,7 @@ python tests/house.py        draws the picture in docs/architecture.md again
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +54,7 @@ def sources() -> dict[str, str]:
     return found
 
 
+@cache
 def imported(source: str) -> list[str]:
     """Every import in a module, wherever it stands: under TYPE_CHECKING and inside functions too.
 
