@@ -22,8 +22,8 @@ TEST = [
     "pytest-xdist>=3.6",
     "tensorboard>=2.18",
 ]
-PEERS = [*PLOT, *ENVPOOL, "rejax>=0.1.3", "sbx-rl>=0.28", "stable-baselines3>=2.9", "torch>=2.13"]
-DEV = [*TEST, "cosmic-ray>=8.7", "pre-commit>=4.0", "ruff>=0.9"]
+PEERS = [*PLOT, *ENVPOOL, "gymnax<1", "rejax>=0.1.3", "sbx-rl>=0.28", "stable-baselines3>=2.9", "torch>=2.13"]
+DEV = [*TEST, "cosmic-ray>=8.7", "mypy>=1.18", "pre-commit>=4.0", "ruff>=0.9"]
 
 setup(
     name="ppo_np",

@@ -34,8 +34,8 @@ def with_links(page: str) -> str:
         names = re.findall(r"`(\w+)`", line[0])
         modules = list(dict.fromkeys(where[name][0] for name in names))
         kernels = ", ".join(f"[`{name}`](../kernels/{where[name][0]}.py#L{where[name][1]})" for name in names)
-        tests = ", ".join(f"[test_{module}.py](../tests/test_{module}.py)" for module in modules)
-        benchmarks = ", ".join(f"[bench_{module}.py](../bench/bench_{module}.py)" for module in modules)
+        tests = ", ".join(f"[test_{module}.py](../tests/kernels/test_{module}.py)" for module in modules)
+        benchmarks = ", ".join(f"[bench_{module}.py](../bench/kernels/bench_{module}.py)" for module in modules)
         return f"Kernel{'s' * (len(names) > 1)}: {kernels} · test: {tests} · benchmark: {benchmarks}"
 
     return re.sub(r"^Kernels?: .*$", rewrite, page, flags=re.MULTILINE)

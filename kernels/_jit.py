@@ -1,16 +1,16 @@
-"""The one decorator `kernel`: how every kernel is compiled, and where the compiled code is kept.
+"""The decorator `kernel`: how every kernel is compiled, and where the compiled code is cached.
 
 Compile options
-    * ``error_model="numpy"``: a division by zero gives inf or NaN, as in NumPy, and no exception.
-    * ``fastmath`` is the subset below. It lets sums be reordered (so that reductions use SIMD) and multiplications
-      be fused with additions, but keeps NaN and infinity meaningful: ``nnan`` and ``ninf`` are left out on purpose,
-      because with them ``isnan`` is compiled to False.
-    * ``nogil=True``: threads can run kernels side by side, on arrays of their own.
+    * ``error_model="numpy"``: a division by zero gives inf or NaN, as in NumPy, and raises no exception.
+    * ``fastmath`` is the subset below. It allows the compiler to reorder sums (so that reductions use SIMD) and to fuse
+      multiplications with additions. NaN and infinity keep their meaning: ``nnan`` and ``ninf`` are left out on
+      purpose, because with them ``isnan`` is compiled to False.
+    * ``nogil=True``: several threads can run kernels at the same time, each on its own arrays.
 
 Cache policy
-    Numba's own cache looks at the file of the compiled function only, so that an edit in a *callee's* file goes
-    unnoticed (numba issues 8851 and 9483). Here the cache folder is named by a hash of all the kernels' sources and
-    of the versions that shape the machine code: an edit anywhere means another folder, never a stale result.
+    Numba's own cache only looks at the file of the compiled function. It does not notice an edit in the file of a
+    *called* function (numba issues 8851 and 9483). So the name of our cache folder is a hash of the sources of all
+    kernels and of the versions that affect the machine code. After an edit of any kernel, another folder is used.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
 
 
 def _cache_key() -> str:
-    """Hash of everything that a compiled kernel depends on, the machine aside (Numba's index covers that)."""
+    """Hash of everything that a compiled kernel depends on, except the machine, which Numba's index covers."""
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode())
@@ -46,7 +46,7 @@ def _cache_dir() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except (OSError, RuntimeError):  # not writable; or no home folder
+    except (OSError, RuntimeError):  # not writable, or there is no home folder
         return Path(tempfile.mkdtemp(prefix="ppo_np-"))
 
 
@@ -55,9 +55,9 @@ CACHE_DIR = "" if numba.config.DISABLE_JIT else str(_cache_dir())
 
 
 def kernel(function):
-    """Compile `function` with the house options and the cache folder of this version of the sources.
+    """Compile `function` with the options above and the cache folder of this version of the sources.
 
-    With ``NUMBA_DISABLE_JIT=1`` the function is returned as it is: plain Python, open to a debugger.
+    With ``NUMBA_DISABLE_JIT=1`` the function is returned unchanged: plain Python, for use with a debugger.
     """
     users_cache_dir = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = CACHE_DIR

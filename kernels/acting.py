@@ -1,7 +1,7 @@
-"""What happens in every step of the environments, in one call each: the network acts, and rewards are counted.
+"""Two kernels that run in every environment step: the network acts, and rewards and lengths of episodes are counted.
 
-Both are made of other kernels' formulas. A call costs more than the arithmetic of a few rows, the more so as the
-environments have driven Python's code out of the cache; here there is one call where there were six.
+Both use the formulas of other kernels. For a few rows a call costs more than the arithmetic, especially after the
+environments have displaced Python's code from the processor's cache. So each of the two is a single call.
 """
 
 from kernels._jit import kernel
@@ -15,28 +15,29 @@ FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES = -1, -1, -2  # in `layers`
 
 @kernel
 def acting_forward(params, layers, obs, limit, activation, scratch, policy_outputs, values):
-    """Run a batch through the whole network, and look for numbers that have no place there before and after.
+    """Forward pass of a batch through the whole network, with a check of the observations and of the outputs.
 
-    h_l = f(h_s W_l + b_l),   s = s(l) the layer that l stands on (h_{-1} = obs), f the activation or the identity
+    h_l = f(h_s W_l + b_l),   s = s(l) the layer below layer l (h_{-1} = obs), f the activation or the identity
 
-    The outputs of `mlp_forward`, tower by tower, bit by bit. What a backward pass needs is not kept.
+    The outputs have the same bits as those of `mlp_forward` for each tower. Hidden outputs are not kept for a backward
+    pass.
 
     Derivation: docs/gradients.md, "One call a step".
 
     Args:
-        params: flat vector, (P,): somewhere in it each W_l, (I_l, O_l), with b_l, (O_l,), behind it.
-        layers: (L, 5) integers, a row a layer, in the order of computation: where W_l begins in params, I_l, O_l, where
-            its input begins in a row of scratch (-1: it is obs), and where its output does (-1: it is policy_outputs; -2: it is
-            values; both without the activation).
+        params: flat vector, (P,), which holds each W_l, (I_l, O_l), followed by b_l, (O_l,).
+        layers: (L, 5) integers, one row per layer, in the order of computation. Columns: index of W_l in params; I_l;
+            O_l; index of the input in a row of scratch (-1: the input is obs); index of the output in a row of scratch
+            (-1: the output is policy_outputs; -2: it is values; both without the activation).
         obs: (B, D).
-        limit: >= 0, for the magnitudes of obs.
+        limit: largest allowed magnitude of obs, >= 0.
         activation: RELU or TANH.
-        scratch: (B S,) at least, overwritten: S numbers a row, the outputs of the hidden layers.
+        scratch: (B S,) or longer, overwritten: the outputs of the hidden layers, S numbers per row.
         policy_outputs: output, (B, K), overwritten.
         values: output, (B,), overwritten.
 
     Returns:
-        The index of the first number of obs, flat, that is not within the limit (nothing is computed then);
+        The flat index of the first number of obs that is not within the limit, and then nothing is computed;
         -2 if an output is NaN or infinite; otherwise -1.
     """
     place = first_outside(obs.reshape(-1), limit)
@@ -61,7 +62,7 @@ def acting_forward(params, layers, obs, limit, activation, scratch, policy_outpu
 
 @kernel
 def count_step(rewards, valid, terminations, truncations, limit, returns, lengths, dones):
-    """Count what a step of N environments gave towards their episodes.
+    """Add the rewards of one step of N environments to the returns and the lengths of their episodes.
 
     R_n <- R_n + r_n,   T_n <- T_n + valid_n,   done_n = terminated_n or truncated_n
 
@@ -71,12 +72,12 @@ def count_step(rewards, valid, terminations, truncations, limit, returns, length
         rewards: r, (N,).
         valid: (N,) booleans, False in reset rows.
         terminations, truncations: (N,) booleans.
-        limit: >= 0, for the magnitudes of rewards.
+        limit: largest allowed magnitude of rewards, >= 0.
         returns, lengths: R and T, (N,) each, modified in place.
         dones: output, (N,) booleans, overwritten.
 
     Returns:
-        How many episodes ended; -1 if a reward is not within the limit, and then nothing was counted.
+        The number of episodes that ended; -1 if a reward is not within the limit, and then nothing is counted.
     """
     if first_outside(rewards, limit) >= 0:
         return -1

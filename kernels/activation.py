@@ -1,8 +1,8 @@
 """Activations ReLU and tanh, and their derivatives written in terms of the *output*. Both work in place.
 
-The forward pass overwrites a layer's linear output z by h = f(z), the backward pass dh by dz; neither derivative needs
-z, so a layer keeps one array a batch. In place is also the quick way: where input and output might be the same array,
-the compiled loop has to assume that they overlap, and leaves SIMD aside.
+The forward pass overwrites the linear output z of a layer with h = f(z). The backward pass overwrites dh with dz.
+Neither derivative needs z, so a layer keeps one array per batch. Working in place is also faster: with separate arrays
+the compiler has to assume that input and output can overlap, and then does not use SIMD.
 """
 
 import math
@@ -12,7 +12,7 @@ from kernels._jit import kernel
 RELU = 0
 TANH = 1
 
-# tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], a minimax fit of relative error 1.6e-9 (`python bench/fit_tanh.py`).
+# tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], a minimax fit (`python -m bench.reference.fit_tanh`) with error 1.6e-9.
 TANH_LIMIT = 7.9
 P0, P1, P2, P3 = 0.9999999984659022, 0.13128122267533893, 0.0031536372289210483, 1.168941063886501e-05
 P4, P5, P6 = -2.2525008177522443e-08, 6.482586439058846e-11, -1.1923763782230535e-13
@@ -21,7 +21,7 @@ Q1, Q2, Q3 = 0.46461454003444, 0.024691844952447285, 0.00026193162417475634
 
 @kernel
 def relu_forward(h):
-    """Rectify a layer's output. A NaN stays NaN.
+    """ReLU of a layer's output. A NaN stays NaN.
 
     h_bo <- max(h_bo, 0)
 
@@ -38,14 +38,14 @@ def relu_forward(h):
 
 @kernel
 def relu_backward(dh, h):
-    """Derivative of ReLU, 0 at the kink.
+    """Backward pass of ReLU. The derivative at the kink is 0.
 
     dh_bo <- dh_bo if h_bo > 0, else 0
 
     Derivation: docs/gradients.md, "Activations".
 
     Args:
-        dh: gradient of the loss by the output, (B, O), modified in place: it becomes the gradient by the input.
+        dh: gradient of the loss with respect to the output, (B, O), modified in place to that with respect to z.
         h: output of the forward pass, (B, O).
     """
     zero = dh.dtype.type(0)
@@ -61,7 +61,7 @@ def tanh_forward(h):
     h_bo <- tanh(h_bo)
 
     float64 uses the library's function. float32 uses a rational function of degree 13 over 6 in Horner's form, which
-    the compiler turns into SIMD code (the library's function it can't); its largest error is 3.4e-7.
+    the compiler turns into SIMD code. It cannot do this with the library's function. The largest error is 3.4e-7.
     Derivation: docs/gradients.md, "Activations".
 
     Args:
@@ -95,14 +95,14 @@ def _tanh_rational(h):
 
 @kernel
 def tanh_backward(dh, h):
-    """Derivative of tanh.
+    """Backward pass of tanh.
 
     dh_bo <- dh_bo (1 - h_bo^2)
 
     Derivation: docs/gradients.md, "Activations".
 
     Args:
-        dh: gradient of the loss by the output, (B, O), modified in place: it becomes the gradient by the input.
+        dh: gradient of the loss with respect to the output, (B, O), modified in place to that with respect to z.
         h: output of the forward pass, (B, O).
     """
     one = dh.dtype.type(1)
@@ -113,7 +113,7 @@ def tanh_backward(dh, h):
 
 @kernel
 def activation_forward(h, activation):
-    """Apply the activation that is asked for: `relu_forward` or `tanh_forward`.
+    """Apply the given activation with `relu_forward` or `tanh_forward`.
 
     h_bo <- f(h_bo),   f = ReLU or tanh
 
@@ -131,14 +131,14 @@ def activation_forward(h, activation):
 
 @kernel
 def activation_backward(dh, h, activation):
-    """Derivative of the activation that is asked for: `relu_backward` or `tanh_backward`.
+    """Backward pass of the given activation: `relu_backward` or `tanh_backward`.
 
     dh_bo <- dh_bo f'(z_bo),   f' in terms of h = f(z)
 
     Derivation: docs/gradients.md, "Activations".
 
     Args:
-        dh: gradient of the loss by the output, (B, O), modified in place: it becomes the gradient by the input.
+        dh: gradient of the loss with respect to the output, (B, O), modified in place to that with respect to z.
         h: output of the forward pass, (B, O).
         activation: RELU or TANH.
     """
@@ -149,7 +149,7 @@ def activation_backward(dh, h, activation):
 
 
 def activation_number(name: str) -> int:
-    """RELU or TANH for "relu" or "tanh"; KeyError for another name."""
+    """Return RELU for "relu" and TANH for "tanh". Raises KeyError for another name."""
     return {"relu": RELU, "tanh": TANH}[name]
 
 

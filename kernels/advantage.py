@@ -17,15 +17,15 @@ def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lam
     A_t     = delta_t + gamma lambda (1 - done_t) A_{t+1},     done_t = terminated_t or truncated_t
     R_t     = A_t + V(s_t)
 
-    s'_t is the *real* successor of s_t: where the episode went on, V(s'_t) = values[t+1]; where it was truncated, it is
-    V(final observation) = final_values[t], because values[t+1] belongs to the first state of another episode.
+    s'_t is the *real* successor of s_t. If the episode continues, V(s'_t) = values[t+1]. If the episode was truncated,
+    V(s'_t) = V(final observation) = final_values[t], because values[t+1] belongs to the first state of another episode.
 
     Derivation: docs/gradients.md, "Generalised advantage estimation".
 
     Args:
         rewards: r, (T, N).
         values: V(s_t), (T+1, N); the last row holds V of the observation after the rollout.
-        final_values: (T, N), V(final observation) where an episode was truncated; read nowhere else.
+        final_values: (T, N), V(final observation) where an episode was truncated; other entries are not read.
         terminations, truncations: (T, N) booleans of transition t.
         gamma, gae_lambda: in [0, 1].
         advantages, returns: outputs A and R, (T, N) each, overwritten.
@@ -47,16 +47,18 @@ def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lam
 
 @kernel
 def normalize(advantages, normalized):
-    """Shift and scale advantages to mean 0 and standard deviation 1 (a constant of the derivative).
+    """Shift and scale advantages to mean 0 and standard deviation 1. The backward pass treats them as constants.
 
-    A'_b = (A_b - mean A) / (std A + 1e-8),   std with 1/B (not 1/(B-1)), as in the article's TensorFlow and in
-    OpenAI Baselines; torch-based peers use 1/(B-1). A minibatch of one row is left as it is: it has no spread.
+    A'_b = (A_b - mean A) / (std A + 1e-8)
+
+    std uses 1/B and not 1/(B-1), as the article (in TensorFlow) and OpenAI Baselines do. Implementations in torch use
+    1/(B-1). A minibatch of one row has no spread and is not changed.
 
     Derivation: docs/gradients.md, "Advantage normalisation".
 
     Args:
         advantages: A, (B,).
-        normalized: output, (B,), overwritten; may be advantages itself.
+        normalized: output, (B,), overwritten; can be the same array as advantages.
     """
     rows = advantages.shape[0]
     if rows == 1:

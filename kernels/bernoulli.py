@@ -1,4 +1,7 @@
-"""A independent bits, given by logits; everything goes through softplus(x) = log(1 + e^x), which cannot overflow."""
+"""Bernoulli distribution of A independent bits, given by logits.
+
+All formulas use softplus(x) = log(1 + e^x) in a form that cannot overflow.
+"""
 
 import math
 
@@ -21,7 +24,7 @@ def _sigmoid(x):
 
 @kernel
 def bernoulli_sample(logits, uniforms, actions, logprobs):
-    """Draw the bits of each row by comparing uniform numbers with the probabilities of a one.
+    """Sample the bits of each row by comparing uniform numbers with the probabilities of a one.
 
     x_ba = 1 if u_ba < q_ba else 0,   q = 1 / (1 + e^-l)
 
@@ -44,7 +47,7 @@ def bernoulli_sample(logits, uniforms, actions, logprobs):
 
 @kernel
 def bernoulli_mode(logits, actions):
-    """The more probable value of each bit (0 of equals).
+    """The more probable value of each bit; 0 if both are equally probable.
 
     x_ba = 1 if l_ba > 0 else 0
 
@@ -85,15 +88,15 @@ def bernoulli_forward(logits, actions, logprobs, entropies):
 
 @kernel
 def bernoulli_backward(dlogprobs, dentropies, logits, actions, dlogits):
-    """Derivative of log-probability and entropy by the logits, summed.
+    """Gradient with respect to the logits: the sum of the parts through the log-probability and through the entropy.
 
     dl_ba = dlogpi_b (x_ba - q_ba) - dH_b l_ba q_ba (1 - q_ba)
 
     Derivation: docs/gradients.md, "Bernoulli".
 
     Args:
-        dlogprobs: gradient of the loss by log pi, (B,).
-        dentropies: gradient of the loss by H, (B,).
+        dlogprobs: gradient of the loss with respect to log pi, (B,).
+        dentropies: gradient of the loss with respect to H, (B,).
         logits, actions: as in the forward pass.
         dlogits: output, (B, A), overwritten.
     """

@@ -1,6 +1,6 @@
-"""Categorical distribution over K actions, given by logits; everything goes through log-softmax.
+"""Categorical distribution over K actions, given by logits. All formulas use log-softmax.
 
-Log-softmax never takes the logarithm of a probability that has been rounded to zero, so no epsilon is needed anywhere.
+Log-softmax never takes the logarithm of a probability that was rounded to zero, so no epsilon is needed.
 """
 
 import math
@@ -10,7 +10,7 @@ from kernels._jit import kernel
 
 @kernel
 def log_softmax(logits, log_probs):
-    """Normalised log-probabilities, with the row's maximum taken out so that nothing overflows.
+    """Normalised log-probabilities. The maximum of each row is subtracted first, so that nothing overflows.
 
     log p_bk = (l_bk - m_b) - log sum_j exp(l_bj - m_b),   m_b = max_j l_bj
 
@@ -18,7 +18,7 @@ def log_softmax(logits, log_probs):
 
     Args:
         logits: l, (B, K).
-        log_probs: output, (B, K), overwritten; may be logits itself.
+        log_probs: output, (B, K), overwritten; can be the same array as logits.
     """
     for b in range(logits.shape[0]):
         largest = logits[b, 0]
@@ -35,7 +35,7 @@ def log_softmax(logits, log_probs):
 
 @kernel
 def categorical_sample(logits, uniforms, log_probs, actions, logprobs):
-    """Draw one action a row by inverting the cumulative distribution.
+    """Sample one action per row by inverting the cumulative distribution.
 
     a_b = the smallest k with sum_{j<=k} p_bj > u_b
 
@@ -67,7 +67,7 @@ def categorical_sample(logits, uniforms, log_probs, actions, logprobs):
 
 @kernel
 def categorical_mode(logits, actions):
-    """The most probable action of each row (the first one of equals).
+    """The most probable action of each row; the first one if several are equally probable.
 
     a_b = argmax_k l_bk
 
@@ -111,17 +111,17 @@ def categorical_forward(logits, actions, log_probs, logprobs, entropies):
 
 @kernel
 def categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies, dlogits):
-    """Derivative of log-probability and entropy by the logits, summed.
+    """Gradient with respect to the logits: the sum of the parts through the log-probability and through the entropy.
 
     dl_bk = dlogpi_b (1[k = a_b] - p_bk) - dH_b p_bk (log p_bk + H_b)
 
-    Each row sums to zero: adding a constant to all logits changes nothing.
+    Each row sums to zero, because adding a constant to all logits changes nothing.
 
     Derivation: docs/gradients.md, "Categorical distribution".
 
     Args:
-        dlogprobs: gradient of the loss by log pi, (B,).
-        dentropies: gradient of the loss by H, (B,).
+        dlogprobs: gradient of the loss with respect to log pi, (B,).
+        dentropies: gradient of the loss with respect to H, (B,).
         actions: a, (B,), as in the forward pass.
         log_probs: log p, (B, K), from the forward pass.
         entropies: H, (B,), from the forward pass.

@@ -1,19 +1,19 @@
-"""Numbers that have no place in a computation: where the first one is, or whether there is one."""
+"""Checks for numbers that are NaN, infinite or too large."""
 
 from kernels._jit import kernel
 
 
 @kernel
 def first_outside(x, limit):
-    """Where the first number stands that is not within +-limit; NaN is not.
+    """Index of the first number that is not within +-limit. NaN is never within the limit.
 
-    i = the smallest i with not |x_i| <= limit, or -1 if there is none
+    i = the smallest i for which |x_i| <= limit is false, or -1 if there is none
 
     Derivation: docs/gradients.md, "Numbers out of range".
 
     Args:
         x: numbers, (B,).
-        limit: >= 0.
+        limit: largest allowed magnitude, >= 0.
 
     Returns:
         The index, or -1.
@@ -26,11 +26,11 @@ def first_outside(x, limit):
 
 @kernel
 def all_finite(x):
-    """Whether there is neither NaN nor an infinity among the numbers.
+    """Whether all numbers are finite, that is, none is NaN or infinite.
 
     sum_i 0 x_i = 0
 
-    0 x is NaN if x is NaN or infinite, and a NaN in a sum stays. Without a comparison for each number the loop is SIMD.
+    0 x is NaN if x is NaN or infinite, and then the sum is NaN as well. The loop has no comparison, so it uses SIMD.
 
     Derivation: docs/gradients.md, "Numbers out of range".
 

@@ -1,4 +1,4 @@
-"""Diagonal Gaussian over A real components, with standard deviations that do not depend on the state."""
+"""Diagonal Gaussian over A real components. The standard deviations do not depend on the state."""
 
 import math
 
@@ -11,9 +11,11 @@ HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 @kernel
 def gaussian_sample(means, log_std, normals, actions, logprobs):
-    """Draw one action a row by shifting and scaling normal numbers.
+    """Sample one action per row by shifting and scaling normal numbers.
 
-    x_ba = mu_ba + sigma_a n_ba,   log pi_b as in `gaussian_forward`, of x as it was rounded when it was stored
+    x_ba = mu_ba + sigma_a n_ba,   log pi_b as in `gaussian_forward`
+
+    log pi_b is computed from the stored, rounded x, because the update uses that x.
 
     Derivation: docs/gradients.md, "Diagonal Gaussian".
 
@@ -35,7 +37,7 @@ def gaussian_sample(means, log_std, normals, actions, logprobs):
 
 @kernel
 def gaussian_forward(means, log_std, actions, logprobs, entropies):
-    """Log-density of the given actions, and the entropy (the same in each row).
+    """Log-density of the given actions, and the entropy, which is the same in each row.
 
     log pi_b = - sum_a (zeta_ba^2 / 2 + log sigma_a + log(2 pi) / 2),   zeta_ba = (x_ba - mu_ba) / sigma_a
     H_b      = sum_a (log sigma_a + log(2 pi e) / 2)
@@ -61,7 +63,7 @@ def gaussian_forward(means, log_std, actions, logprobs, entropies):
 
 @kernel
 def gaussian_backward(dlogprobs, dentropies, means, log_std, actions, dmeans, dlog_std):
-    """Derivative of log-density and entropy by mean and log-standard-deviation, summed.
+    """Gradient with respect to mu and log sigma: the sum of the parts through the log-density and through the entropy.
 
     dmu_ba        = dlogpi_b zeta_ba / sigma_a
     dlog_sigma_a  = sum_b (dlogpi_b (zeta_ba^2 - 1) + dH_b)
@@ -69,8 +71,8 @@ def gaussian_backward(dlogprobs, dentropies, means, log_std, actions, dmeans, dl
     Derivation: docs/gradients.md, "Diagonal Gaussian".
 
     Args:
-        dlogprobs: gradient of the loss by log pi, (B,).
-        dentropies: gradient of the loss by H, (B,).
+        dlogprobs: gradient of the loss with respect to log pi, (B,).
+        dentropies: gradient of the loss with respect to H, (B,).
         means, log_std, actions: as in the forward pass.
         dmeans: output, (B, A), overwritten.
         dlog_std: output, (A,), overwritten.

@@ -7,18 +7,18 @@ from kernels._jit import kernel
 
 @kernel
 def orthogonal(normals, gain, weight):
-    """Fill a weight matrix with a random orthogonal one times a gain (Saxe et al. 2014).
+    """Fill a weight matrix with a random orthogonal matrix times a gain (Saxe et al. 2014).
 
     W = gain Q   with   normals = Q U,   Q^T Q = 1,   U upper triangular with a positive diagonal
 
-    The sign convention for U makes Q uniformly distributed (Mezzadri 2007). If I < O, W^T is filled that way instead,
-    so that the shorter side's vectors are orthogonal, each of length `gain`.
+    The positive diagonal of U makes Q uniformly distributed (Mezzadri 2007). If I < O, this formula gives W^T instead
+    of W. So the columns of W, or its rows if it has fewer of them, are orthogonal and have the length `gain`.
 
     Derivation: docs/gradients.md, "Orthogonal initialisation".
 
     Args:
         normals: independent standard normal numbers, (max(I, O), min(I, O)), float64.
-        gain: factor, for instance sqrt(2) in front of a ReLU.
+        gain: factor, for instance sqrt(2) before a ReLU.
         weight: W, output, (I, O), overwritten.
     """
     q, u = np.linalg.qr(normals)

@@ -1,14 +1,14 @@
-"""Linear layer y = x W + b, and its derivative. Matrix products run in BLAS, but for few rows or few inputs."""
+"""Linear layer y = x W + b, and its backward pass. BLAS computes the matrix products, except for few rows or inputs."""
 
 import numpy as np
 
 from kernels._jit import COMPILED, kernel
 
-# Up to so many rows the product is bound by reading W, and a plain loop reads it once, without BLAS's preparations. For
-# one row, or for narrow layers, BLAS is quicker all the same (`pytest bench --benchmark-enable -k linear_forward`).
+# Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not pack
+# it first. For one row or a narrow layer BLAS is still faster (`pytest bench/kernels -k linear_forward`).
 FEW_ROWS = 16 if COMPILED else 0  # without the JIT, loops are slow
 NARROW = 8
-FEW_INPUTS = 8 if COMPILED else 0  # BLAS packs both matrices first, which takes longer than so thin a product
+FEW_INPUTS = 8 if COMPILED else 0  # BLAS packs both matrices first, which takes longer than such a thin product
 
 
 @kernel
@@ -36,7 +36,7 @@ def linear_forward(x, weight, bias, y):
 
 @kernel
 def _thin_forward(x, weight, bias, y):
-    """As `linear_forward`, by y_b <- b and then y_b += x_bi W_i for four rows i of W at a time."""
+    """`linear_forward` as loops: y_b <- b, then y_b <- y_b + x_bi W_i for four rows i of W at a time."""
     inputs = x.shape[1]
     quads = inputs - inputs % 4
     for b in range(y.shape[0]):
@@ -55,14 +55,14 @@ def _thin_forward(x, weight, bias, y):
 
 @kernel
 def linear_backward_parameters(dy, x, dweight, dbias):
-    """Derivative of the linear layer by its parameters.
+    """Gradient of the loss with respect to the parameters of the linear layer.
 
     dW = x^T dy,   db_o = sum_b dy_bo
 
     Derivation: docs/gradients.md, "Linear layer".
 
     Args:
-        dy: gradient of the loss by y, (B, O).
+        dy: gradient of the loss with respect to y, (B, O).
         x: inputs of the forward pass, (B, I).
         dweight: output, (I, O), overwritten.
         dbias: output, (O,), overwritten.
@@ -79,7 +79,7 @@ def linear_backward_parameters(dy, x, dweight, dbias):
 
 @kernel
 def _thin_backward(dy, x, dweight):
-    """dW as in `linear_backward_parameters`, by dW_i <- dW_i + x_bi dy_b."""
+    """dW of `linear_backward_parameters` as loops: dW_i <- 0, then dW_i <- dW_i + x_bi dy_b."""
     dweight[:] = 0
     for b in range(dy.shape[0]):
         for i in range(x.shape[1]):
@@ -90,14 +90,14 @@ def _thin_backward(dy, x, dweight):
 
 @kernel
 def linear_backward_input(dy, weight, dx):
-    """Derivative of the linear layer by its input.
+    """Gradient of the loss with respect to the input of the linear layer.
 
     dx = dy W^T
 
     Derivation: docs/gradients.md, "Linear layer".
 
     Args:
-        dy: gradient of the loss by y, (B, O).
+        dy: gradient of the loss with respect to y, (B, O).
         weight: W, (I, O).
         dx: output, (B, I), overwritten.
     """

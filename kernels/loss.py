@@ -1,6 +1,7 @@
-"""The PPO loss of one minibatch, and its gradient by the three things that depend on the parameters.
+"""The PPO loss of one minibatch, and its gradient with respect to log-probabilities, entropies and values.
 
-It knows no distribution and no network: it maps (log-probability, entropy, value) of each row to a scalar, and back.
+The loss does not depend on the kind of distribution or network. The forward pass maps (log-probability, entropy, value)
+of each row to a scalar. The backward pass gives the gradient with respect to these three.
 Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9, with the value clipping of the
 original implementation:
 
@@ -15,16 +16,16 @@ import numpy as np
 
 from kernels._jit import kernel
 
-# What `ppo_loss_forward` writes to `terms`, in this order.
+# The numbers that `ppo_loss_forward` writes to `loss_terms`, in this order.
 LOSS_TERMS = ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac")
 
 
 @kernel
 def ppo_loss_forward(
     logprobs, entropies, values, old_logprobs, old_values, advantages, returns,
-    clip_coef, ent_coef, vf_coef, clip_vloss, terms,
+    clip_coef, ent_coef, vf_coef, clip_vloss, loss_terms,
 ):  # fmt: skip
-    """Loss of a minibatch (formula above) and what one watches beside it; all sums in float64.
+    """Loss of a minibatch (formulas above), its terms, and two diagnostics. All sums are in float64.
 
     approx_kl = mean_b ((r_b - 1) - log r_b)   (Schulman 2020, "Approximating KL divergence", estimator k3)
     clipfrac = share of rows with |r_b - 1| > e
@@ -32,13 +33,13 @@ def ppo_loss_forward(
     Derivation: docs/gradients.md, "The loss, and what stands at its bottom".
 
     Args:
-        logprobs, entropies, values: log pi, H and V under the current parameters, (B,) each.
-        old_logprobs, old_values: log pi_old and V_old, those of the rollout, (B,) each.
-        advantages, returns: A and R, (B,) each; constants of the derivative.
-        clip_coef: e > 0, for the ratio and for the value.
+        logprobs, entropies, values: log pi, H and V with the current parameters, (B,) each.
+        old_logprobs, old_values: log pi_old and V_old, from the rollout, (B,) each.
+        advantages, returns: A and R, (B,) each; constants of the backward pass.
+        clip_coef: e > 0, the clip range of the ratio and of the value.
         ent_coef, vf_coef: c_H and c_V, >= 0.
-        clip_vloss: False takes L_V = 1/2 mean_b (V_b - R_b)^2.
-        terms: output, (6,) float64, overwritten: the numbers that `LOSS_TERMS` names.
+        clip_vloss: if False, L_V = 1/2 mean_b (V_b - R_b)^2.
+        loss_terms: output, (6,) float64, overwritten with the numbers that `LOSS_TERMS` names.
     """
     rows = logprobs.shape[0]
     policy_loss = value_loss = entropy = approx_kl = clipfrac = 0.0
@@ -53,12 +54,12 @@ def ppo_loss_forward(
         entropy += np.float64(entropies[b])
         approx_kl += ratio - 1.0 - log_ratio
         clipfrac += 1.0 if abs(ratio - 1.0) > clip_coef else 0.0
-    terms[1] = policy_loss / rows
-    terms[2] = value_loss / rows
-    terms[3] = entropy / rows
-    terms[4] = approx_kl / rows
-    terms[5] = clipfrac / rows
-    terms[0] = terms[1] - ent_coef * terms[3] + vf_coef * terms[2]
+    loss_terms[1] = policy_loss / rows
+    loss_terms[2] = value_loss / rows
+    loss_terms[3] = entropy / rows
+    loss_terms[4] = approx_kl / rows
+    loss_terms[5] = clipfrac / rows
+    loss_terms[0] = loss_terms[1] - ent_coef * loss_terms[3] + vf_coef * loss_terms[2]
 
 
 @kernel
@@ -66,14 +67,14 @@ def ppo_loss_backward(
     dloss, logprobs, values, old_logprobs, old_values, advantages, returns,
     clip_coef, ent_coef, vf_coef, clip_vloss, dlogprobs, dentropies, dvalues,
 ):  # fmt: skip
-    """Gradient of the loss by log pi, H and V. Where a clipped branch is the larger one, the loss is flat: 0.
+    """Gradient of the loss with respect to log pi, H and V. It is 0 where a clipped branch is the larger one.
 
     dlogpi_b = dloss/B (-A_b r_b),        but 0 if r_b > 1+e and A_b > 0, or r_b < 1-e and A_b < 0
     dH_b     = dloss/B (-c_H)
     dV_b     = dloss/B c_V (V_b - R_b),  but 0 if |V_b - V_old_b| > e and |Vc_b - R_b| > |V_b - R_b|
 
-    On the edges (r_b = 1+-e, |V_b - V_old_b| = e, equal errors) the unclipped branch is taken. Inside the clip ranges
-    the two branches are equal; so the conditions ask whether a range was left, and leave nothing to rounding.
+    On the edges (r_b = 1+-e, |V_b - V_old_b| = e, equal errors) the unclipped branch is used. Inside the clip ranges
+    the two branches are equal. The conditions test whether a number is outside its range, so rounding does not choose.
 
     Derivation: docs/gradients.md, "Clipped surrogate", "Clipped value loss" and the section after those.
 
@@ -97,9 +98,9 @@ def ppo_loss_backward(
 
 @kernel
 def _value_errors(value, old_value, target, clip_coef, clip_vloss):
-    """(V - R, Vc - R); both the same number if not `clip_vloss` or if V is inside the clip range.
+    """Return (V - R, Vc - R). The two are equal without `clip_vloss`, or if V is inside the clip range.
 
-    Inside the range Vc is V. It is not computed there as V_old + (V - V_old): that rounds.
+    Inside the range Vc = V. It is not computed as V_old + (V - V_old) there, because that rounds.
     """
     error = np.float64(value) - np.float64(target)
     change = np.float64(value) - np.float64(old_value)

@@ -1,4 +1,4 @@
-"""Multi-layer perceptron: linear layers with an activation between them; its derivative by backpropagation."""
+"""Multi-layer perceptron: linear layers with an activation between them. The backward pass is backpropagation."""
 
 from kernels._jit import kernel
 from kernels.activation import activation_backward, activation_forward
@@ -7,7 +7,7 @@ from kernels.linear import linear_backward_input, linear_backward_parameters, li
 
 @kernel
 def mlp_forward(x, weights, biases, activation, activate_last, outputs):
-    """Run a batch through the layers, keeping each layer's output for the backward pass.
+    """Forward pass of a batch through the layers. The output of each layer is kept for the backward pass.
 
     h_0 = x,   h_l = f(h_{l-1} W_l + b_l),   f the activation (the identity in the last layer unless `activate_last`)
 
@@ -32,18 +32,18 @@ def mlp_forward(x, weights, biases, activation, activate_last, outputs):
 
 @kernel
 def mlp_backward(doutputs, x, outputs, weights, activation, activate_last, dweights, dbiases):
-    """Derivative of the MLP by all its parameters, from the last layer to the first.
+    """Gradient of the loss with respect to all parameters of the MLP, from the last layer to the first.
 
     dz_l = dh_l f'(z_l),   dW_l = h_{l-1}^T dz_l,   db_l = sum_b dz_l,   dh_{l-1} = dz_l W_l^T
 
-    The derivative by the MLP's own input is not computed here: `linear_backward_input(doutputs[0], weights[0], dx)`
-    gives it afterwards to those who need it (a tower on a shared trunk does, a first layer does not).
+    The gradient with respect to the input x is not computed here. If it is needed, as for a tower on a shared trunk,
+    call `linear_backward_input(doutputs[0], weights[0], dx)` afterwards.
 
     Derivation: docs/gradients.md, "The stack of layers, and the fork".
 
     Args:
-        doutputs: tuple of (B, O_l) arrays. The last one is given: the gradient of the loss by the last output.
-            All are overwritten, by dz_l.
+        doutputs: tuple of (B, O_l) arrays. The last one is the gradient of the loss with respect to the last output.
+            All are overwritten with dz_l.
         x, outputs, weights, activation, activate_last: as in the forward pass.
         dweights: tuple of outputs (I_l, O_l), overwritten.
         dbiases: tuple of outputs (O_l,), overwritten.

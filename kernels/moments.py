@@ -1,4 +1,4 @@
-"""Running mean and variance, standardisation by them, and the discounted reward: for observations and rewards."""
+"""Running mean and variance, standardisation with them, and discounted sums of rewards."""
 
 import math
 
@@ -6,28 +6,28 @@ from kernels._jit import kernel
 
 MOMENTS_EPS = 1e-8
 
-# Rows whose columns are standardised one after another: few enough to stay in the cache, enough to share a square root.
+# Rows in a block: few enough to stay in the cache, and enough that one square root per column and block costs little.
 BLOCK = 32
 
 
 @kernel
 def update_moments(x, valid, count, mean, variance):
-    """Merge a batch's rows into the mean and the variance of all rows ever seen (Chan, Golub and LeVeque 1979).
+    """Update the mean and the variance of all rows so far with the rows of a batch (Chan, Golub and LeVeque 1979).
 
     n' = n + n_B,   mean' = mean + sum_{b in B} (x_b - mean) / n'
     variance' = ((variance + (mean' - mean)^2) n + sum_{b in B} (x_b - mean')^2) / n'
 
-    B are the n_B valid rows; a dash marks what is new. The variance is the population's (1/n). Two passes over the
-    batch add up deviations: there are no large sums of squares to subtract. With n = 0 the results are the batch's own
-    mean and variance; a batch without a valid row changes nothing.
+    B is the set of the n_B valid rows. A prime marks the new values. The variance is that of the population (1/n). Two
+    passes over the batch sum deviations from the mean, so that no large sums of squares are subtracted. With n = 0 the
+    results are the mean and the variance of the batch. A batch without a valid row changes nothing.
 
     Derivation: docs/gradients.md, "Running moments".
 
     Args:
         x: (B, D).
-        valid: (B,) booleans: the rows that count; the others may hold anything, NaN as well.
+        valid: (B,) booleans: the rows that count. The other rows can hold any numbers, also NaN.
         count: n, (1,), float64, modified in place; 0 at the start.
-        mean, variance: (D,) each, float64, modified in place; at the start 0 and 1, so that nothing is standardised.
+        mean, variance: (D,) each, float64, modified in place; 0 and 1 at the start: no standardisation.
     """
     rows, columns = x.shape
     valid_rows = 0
@@ -55,19 +55,19 @@ def update_moments(x, valid, count, mean, variance):
 
 @kernel
 def standardize(x, mean, variance, limit, standardized):
-    """Shift and scale each column by its running moments, and bound what comes out (a constant of the derivative).
+    """Shift and scale each column with its running moments, and clip it. The backward pass treats it as a constant.
 
     x'_bd = clip((x_bd - mean_d) / sqrt(variance_d + 1e-8), -limit, limit);   NaN stays NaN.
 
-    The constant stands under the root, as in Gymnasium's NormalizeObservation and Stable-Baselines3's VecNormalize.
+    The constant 1e-8 is under the root, as in Gymnasium's NormalizeObservation and Stable-Baselines3's VecNormalize.
 
     Derivation: docs/gradients.md, "Running moments".
 
     Args:
         x: (B, D).
-        mean, variance: (D,) each, float64, of `update_moments`.
-        limit: largest absolute value that is let through.
-        standardized: output, (B, D), in the dtype of x, overwritten; may be x itself.
+        mean, variance: (D,) each, float64, from `update_moments`.
+        limit: largest absolute value of the output.
+        standardized: output, (B, D), in the dtype of x, overwritten; can be the same array as x.
     """
     rows, columns = x.shape
     for start in range(0, rows, BLOCK):
@@ -81,21 +81,21 @@ def standardize(x, mean, variance, limit, standardized):
 
 @kernel
 def discounted_sums(rewards, valid, dones, gamma, running, sums):
-    """Discounted reward so far in each episode, looking back; its variance is the scale of the rewards.
+    """Discounted sum of the past rewards of each episode. Its standard deviation is used to scale the rewards.
 
     S_t = gamma S_{t-1} + r_t,   S_{t-1} = 0 in an episode's first step
 
-    As in Stable-Baselines3's VecNormalize; Gymnasium's NormalizeReward forgets S_{t-1} in the last step already. An
-    episode goes on from one rollout to the next: `running` carries S over.
+    Stable-Baselines3's VecNormalize does the same. Gymnasium's NormalizeReward already drops S_{t-1} in the last step
+    of an episode. An episode can continue in the next rollout, so `running` keeps S between rollouts.
 
     Derivation: docs/gradients.md, "Discounted reward".
 
     Args:
         rewards: r, (T, N).
-        valid: (T, N) booleans: the transitions that count; the others' rewards and dones are skipped.
+        valid: (T, N) booleans: the transitions that count. Rewards and dones of the others are ignored.
         dones: (T, N) booleans: transition t ended its episode.
         gamma: in [0, 1].
-        running: (N,), float64, modified in place: S after the last transition that counted, 0 where that was an end.
+        running: (N,), float64, modified in place: S after the last valid transition, or 0 if that ended an episode.
         sums: output S, (T, N), float64, overwritten; 0 where not valid.
     """
     steps, envs = rewards.shape

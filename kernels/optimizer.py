@@ -9,7 +9,7 @@ from kernels._jit import kernel
 
 @kernel
 def global_norm(grads):
-    """Euclidean norm of the whole gradient, summed in float64.
+    """Euclidean norm of the whole gradient. The sum is in float64.
 
     |g| = sqrt(sum_p g_p^2)
 
@@ -29,7 +29,7 @@ def global_norm(grads):
 
 @kernel
 def clip_by_global_norm(grads, norm, max_norm):
-    """Scale the gradient down to the largest norm allowed, keeping its direction. Modified in place.
+    """Scale the gradient down to the largest allowed norm, without changing its direction. Modified in place.
 
     g <- g max_norm / |g|    if |g| > max_norm   (Pascanu et al. 2013, algorithm 1)
 
@@ -53,20 +53,20 @@ def adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
     m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2
     theta <- theta - lr mhat / (sqrt(vhat) + eps),   mhat = m / (1 - beta1^k),   vhat = v / (1 - beta2^k)
 
-    A moment whose products would leave the normal numbers becomes 0: m below tiny / epsilon (1e-31 in float32), v below
-    tiny. Those of units that have died would shrink into subnormal numbers and stay there, with which some processors
-    compute many times as long.
+    m becomes 0 below tiny / epsilon (1e-31 in float32), before its products are subnormal. v becomes 0 below tiny, the
+    smallest normal number. Otherwise the moments of units that have died would become subnormal and stay there, and
+    some processors are many times slower with subnormal numbers.
 
     Derivation: docs/gradients.md, "Adam".
 
     Args:
         params: theta, (P,), modified in place.
         grads: g, (P,).
-        m, v: first and second moment, (P,) each, modified in place; zeros before the first step.
+        m, v: first and second moment, (P,) each, modified in place; 0 before the first step.
         step: k, counted from 1.
         learning_rate: lr.
         beta1, beta2: decay rates in [0, 1).
-        eps: > 0, outside the square root.
+        eps: > 0, added outside the square root.
     """
     real = params.dtype.type
     beta1_, beta2_, eps_ = real(beta1), real(beta2), real(eps)

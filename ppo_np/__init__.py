@@ -1,4 +1,4 @@
-"""PPO on NumPy and Numba alone, every gradient written by hand.
+"""PPO in NumPy and Numba, with every gradient written by hand.
 
 From Python:
     from ppo_np import PPO, PPOConfig
@@ -7,21 +7,21 @@ From Python:
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ppo_np.config import PPOConfig
+    from ppo_np.errors import DivergedError, EnvironmentFault, UserError
+    from ppo_np.learning.ppo import PPO
 
 __version__ = "0.1.0"
 __all__ = ["PPO", "DivergedError", "EnvironmentFault", "PPOConfig", "UserError", "__version__"]
 
-_HOMES = {
-    "PPO": "ppo_np.learning.ppo",
-    "PPOConfig": "ppo_np.config",
-    "DivergedError": "ppo_np.errors",
-    "EnvironmentFault": "ppo_np.errors",
-    "UserError": "ppo_np.errors",
-}
+_MODULES = {"PPO": "ppo_np.learning.ppo", "PPOConfig": "ppo_np.config"}  # of the names outside ppo_np.errors
 
 
-def __getattr__(name: str):
-    """Import on first use: `python -m ppo_np.train --help` need not wait for Numba and Gymnasium."""
-    if name not in _HOMES:
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `python -m ppo_np.train --help` does not wait for Numba and Gymnasium."""
+    if name not in __all__:
         raise AttributeError(f"module 'ppo_np' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULES.get(name, "ppo_np.errors")), name)

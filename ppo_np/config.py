@@ -1,8 +1,8 @@
-"""Every setting of a PPO run, with its default (the article's run), its meaning and its allowed range."""
+"""All settings of a PPO run: default (the article's run), meaning and allowed range."""
 
 import dataclasses
-import functools
 import math
+import sys
 import tomllib
 import typing
 from dataclasses import dataclass
@@ -19,8 +19,7 @@ ARTICLE = "article"
 class PPOConfig:
     """Settings of one PPO run. The defaults are the article's run on LunarLander.
 
-    Raises:
-        UserError: A field has the wrong type or lies outside its range; the message names it.
+    Raises UserError if a field has the wrong type or lies outside its range; the message names the field.
     """
 
     env_id: str = "LunarLander-v3"
@@ -32,21 +31,21 @@ class PPOConfig:
     num_envs: int = 4
     """Environments stepped in parallel."""
     vectorization: Literal["sync", "async", "vector", "envpool"] = "sync"
-    """How they are stepped: in turn, in worker processes, by the environment's own vector version, or by EnvPool."""
+    """How they are stepped: one by one, in worker processes, by the environment's own vector version, or by EnvPool."""
     num_env_threads: int = 0
-    """With envpool: its threads; 0 = one a core."""
+    """With envpool: number of its threads; 0 = one per core."""
     env_timeout: float = 60.0
-    """Seconds that one step or reset of the environments may take; inf waits for ever."""
+    """Seconds that one step or reset of the environments may take; inf = no limit."""
     num_steps: int = 128
     """Steps of each environment in one rollout."""
     num_minibatches: int = 4
-    """Minibatches an epoch; must divide num_envs * num_steps."""
+    """Minibatches per epoch; must divide num_envs * num_steps."""
     update_epochs: int = 4
     """Passes over each rollout."""
     learning_rate: float = 2.5e-4
-    """Learning rate of Adam, at the start if annealed."""
+    """Learning rate of Adam; its initial value if it is annealed."""
     anneal_lr: bool = True
-    """Lower the learning rate linearly to 0, one value an update."""
+    """Lower the learning rate linearly to 0, by one step per update."""
     gamma: float = 0.99
     """Discount factor, in [0, 1]."""
     gae_lambda: float = 0.95
@@ -60,7 +59,7 @@ class PPOConfig:
     clip_vloss: bool = True
     """Clip the value loss as well."""
     target_kl: float | None = None
-    """Skip the remaining epochs of an update once an epoch's mean approx_kl exceeds this; None never does."""
+    """Skip the remaining epochs of an update once an epoch's mean approx_kl exceeds this; None = never."""
     ent_coef: float = 0.01
     """Weight of the entropy bonus."""
     anneal_ent_coef: bool = False
@@ -68,7 +67,7 @@ class PPOConfig:
     vf_coef: float = 0.5
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
-    """Largest global norm of the gradient; inf never clips."""
+    """Largest global norm of the gradient; inf = no clipping."""
     adam_eps: float = 1e-5
     """Epsilon of Adam."""
     adam_beta1: float = 0.9
@@ -76,37 +75,36 @@ class PPOConfig:
     adam_beta2: float = 0.999
     """Decay of Adam's second moment, in [0, 1)."""
     shared_sizes: tuple[int, ...] = (1024, 1024)
-    """Hidden layers that policy and value share; none after the flag = no such layer."""
+    """Sizes of the hidden layers that policy and value share; no number after the flag = no such layer."""
     policy_sizes: tuple[int, ...] = ()
-    """Hidden layers of the policy alone, after the shared ones."""
+    """Sizes of the hidden layers of the policy only, after the shared ones."""
     value_sizes: tuple[int, ...] = ()
-    """Hidden layers of the value alone, after the shared ones."""
+    """Sizes of the hidden layers of the value only, after the shared ones."""
     activation: Literal["relu", "tanh"] = "relu"
     """Activation after each hidden layer."""
     log_std_init: float = 0.0
-    """Logarithm of the standard deviation of real-valued actions at the start, in [-10, 10]."""
+    """Initial logarithm of the standard deviation of real-valued actions, in [-10, 10]."""
     norm_obs: bool = False
-    """Shift and scale observations to mean 0 and standard deviation 1, by running statistics, and clip them to 10."""
+    """Normalise observations to mean 0 and standard deviation 1 by running statistics, and clip them to +-10."""
     norm_reward: bool = False
-    """Divide rewards by the running standard deviation of the discounted rewards, and clip them to 10."""
+    """Divide rewards by the running standard deviation of the discounted rewards, and clip them to +-10."""
     threads: int = 0
-    """Threads that learn, 0 = one a core: for large minibatches, or (last bits can differ) for wide networks."""
+    """Threads for learning, 0 = one per core: for large minibatches, or (last bits can differ) for wide networks."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_types(self)
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
         for name in ("learning_rate", "clip_coef", "max_grad_norm", "adam_eps", "env_timeout", "target_kl"):
-            if getattr(self, name) is None:
-                continue
-            check(getattr(self, name) > 0, name, getattr(self, name), "a number > 0")
+            value = getattr(self, name)
+            check(value is None or value > 0, name, value, "a number > 0")
         for name in ("ent_coef", "vf_coef", "seed", "threads", "num_env_threads"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
         for name in ("gamma", "gae_lambda"):
             check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "in [0, 1]")
         for name in ("adam_beta1", "adam_beta2"):
             check(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
-        # Beyond these, a step of Adam can overflow float32, or divide by zero.
+        # Beyond these limits, a step of Adam can overflow float32 or divide by zero.
         check(self.learning_rate <= 1e3, "learning_rate", self.learning_rate, "at most 1000")
         check(self.adam_eps >= 1e-30, "adam_eps", self.adam_eps, "at least 1e-30")
         check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
@@ -134,9 +132,9 @@ class PPOConfig:
         return math.ceil(self.total_timesteps / self.batch_size)
 
     def annealed(self, global_step: int) -> "PPOConfig":
-        """The settings that hold for an update which begins after `global_step` steps: the annealed ones are lowered.
+        """The settings for an update that begins after `global_step` environment steps.
 
-        x (1 - global_step / (num_updates * batch_size)), which is x (1 - update / num_updates) for whole rollouts.
+        Annealed settings are multiplied by 1 - global_step / (num_updates * batch_size).
         """
         remaining = 1 - global_step / (self.num_updates * self.batch_size)
         flags = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}
@@ -149,30 +147,21 @@ class PPOConfig:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any], source: str = "the settings") -> "PPOConfig":
-        """The inverse of `to_dict`; missing fields take their defaults.
+        """The inverse of `to_dict`: field name -> value, lists for tuples; missing fields take their defaults.
 
-        Args:
-            settings: field name -> value; lists stand for tuples.
-            source: where they come from, for the error message.
-
-        Raises:
-            UserError: A name that is no field, or a value that is not allowed.
+        Raises UserError if a name is unknown or a value is not allowed; the message names the `source` of the settings.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(settings) - known)
         if unknown:
-            raise UserError(
-                f"{source} has the unknown setting {unknown[0][:50]!r}; known are {', '.join(sorted(known))}."
-            )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+            name, names = unknown[0][:50], ", ".join(sorted(known))
+            raise UserError(f"{source} has the unknown setting {name!r}; known are {names}.")
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        return cls(**values)
 
     @classmethod
     def preset(cls, name: str) -> "PPOConfig":
-        """The settings of ``presets/<name>.toml``.
-
-        Raises:
-            UserError: There is no such preset; the message lists those there are.
-        """
+        """The settings of ``presets/<name>.toml``. Raises UserError if there is no such preset."""
         if name not in preset_names():
             raise UserError(f"preset is {name!r}, but it must be one of {', '.join(preset_names())}.")
         return cls.from_dict(tomllib.loads((_PRESETS / f"{name}.toml").read_text()), f"preset {name}")
@@ -184,35 +173,25 @@ def preset_names() -> list[str]:
 
 
 def preset_for(env_id: str) -> str | None:
-    """The preset that is made and named for an environment: "cartpole" for "CartPole-v1"; None if there is none."""
+    """The preset of an environment, "cartpole" for "CartPole-v1"; None if there is none."""
     name = env_id.split("-v")[0].lower()
     return name if name in preset_names() and PPOConfig.preset(name).env_id == env_id else None
 
 
 def preset_about(name: str) -> str:
-    """What the first line of a preset's file says of it."""
+    """The description of a preset: the first line of its file."""
     return (_PRESETS / f"{name}.toml").read_text().splitlines()[0].removeprefix("# ")
 
 
-@functools.cache
-def _hints() -> dict[str, Any]:
-    return typing.get_type_hints(PPOConfig)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond any float
-        return False
-
-
 def _check_types(config: PPOConfig) -> None:
-    """Refuse, for instance, num_envs=4.0, gamma="0.9" or seed=True; an int is welcome where a float is meant."""
-    for name, hint in _hints().items():
+    """Refuse, for example, num_envs=4.0, gamma="0.9" or seed=True. An int is allowed where a float is expected."""
+    for field in dataclasses.fields(config):
+        name, hint = field.name, field.type
         value = getattr(config, name)
         if hint is float or hint == float | None:
             good = isinstance(value, int | float) and not isinstance(value, bool)
-            good = good and (_is_finite(value) or (name in ("max_grad_norm", "env_timeout") and value == math.inf))
+            finite = good and abs(value) <= sys.float_info.max  # False for NaN
+            good = finite or (name in ("max_grad_norm", "env_timeout") and value == math.inf)
             check(good or (value is None and hint is not float), name, value, "a finite number")
         elif hint is int:
             check(isinstance(value, int) and not isinstance(value, bool), name, value, "an integer")

@@ -1,72 +1,66 @@
-"""The exceptions that are told in one sentence."""
+"""Errors that the commands report in one sentence, without a traceback."""
 
 import importlib.util
-
-LONGEST_VALUE = 300  # of what a message repeats
+from collections.abc import Mapping
+from typing import Any
 
 
 class UserError(Exception):
-    """A mistake of the user's: bad argument, missing file, unknown environment.
+    """A mistake of the user: bad argument, missing file, unknown environment. The commands exit with code 2.
 
-    The message is one sentence that names the argument, what was given and what is allowed. The commands print it
-    without a traceback and exit with code 2.
+    The message is one sentence that names the argument, what was given and what is allowed.
     """
 
 
-class DivergedError(Exception):
-    """Training has met a number that is not finite; the message is one sentence that says where.
+class RunError(Exception):
+    """A run has failed; the message is one sentence that says why. The commands exit with code 1."""
 
-    The commands print it without a traceback and exit with code 1.
+
+class DivergedError(RunError):
+    """Training has produced a number that is not finite; the message says where.
 
     Attributes:
-        crash: everything that is needed to compute it again, a `ppo_np.saving.crash_file.Crash`.
+        crash: everything that is needed to repeat the computation, a `Crash`.
     """
 
-    crash = None
+    crash: object = None
 
 
-class EnvironmentFault(Exception):  # noqa: N818  a fault, not an error of ours
-    """An environment has failed: an exception inside it, a number that is not finite, a worker that died or hangs.
+class EnvironmentFault(RunError):  # noqa: N818  a fault, not an error of ours
+    """An environment has failed: it raised an exception, gave a number that is not finite, died or hangs.
 
-    The message is one sentence with the environment's index and the step. The commands print it without a traceback and
-    exit with code 1; the parameters are those of the last minibatch before.
+    The message names the index of the environment and the step. The parameters are those after the last minibatch.
 
     Attributes:
-        numbers: observations or rewards by name, if they are what was wrong.
-        crash: as of a `DivergedError`, if `numbers` are there.
+        numbers: the observations or rewards, by name, that were not finite; None for other faults.
+        crash: everything that is needed to repeat the computation, if there are `numbers`.
     """
 
-    numbers = None
-    crash = None
+    numbers: Mapping[str, Any] | None = None
+    crash: object = None
 
 
-class SavingError(Exception):
-    """Training ended as it should, but something of it could not be written; the message is one sentence on what.
-
-    The commands print it without a traceback and exit with code 1.
-    """
+class SavingError(RunError):
+    """Training ended normally, but a file could not be written; the message names it."""
 
 
-class RanksError(Exception):
-    """The ranks of a run cannot work together; the message is one sentence that says which and why.
-
-    The commands print it without a traceback and exit with code 1.
-    """
+class RanksError(RunError):
+    """The ranks of a run cannot work together; the message says which rank and why."""
 
 
 def require_extra(module: str, extra: str, flag: str) -> None:
-    """Refuse a setting whose optional dependency is not installed.
-
-    Raises:
-        UserError: `module` cannot be found; the message names the extra that brings it.
-    """
+    """Raise UserError if the optional dependency `module` of a flag is not installed; the message names the extra."""
     if importlib.util.find_spec(module) is None:
         raise UserError(f"{flag} needs {module}, which is not installed: pip install 'ppo_np[{extra}]'.")
 
 
+def short(value: object, length: int = 200) -> str:
+    """The repr of a value on one line, cut after so many characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
 def check(condition: bool, argument: str, given: object, allowed: str) -> None:
-    """Raise `UserError` with the house sentence unless `condition` holds."""
+    """Raise UserError with the standard message unless `condition` holds."""
     if not condition:
-        text = repr(given)
-        shown = text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
-        raise UserError(f"{argument} is {shown}, but it must be {allowed}.")
+        raise UserError(f"{argument} is {short(given, 300)}, but it must be {allowed}.")

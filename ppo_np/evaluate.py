@@ -1,19 +1,16 @@
 """Evaluate a trained policy: `python -m ppo_np.evaluate RUN_OR_FILE`."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from ppo_np.errors import UserError, check, require_extra
 from ppo_np.logs.filenames import CHECKPOINT
 from ppo_np.running import cli
-
-VIDEO_SUFFIXES = (".mp4", ".gif", ".webm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +20,7 @@ class EvaluateOptions:
     checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_OR_FILE")]
     """A run folder, or a checkpoint file."""
     episodes: int = 100
-    """Episodes to play."""
+    """Number of episodes to play."""
     seed: int = 10_000
     """Episode i starts from seed + i."""
     env_id: str | None = None
@@ -35,47 +32,35 @@ class EvaluateOptions:
     video: Path | None = None
     """Film the first episode into this file (.mp4, .gif or .webm); needs the extra `video`."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self.episodes >= 1, "episodes", self.episodes, "an integer >= 1")
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
         if self.video:
             require_extra("moviepy", "video", "--video")
-            endings = " or ".join(VIDEO_SUFFIXES)
-            check(self.video.suffix in VIDEO_SUFFIXES, "video", str(self.video), f"a file that ends in {endings}")
+            known = self.video.suffix in (".mp4", ".gif", ".webm")
+            check(known, "video", str(self.video), "a file that ends in .mp4 or .gif or .webm")
             check(self.video.parent.is_dir(), "video", str(self.video), "in a folder that exists")
             check(not self.video.is_dir(), "video", str(self.video), "a file, not a folder")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, play, print; the exit code is returned."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Parse the arguments, play the episodes, print the report, and return the exit code."""
     options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
-    # Imported here so that --help and bad arguments are answered at once.
-    from ppo_np.evaluation.playback import evaluate
+    file = options.checkpoint / CHECKPOINT if options.checkpoint.is_dir() else options.checkpoint
+    if not file.is_file():
+        given = str(options.checkpoint)
+        raise UserError(f"RUN_OR_FILE is {given!r}, but it must be a run folder with a {CHECKPOINT} or such a file.")
+    from ppo_np.evaluation.playback import evaluate  # slow: imported here, it does not delay --help and error messages
 
     report = evaluate(
-        checkpoint_file(options.checkpoint), options.episodes, options.seed,
+        file, options.episodes, options.seed,
         env_id=options.env_id, deterministic=not options.stochastic, video=options.video,
     )  # fmt: skip
     print(json.dumps(report) if options.json else _as_text(report, options))
     return cli.DONE
 
 
-def checkpoint_file(path: Path) -> Path:
-    """The checkpoint that a run folder holds, or the file itself.
-
-    Raises:
-        UserError: There is none.
-    """
-    file = path / CHECKPOINT if path.is_dir() else path
-    if not file.is_file():
-        raise UserError(
-            f"RUN_OR_FILE is {str(path)!r}, but it must be a run folder with a {CHECKPOINT} or such a file."
-        )
-    return file
-
-
-def _as_text(report: dict, options: EvaluateOptions) -> str:
+def _as_text(report: dict[str, Any], options: EvaluateOptions) -> str:
     how = "stochastic" if options.stochastic else "greedy"
     lines = [
         f"episodes         {report['episodes']} ({how}, seeds from {options.seed})",

@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
-import math
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from ppo_np.checking.gradient_report import TOLERANCE, Report
 from ppo_np.checking.planted_bugs import BUGS, planted
@@ -16,15 +19,14 @@ from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 from ppo_np.running import cli
 
-# Of the output when it goes into a file or a pipe.
-WIDTH = 120
+WIDTH = 120  # of the output in a file or a pipe
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradcheckOptions:
     """Compare every hand-written gradient with central differences in float64; exit code 1 if one is wrong.
 
-    The environment gives the spaces, the settings give the network and the loss; nothing is trained.
+    The environment gives the spaces, the settings give the network and the loss. Nothing is trained.
     """
 
     preset: str = "article"
@@ -33,27 +35,21 @@ class GradcheckOptions:
     json: bool = False
     """Print one JSON object instead of a table."""
     inject: str | None = None
-    """Plant a bug (listed above) first, to see what it looks like."""
+    """Plant a bug (listed above) first, to see how the check reports it."""
     list_bugs: bool = False
     """Only print the bugs that can be planted."""
 
 
-def parse(arguments: Sequence[str]) -> GradcheckOptions:
-    """Options from the command line; see `cli.parse_with_preset`."""
-    bugs = bug_list().replace("\n", "\n- ")
-    prog = "python -m ppo_np.gradcheck"
-    return cli.parse_with_preset(GradcheckOptions, arguments, prog, f"\n\nBugs to inject:\n- {bugs}")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, check, print; the exit code is returned."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
+    """Parse the arguments, check the gradients, print the report, and return the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    more_help = "\n\nBugs to inject:\n- " + bug_list().replace("\n", "\n- ")
+    options = cli.parse_with_preset(GradcheckOptions, arguments, "python -m ppo_np.gradcheck", more_help)
     if options.list_bugs:
         print(bug_list())
         return cli.DONE
     with planted(options.inject, options.config) if options.inject else nullcontext():
-        # Imported here so that --help and bad arguments are answered at once.
-        from ppo_np.checking.numerical_check import check_gradients
+        from ppo_np.checking.numerical_check import check_gradients  # slow: imported here, it does not delay --help
 
         report = check_gradients(options.config)
     if options.inject and not report.wrong:
@@ -66,19 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def bug_list() -> str:
-    """The bugs that can be planted, one a line: name, description, and what it needs to show."""
+    """The bugs that can be planted, one per line: name, description, and the settings that it needs."""
     needs = {name: f" Needs {bug.needs[0]}." if bug.needs else "" for name, bug in BUGS.items()}
     return "\n".join(f"{name}: {bug.description}{needs[name]}" for name, bug in BUGS.items())
 
 
-def as_json(report: Report, options: GradcheckOptions) -> dict:
-    """The report and what it is of, in what JSON knows: numbers that are not finite become None."""
-
-    def finite(value):
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    document = dataclasses.asdict(report)
-    document["checks"] = [{key: finite(value) for key, value in check.items()} for check in document["checks"]]
+def as_json(report: Report, options: GradcheckOptions) -> dict[str, Any]:
+    """The report and its settings for JSON: numbers that are not finite become None."""
+    document = json.loads(json.dumps(dataclasses.asdict(report)), parse_constant=lambda _: None)
     return {
         "env_id": options.config.env_id,
         "preset": options.preset,
@@ -92,7 +83,7 @@ def as_json(report: Report, options: GradcheckOptions) -> dict:
 
 
 def notes(config: PPOConfig) -> list[str]:
-    """What the check leaves out with these settings, a sentence each."""
+    """What the check leaves out with these settings, one sentence each."""
     left_out = {
         "ent_coef is 0: the entropy's gradient is not exercised.": config.ent_coef == 0,
         "vf_coef is 0: the value loss's gradient is not exercised.": config.vf_coef == 0,
@@ -103,9 +94,7 @@ def notes(config: PPOConfig) -> list[str]:
 
 
 def _print(report: Report, options: GradcheckOptions) -> None:
-    """The table, hints, the branches that the point covers, and the verdict."""
-    from rich.console import Console
-
+    """Print the table, the hints, the branches that the point covers, and the verdict."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(width=WIDTH, highlight=False)
@@ -117,28 +106,25 @@ def _print(report: Report, options: GradcheckOptions) -> None:
             console.print(f"{check.name}: {check.hint}", markup=False)
     for title, counts in (("Surrogate", report.surrogate_regions), ("Value loss", report.value_branches)):
         console.print(f"{title}, rows: " + ";  ".join(f"{name} {count}" for name, count in counts.items()))
-    console.print(f"Drawn anew because of a kink within h: {report.kinks} probes, {report.points - 1} points.")
+    console.print(f"Drawn again because of a kink within h: {report.kinks} probes, {report.points - 1} points.")
     for note in notes(options.config):
         console.print(note)
     tolerance = f"relative tolerance {TOLERANCE:g} a tensor, absolute floor {report.floor:.1g}"
     if report.wrong:
         console.print(f"[bold red]{len(report.wrong)} of {len(report.checks)} gradients are WRONG[/] ({tolerance}).")
-        console.print(f"On the way back from the loss the first wrong one is {report.wrong[0].name}: look there.")
+        console.print(f"In the order of the backward pass, the first wrong one is {report.wrong[0].name}: look there.")
     else:
         console.print(f"[green]All {len(report.checks)} gradients are right[/] ({tolerance}).")
 
 
-def _table(report: Report, options: GradcheckOptions):
-    """One row a loss term and one a parameter tensor, in the order of the backward pass."""
-    from rich import box
-    from rich.table import Table
-
+def _table(report: Report, options: GradcheckOptions) -> Table:
+    """A table with one row per loss term and per parameter tensor, in the order of the backward pass."""
     size = f"{report.parameters:,} parameters, {report.rows} off-policy rows, seed {options.config.seed}"
     title = f"Gradient of the PPO loss, {options.config.env_id}: {size}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in ("gradient", "shape", "norm", "worst at", "analytic", "numeric", "rel. error", "verdict"):
-        right = column in ("norm", "analytic", "numeric", "rel. error")
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        number = column in ("norm", "analytic", "numeric", "rel. error")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
     for check in report.checks:
         colour = "green" if check.verdict == "ok" else "bold red"
         table.add_row(

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
+from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, check, require_extra
 from ppo_np.logs.filenames import CONFIG, METRICS
 from ppo_np.running import cli
 
-POINTS = 400
+POINTS = 400  # of a drawn curve
+Curve = tuple[np.ndarray, np.ndarray]
 Column = Literal[
     "episodic_return", "episodic_length", "SPS", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac",
     "explained_variance", "grad_norm", "learning_rate",
@@ -24,20 +25,20 @@ Column = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class PlotOptions:
-    """Draw learning curves of several runs. Runs that differ in the seed alone become one line with a band."""
+    """Draw learning curves of several runs. Runs that differ only in the seed become one line with a band."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
     """Run folders."""
     out: Path = Path("learning_curves.png")
-    """Picture to write (.png, .svg or .pdf)."""
+    """Image file to write (.png, .svg or .pdf)."""
     x: Literal["step", "wall_time"] = "step"
     """Horizontal axis: environment steps, or seconds of training."""
     y: Column = "episodic_return"
     """Vertical axis: a column of metrics.csv."""
     window: int = 100
-    """Smoothing: each point is the mean of the last so many episodes (for other columns: updates)."""
+    """Smoothing: each point is the mean over this many last episodes (for other columns: updates)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(len(self.runs) >= 1, "RUN", [], "one run folder or more")
         check(self.window >= 1, "window", self.window, "an integer >= 1")
         check(self.out.suffix in (".png", ".svg", ".pdf"), "out", str(self.out), "a .png, .svg or .pdf file")
@@ -47,10 +48,9 @@ class PlotOptions:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, draw, print the picture's path; the exit code is returned."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Parse the arguments, draw, print the path of the image, and return the exit code."""
     options = tyro.cli(PlotOptions, args=arguments, prog="python -m ppo_np.plot")
-    groups: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    groups: dict[str, list[Curve]] = {}
     for run in options.runs:
         groups.setdefault(run_label(run), []).append(read_curve(run, options.x, options.y, options.window))
     draw(groups, options)
@@ -59,13 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_label(run: Path) -> str:
-    """What a run is of, its seed left out: environment and preset, and the settings that differ from the preset's.
+    """Environment, preset and the settings that differ from the preset, without the seed.
 
-    Raises:
-        UserError: The folder has no readable config.json.
+    Raises UserError if the folder has no readable config.json.
     """
-    from ppo_np.config import PPOConfig
-
     try:
         document = json.loads((run / CONFIG).read_text())
         config, preset = document["config"], document["preset"]
@@ -76,17 +73,12 @@ def run_label(run: Path) -> str:
     return ", ".join([f"{config['env_id']} ({preset})", *changed])
 
 
-def read_curve(run: Path, x: str, y: str, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """One smoothed curve from a run's metrics.csv.
+def read_curve(run: Path, x: str, y: str, window: int) -> Curve:
+    """Read one smoothed curve from a run's metrics.csv: the values of x and of y, (points,) each.
 
-    Each point is a running mean over the rows that hold the last `window` episodes (returns and lengths, each row
-    weighted by its number of episodes) or the last `window` updates (other columns).
-
-    Returns:
-        The values of x and of y, (points,) each.
-
-    Raises:
-        UserError: The folder has no metrics.csv, or not one row with a value of y.
+    Each point is a running mean over the rows of the last `window` episodes (returns and lengths, each row weighted by
+    its number of episodes) or over the last `window` updates (other columns). Raises UserError if the folder has no
+    metrics.csv, or if no row has a value of y.
     """
     try:
         with open(run / METRICS, newline="") as file:
@@ -99,13 +91,12 @@ def read_curve(run: Path, x: str, y: str, window: int) -> tuple[np.ndarray, np.n
     weights = episodes if y.startswith("episodic") else np.ones(len(rows))
     total, count = np.cumsum(weights * ys), np.cumsum(weights)
     start = np.searchsorted(count, count - window, side="right")
-    before = start - 1
-    sums = total - np.where(start > 0, total[before], 0)
-    return xs, sums / (count - np.where(start > 0, count[before], 0))
+    sums = total - np.where(start > 0, total[start - 1], 0)
+    return xs, sums / (count - np.where(start > 0, count[start - 1], 0))
 
 
-def draw(groups: dict[str, list[tuple[np.ndarray, np.ndarray]]], options: PlotOptions) -> None:
-    """One line a group: the mean over its runs, and a band from the lowest to the highest of them."""
+def draw(groups: dict[str, list[Curve]], options: PlotOptions) -> None:
+    """Draw one line per group: the mean over its runs, and a band from the lowest to the highest run."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,6 +1,5 @@
-"""Compute again what a run ended with: `python -m ppo_np.replay crash.h5`."""
+"""Repeat the computation in which a run ended: `python -m ppo_np.replay crash.h5`."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions:
-    """Compute the rows of a crash file again, stage by stage, and show where the first number is not finite.
+    """Compute the arrays of a crash file again, stage by stage, and show the first number that is not finite.
 
     Exit code 1 if there is one, 0 if everything is finite here.
     """
 
     crash: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CRASH_FILE")]
-    """The crash.h5 of a run, or that run's folder."""
+    """The crash.h5 of a run, or the folder of that run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, compute, print; the exit code is returned."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Parse the arguments, compute, print the stages, and return the exit code."""
     path = tyro.cli(ReplayOptions, args=arguments, prog="python -m ppo_np.replay").crash
-    # Imported here so that --help and bad arguments are answered at once.
+    # These imports are slow. Here, they do not delay --help and error messages.
     from ppo_np.checking.crash_replay import recompute
     from ppo_np.network.tensor_trace import first_bad
     from ppo_np.saving.crash_file import read_crash
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print(crash, stages)
     finding = first_bad(iter(stages))
     if finding is None:
-        print("Everything is finite here: what the run met does not come from these numbers.")
+        print("Everything is finite here: these numbers do not reproduce what ended the run.")
         return cli.DONE
     print(f"The first number that is not finite: {finding}.")
     return cli.FAILED

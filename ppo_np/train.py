@@ -11,18 +11,17 @@ from ppo_np.running import cli
 from ppo_np.running.options import PROGRAM, parse
 from ppo_np.running.signals import STOPPING_ALL, StopSignals
 
-MODULE = "ppo_np.train"
-PATIENCE = 8.0  # seconds for all ranks to stop together, after a signal to one of them
+PATIENCE = 8.0  # seconds in which all ranks must stop together after a signal to one of them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, train, report; the exit code is returned."""
+    """Parse the arguments, train, and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     with StopSignals() as signals:
         ranks = mpi.world()
-        if ranks.size == 1:
-            return _run(arguments, signals, ranks)
-        return _run_together(arguments, signals, ranks)
+        if isinstance(ranks, mpi.MPIRanks):
+            return _run_together(arguments, signals, ranks)
+        return _run(arguments, signals, ranks)
 
 
 def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
@@ -37,15 +36,15 @@ def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     if number > ranks.size:
         from ppo_np.running.launch import launch
 
-        return launch(number, MODULE, arguments, signals)
-    # Imported here so that --help and bad arguments are answered at once: Gymnasium and Numba take a second.
+        return launch(number, "ppo_np.train", arguments, signals)
+    # Gymnasium and Numba take a second to import. Imported here, they do not delay --help and error messages.
     from ppo_np.running.run import train
 
     return train(options, signals, ranks)
 
 
 def _run_together(arguments: Sequence[str], signals: StopSignals, ranks: mpi.MPIRanks) -> int:
-    """As one of several ranks; whatever goes wrong on one of them ends all, with one message."""
+    """Run as one of several ranks. An error on one rank ends all of them, with one message."""
     lifeline = Lifeline(ranks)
     who = f"rank {ranks.rank}: "
 
@@ -53,17 +52,18 @@ def _run_together(arguments: Sequence[str], signals: StopSignals, ranks: mpi.MPI
         text = f"error: {who}signal {signals.number} came, and the ranks could not stop together within {PATIENCE:g} s."
         lifeline.fail_after(PATIENCE, text, signals.exit_code)
 
-    signals.on_stop, signals.message = stop_soon, STOPPING_ALL if ranks.rank == 0 else b""
+    signals.on_stop = stop_soon
+    signals.message = STOPPING_ALL if ranks.rank == 0 else b""
     try:
         code = _run(arguments, signals, ranks)
     except NotSharedError as failure:
-        code, text = cli.exit_code_and_message(failure.__cause__) if ranks.rank == 0 else (0, "")
+        code, text = cli.exit_code_and_message(failure.__cause__ or failure) if ranks.rank == 0 else (0, "")
         if text:
             print(text, file=sys.stderr)
         code = ranks.broadcast(lambda: code)
     except BaseException as error:
-        mistake = ranks.rank == 0 and isinstance(error, UserError)  # of the user's, not of this rank
-        code, text = cli.exit_code_and_message(error, "" if mistake else who)
+        user_mistake = ranks.rank == 0 and isinstance(error, UserError)  # does not belong to one rank
+        code, text = cli.exit_code_and_message(error, "" if user_mistake else who)
         lifeline.fail(text, code)
     lifeline.leave()
     return code

@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_np.network.action_head import ActionHead, discrete
-from ppo_np.network.distributions import Bernoulli, MultiCategorical
+from ppo_np.network.distributions import Bernoulli, Gaussian, MultiCategorical
 
 BOX = ActionHead(Gaussian, (1, 1))
 HEADS = {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from contextlib import contextmanager, nullcontext
 
 import gymnasium
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 from gymnasium import spaces
 
 from ppo_np import PPO, PPOConfig
+from ppo_np.checking.crash_replay import recompute
 from ppo_np.errors import DivergedError
+from ppo_np.learning.rollout import RolloutReport
+from ppo_np.network.tensor_trace import first_bad
 from ppo_np.saving import crash_file
 
 BAD = (np.nan, np.inf, -np.inf)
@@ -63,13 +67,13 @@ def trained(actions, network):
 
 
 def state_of(ppo):
-    return [array.copy() for array in (ppo.policy.model.params, ppo.state.optimizer.m, ppo.state.optimizer.v)] + [
-        ppo.state.optimizer.steps
-    ]
+    optimizer = ppo.state.optimizer
+    return [array.copy() for array in (ppo.policy.model.params, optimizer.m, optimizer.v)] + [optimizer.steps]
 
 
 def put_back(ppo, state):
-    ppo.policy.model.params[:], ppo.state.optimizer.m[:], ppo.state.optimizer.v[:], ppo.state.optimizer.steps = state
+    optimizer = ppo.state.optimizer
+    ppo.policy.model.params[:], optimizer.m[:], optimizer.v[:], optimizer.steps = state
 
 
 def same(state, other):
@@ -105,26 +109,39 @@ def spoil_output(patch, module, name, argument, value, first=2):
     patch.setattr(module, name, Spoiler(getattr(module, name), spoil, first))
 
 
+@contextmanager
+def only_epochs(ppo, config):
+    """While active, `ppo._update` is the epochs over the rollout that `ppo` has, without the checks at their end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ppo, "config", config)
+        patch.setattr(ppo, "_collect", lambda _: RolloutReport())
+        patch.setattr(ppo._divergence, "check_state", lambda *_: None)
+        patch.setattr(ppo, "_finish_update", lambda *_: None)
+        patch.setattr(ppo.resume_point, "moving", nullcontext)
+        yield patch
+
+
 def run_epochs(ppo, **settings):
     """Run the epochs over the rollout that `ppo` has, and put everything back; gives the DivergedError or None.
 
     Checks that the minibatch at which it ended has changed nothing.
     """
-    before, original, states = state_of(ppo), ppo._optimize, []
+    before, original, states = state_of(ppo), ppo._divergence.check_minibatch, []
 
-    def optimize(*arguments):
+    def check_minibatch(*arguments):
         states.append(state_of(ppo))
         return original(*arguments)
 
-    ppo._optimize = optimize
-    try:
-        ppo._run_epochs(dataclasses.replace(ppo.config, **settings))
-    except DivergedError as error:
-        assert same(state_of(ppo), states[-1])
-        return error
-    finally:
-        del ppo._optimize
-        put_back(ppo, before)
+    with only_epochs(ppo, dataclasses.replace(ppo.config, **settings)) as patch:
+        patch.setattr(ppo._divergence, "check_minibatch", check_minibatch)
+        try:
+            ppo._update(0.0)
+        except DivergedError as error:
+            assert same(state_of(ppo), states[-1])
+            return error
+        finally:
+            put_back(ppo, before)
+    assert len(states) > 1
     return None
 
 
@@ -148,6 +165,21 @@ def through_a_file(crash, folder):
     again = crash_file.read_crash(folder / "crash.h5")
     assert (again.what, again.during, again.config, again.head) == (crash.what, crash.during, crash.config, crash.head)
     assert again.rng == crash.rng
-    for field in ("parameters", "adam_m", "adam_v", "rows"):
+    for field in ("tensors", "arrays"):
         np.testing.assert_equal(getattr(again, field), getattr(crash, field))
     return again
+
+
+def check_found(error, name, value, folder, comes_again):
+    """The message names a tensor and the value, and the crash file leads there again, or to nothing."""
+    assert error is not None, f"{value} in {name} was not caught"
+    text = str(error)
+    assert f"epoch 1, minibatch 2, {name} at [" in text or f"epoch 1, minibatch 2, {name} is" in text, (name, text)
+    assert text.endswith("where everything before it was finite; Adam has changed nothing by it.")
+    assert text.isprintable()
+    crash = through_a_file(error.crash, folder) if comes_again and np.isnan(value) else error.crash
+    finding = first_bad(iter(recompute(crash)))
+    if comes_again:
+        assert str(finding) in text
+    else:
+        assert finding is None

@@ -46,7 +46,7 @@ def test_what_is_annealed_falls_linearly(name):
     config = PPOConfig(total_timesteps=4 * 512, **{name: 1.0, "anneal_lr": False, flag: True})
     assert [getattr(config.annealed(update * 512), name) for update in range(4)] == [1.0, 0.75, 0.5, 0.25]
     constant = dataclasses.replace(config, **{flag: False})
-    assert constant.at(512) == constant
+    assert constant.annealed(512) == constant
 
 
 def test_every_field_is_documented():

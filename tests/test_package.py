@@ -1,13 +1,9 @@
 """The package as a whole: light imports, the border between kernels and ppo_np, one version."""
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import ppo_np
-
-ROOT = Path(__file__).parent.parent
 
 
 def modules_after(statement):
@@ -39,23 +35,3 @@ def test_torch_is_not_imported_where_it_is_installed(tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1]); import ppo_np.logs.tensorboard; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-
-
-def test_arrows_run_downwards_only():
-    """commands -> run, playback -> ppo -> rollout, model, envs, checkpoint, logger -> spaces, config -> kernels."""
-    floors = [
-        {"errors", "layout", "signals", "gradient_report", "files", "hdf5", "incidents", "serial", "batch"},
-        {"config", "film", "watchdog", "interval", "ranks", "shared_sum"}, {"rebuild", "mpi", "dealer"},
-        {"guard", "lifeline"},
-        {"workers", "cli", "distributions", "normalizer", "threads", "planted_bugs", "launch"},
-        {"recorder", "model", "spaces"},
-        {"stream", "envs", "policy", "stages"}, {"gradients", "rollout", "checkpoint", "episodes"},
-        {"state", "flight", "resume"}, {"logger", "replaying", "blocks"}, {"tensorboard", "summed_gradient"}, {"ppo"},
-        {"train", "evaluate", "plot", "gradcheck", "replay", "periodic", "saver", "run_logs"},
-        {"run_folder", "playback", "summary"}, {"run"},
-    ]  # fmt: skip
-    level = {name: floor for floor, names in enumerate(floors) for name in names}
-    for path in (ROOT / "ppo_np").glob("*.py"):
-        top = re.findall(r"^from ppo_np\.(\w+) import", path.read_text(), re.MULTILINE)
-        for name in top:
-            assert level[name] < level[path.stem], f"{path.stem} imports {name}"

@@ -1,20 +1,24 @@
 """One minibatch in plain JAX, compiled into one program: forward pass, loss, backward pass, clipping, Adam."""
 
+from typing import NoReturn
+
 import jax
 import jax.numpy as jnp
-from protocol import Job
+
+from bench.peers.protocol import Clock, Job, perform
+from bench.peers.rows import NUM_ACTIONS, OBS_SIZE, random_rows, repeat
 
 ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-5
 orthogonal = jax.nn.initializers.orthogonal
 
 
-def initial_parameters(obs_size: int, num_actions: int, job: Job) -> dict[str, list]:
+def initial_parameters(job: Job) -> dict[str, list]:
     """Weights and biases of the shared layers, the policy's and the value's; heads last."""
-    features = job.shared_sizes[-1] if job.shared_sizes else obs_size
+    features = job.shared_sizes[-1] if job.shared_sizes else OBS_SIZE
     stacks = {
-        "shared": (obs_size, job.shared_sizes, None),
-        "policy": (features, (*job.policy_sizes, num_actions), 0.01),
+        "shared": (OBS_SIZE, job.shared_sizes, None),
+        "policy": (features, (*job.policy_sizes, NUM_ACTIONS), 0.01),
         "value": (features, (*job.value_sizes, 1), 1.0),
     }
     parameters, key = {name: [] for name in stacks}, jax.random.PRNGKey(job.seed)
@@ -73,3 +77,23 @@ def make_step(job: Job):
         return (parameters, m, v, count), terms
 
     return step
+
+
+def minibatch(job: Job, clock: Clock) -> NoReturn:
+    """Do it, with the state updated in place (donated) and the rows already where JAX wants them."""
+    parameters = initial_parameters(job)
+    m, v = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
+    rows = {name: jnp.asarray(column) for name, column in random_rows(job.minibatch_size, job.seed).items()}
+    compiled = jax.jit(make_step(job), donate_argnums=0)
+    state = (parameters, m, v, jnp.zeros((), jnp.int32))
+
+    def once():
+        nonlocal state
+        state, terms = compiled(state, rows)
+        jax.block_until_ready((state, terms))
+
+    repeat(once, clock)
+
+
+if __name__ == "__main__":
+    perform("jax.jit", ("jax", "numpy"), minibatch=minibatch)

@@ -1,8 +1,7 @@
 """What a contestant's process is asked and what it answers, a line at a time.
 
-A contestant is a script of this folder, run as a process of its own: nothing that it imports, no thread that it starts
-can slow the others, and the peak of its memory is its own. It is started with the job, as JSON, as its only argument.
-Either it does the whole job and answers once (`answer`), or it works in slices, when it is told to (`take_turns`).
+A contestant is a module of this folder, run as a process of its own (`python -m bench.peers.ours train '{}'`): nothing
+that it imports, no thread that it starts can slow the others, and the peak of its memory is its own.
 """
 
 import dataclasses
@@ -14,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from time import perf_counter, process_time
-from typing import Any, NoReturn, TextIO
+from time import perf_counter
+from typing import Any, TextIO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +60,37 @@ class Job:
         return self.batch_size // self.num_minibatches
 
 
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """A job of bench/contests/solve.py.
+
+    Attributes:
+        started: time.time() when the process was started.
+        vectorization: how ours steps the environments that it learns in; evaluations are always Gymnasium's.
+        check_every: steps between evaluations.
+        total_timesteps: the steps that the contestant's schedules are made for; it ends there, solved or not.
+        threshold, episodes, first_seed: solved is a mean return of at least `threshold` in greedy episodes with the
+            seeds first_seed, first_seed + 1, ...
+    """
+
+    started: float
+    env_id: str = "LunarLander-v3"
+    vectorization: str = "sync"
+    seed: int = 1
+    threads: int = 1
+    total_timesteps: int = 1_000_000
+    check_every: int = 16_384
+    threshold: float = 200.0
+    episodes: int = 100
+    first_seed: int = 10_000
+
+
 class Clock:
     """Lets a contestant work in slices. Between them it waits, blocked, to be told how many updates come next.
 
     Args:
-        asked: gives a number of updates a line, and how many more come before them that are not timed, 0 if it is not
-            there; its end ends the process.
+        asked: gives two numbers a line: updates that are timed, and updates before them that are not. Its end ends the
+            process.
         told: takes a JSON line after each slice.
 
     Attributes:
@@ -75,40 +99,31 @@ class Clock:
 
     def __init__(self, asked: TextIO, told: TextIO):
         self._asked, self._told = asked, told
-        self.left, self._timed, self._idle = 0, 0, (0.0, 0.0)
-        self._begin = (0, 0.0, 0.0)
+        self.left, self._timed, self._begin = 0, 0, (0, 0.0)
 
     def say(self, line: Mapping[str, Any]) -> None:
         """Tell the contest something."""
         print(json.dumps(line), file=self._told, flush=True)
 
-    def start(self) -> None:
-        """All is ready for the first update; wait for the first slice."""
-        self._wait(0)
+    def start(self, steps: int = 0) -> None:
+        """All is ready for the next update; wait for the next slice."""
+        words = self._asked.readline().split()
+        if not words:
+            raise SystemExit
+        self._timed, untimed = map(int, words)
+        self.left = self._timed + untimed
+        self._begin = steps, perf_counter()
 
     def mark(self, steps: int) -> None:
         """An update has ended; `steps` transitions are done since the start, reset rows not counted."""
         self.left -= 1
         if self.left == self._timed:
-            self._begin = steps, perf_counter(), process_time()
-        if self.left:
-            return
-        now = steps, perf_counter(), process_time()
-        names = ("steps", "seconds", "cpu_seconds")
-        slice_ = {name: end - begin for name, end, begin in zip(names, now, self._begin, strict=True)}
-        waited, spun = self._idle
-        self.say(slice_ | {"waited": waited, "waited_cpu": spun, "peak_memory_mb": peak_memory_mb()})
-        self._wait(steps)
-
-    def _wait(self, steps: int) -> None:
-        since, cpu = perf_counter(), process_time()
-        word = self._asked.readline()
-        if not word:
-            raise SystemExit
-        self._timed, before = map(int, (*word.split(), 0)[:2])
-        self.left = self._timed + before
-        self._begin = steps, perf_counter(), process_time()
-        self._idle = self._begin[1] - since, self._begin[2] - cpu
+            self._begin = steps, perf_counter()
+        if self.left == 0:
+            before, begin = self._begin
+            told = {"steps": steps - before, "seconds": perf_counter() - begin, "peak_memory_mb": peak_memory_mb()}
+            self.say(told)
+            self.start(steps)
 
 
 def peak_memory_mb() -> float:
@@ -141,38 +156,27 @@ def from_json(kind: type, text: str) -> Any:
     return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(text).items()})
 
 
-def introduction(name: str, packages: tuple[str, ...], job: Any) -> dict[str, Any]:
-    """Who this is, with which versions, for which job; "skipped", a sentence, if a package is not installed.
+def perform(name: str, packages: tuple[str, ...], **tasks: Callable[..., Any]) -> None:
+    """Do the task that the command line names first, for the job that it gives as JSON.
+
+    "train" and "minibatch" introduce the contestant, then work for ever in slices, until the contest ends it. "solve"
+    does a whole race and prints what the task returns as one line.
 
     Args:
         name: of the contestant.
-        packages: that it needs, by their names on PyPI.
-        job: what it was asked.
+        packages: whose versions are told.
+        tasks: functions of a `Race`, or of a `Job` and a `Clock`.
     """
-    found = versions(packages)
-    line = {"name": name, "versions": found, "cores": os.cpu_count(), **dataclasses.asdict(job)}
-    missing = [package for package in packages if package not in found]
-    return line | ({"skipped": f"{missing[0]} is not installed: pip install '.[peers]'"} if missing else {})
-
-
-def answer(name: str, packages: tuple[str, ...], measure: Callable[[Any], Mapping], kind: type) -> None:
-    """Do the whole job, a `kind` of the command line, and print what `measure` returns as one line."""
-    job = from_json(kind, sys.argv[1])
-    line = introduction(name, packages, job)
-    if "skipped" not in line:
-        line |= {**measure(job), "peak_memory_mb": peak_memory_mb()}
-    print(json.dumps(line), flush=True)
-
-
-def take_turns(name: str, packages: tuple[str, ...], measure: Callable[[Job, Clock], NoReturn]) -> None:
-    """Introduce this contestant, then work for ever in slices, until the contest ends it.
-
-    Standard output is for the contest; what libraries print there goes to standard error.
-    """
+    task, text = sys.argv[1:]
+    about = {"name": name, "versions": versions(packages)}
+    if task == "solve":
+        race = from_json(Race, text)
+        result = dataclasses.asdict(race) | tasks[task](race) | {"peak_memory_mb": peak_memory_mb()}
+        print(json.dumps(about | result), flush=True)
+        return
+    # Standard output is for the contest; what libraries print there goes to standard error.
     clock = Clock(sys.stdin, os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    job = from_json(Job, sys.argv[1])
-    line = introduction(name, packages, job)
-    clock.say(line)
-    if "skipped" not in line:
-        measure(job, clock)
+    job = from_json(Job, text)
+    clock.say(about | dataclasses.asdict(job))
+    tasks[task](job, clock)

@@ -7,30 +7,7 @@ from dataclasses import dataclass, field
 import gymnasium
 import numpy as np
 
-
-@dataclass(frozen=True, kw_only=True)
-class Race:
-    """A job of `bench/solve.py`.
-
-    Attributes:
-        started: time.time() when the process was started.
-        vectorization: how ours steps the environments that it learns in; evaluations are always Gymnasium's.
-        check_every: steps between evaluations.
-        total_timesteps: the steps that the contestant's schedules are made for; it ends there, solved or not.
-        threshold, episodes, first_seed: solved is a mean return of at least `threshold` in greedy episodes with the
-            seeds first_seed, first_seed + 1, ...
-    """
-
-    started: float
-    env_id: str = "LunarLander-v3"
-    vectorization: str = "sync"
-    seed: int = 1
-    threads: int = 1
-    total_timesteps: int = 1_000_000
-    check_every: int = 16_384
-    threshold: float = 200.0
-    episodes: int = 100
-    first_seed: int = 10_000
+from bench.peers.protocol import Race
 
 
 @dataclass

@@ -1,18 +1,19 @@
-"""One minibatch of random rows, the same for all: what the three `minibatch_*.py` work on."""
+"""One minibatch of random rows, the same for all that do minibatches."""
 
 from collections.abc import Callable
 from itertools import count
 from typing import NoReturn
 
 import numpy as np
-from protocol import Clock, Job
 
-OBS_SIZE, NUM_ACTIONS = 8, 4
+from bench.peers.protocol import Clock
+
+OBS_SIZE, NUM_ACTIONS = 8, 4  # LunarLander's
 
 
-def random_rows(job: Job) -> dict[str, np.ndarray]:
+def random_rows(rows: int, seed: int) -> dict[str, np.ndarray]:
     """What a minibatch holds, off-policy so that some ratios and values are clipped: obs (B, D), the others (B,)."""
-    rng, rows = np.random.default_rng(job.seed), job.minibatch_size
+    rng = np.random.default_rng(seed)
     return {
         "obs": rng.standard_normal((rows, OBS_SIZE)).astype(np.float32),
         "actions": rng.integers(NUM_ACTIONS, size=rows),

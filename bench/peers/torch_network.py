@@ -1,11 +1,13 @@
 """An actor-critic in torch and one step of its optimiser, with CleanRL's losses; in our own words."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from protocol import Job
 from torch import Tensor, nn
 from torch.distributions import Categorical
+
+from bench.peers.protocol import Job
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -31,10 +33,10 @@ class ActorCritic(nn.Module):
 
     def __init__(self, obs_size: int, num_actions: int, job: Job):
         super().__init__()
-        features = job.shared_sizes[-1] if job.shared_sizes else obs_size
-        self.trunk = nn.Sequential(*_layers(obs_size, job.shared_sizes, job.activation))
-        self.policy = _tower(features, job.policy_sizes, num_actions, 0.01, job.activation)
-        self.value = _tower(features, job.value_sizes, 1, 1.0, job.activation)
+        shared = [obs_size, *job.shared_sizes]
+        self.trunk = nn.Sequential(*_layers(shared, job.activation))
+        self.policy = _tower([shared[-1], *job.policy_sizes], num_actions, 0.01, job.activation)
+        self.value = _tower([shared[-1], *job.value_sizes], 1, 1.0, job.activation)
 
     def forward(self, obs: Tensor) -> tuple[Categorical, Tensor]:
         """The distribution over actions, and the values, (B,)."""
@@ -49,17 +51,12 @@ def _linear(fan_in: int, width: int, gain: float) -> nn.Linear:
     return layer
 
 
-def _layers(fan_in: int, widths: tuple[int, ...], activation: str) -> list[nn.Module]:
-    layers = []
-    for width in widths:
-        layers += [_linear(fan_in, width, 2**0.5), ACTIVATIONS[activation]()]
-        fan_in = width
-    return layers
+def _layers(widths: list[int], activation: str) -> list[nn.Module]:
+    return [part for i, o in pairwise(widths) for part in (_linear(i, o, 2**0.5), ACTIVATIONS[activation]())]
 
 
-def _tower(fan_in: int, widths: tuple[int, ...], outputs: int, gain: float, activation: str) -> nn.Sequential:
-    head = _linear(widths[-1] if widths else fan_in, outputs, gain)
-    return nn.Sequential(*_layers(fan_in, widths, activation), head)
+def _tower(widths: list[int], outputs: int, gain: float, activation: str) -> nn.Sequential:
+    return nn.Sequential(*_layers(widths, activation), _linear(widths[-1], outputs, gain))
 
 
 def adam(network: ActorCritic, job: Job) -> torch.optim.Adam:

@@ -1,6 +1,6 @@
-"""The computation in a crash file, done again: a minibatch, a step of the rollout, or what environments gave."""
+"""Repeats the computation in a crash file: a minibatch, a step of the rollout, or the output of environments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -9,28 +9,27 @@ from ppo_np.errors import UserError
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
 from ppo_np.network.tensor_trace import Stage, learning_stages, sampling_stages, state_stages
-from ppo_np.saving.checkpoint import check_widths, copy_tensors
+from ppo_np.saving.checkpoint import below, check_widths, copy_tensors
 from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, Crash
 
 
 def recompute(crash: Crash) -> list[Stage]:
     """All stages of the computation in which the run ended, in order.
 
-    Raises:
-        UserError: The crash file's parts do not fit each other.
+    Raises UserError if the parts of the crash file do not fit each other.
     """
     kinds = {ENVIRONMENT: _environment_stages, MINIBATCH: _minibatch_stages}
     return list(kinds.get(crash.during, _rollout_stages)(crash))
 
 
 def _environment_stages(crash: Crash) -> Iterator[Stage]:
-    """What the environment gave, before the network saw it."""
+    """Observations or rewards of the environment, before the network uses them."""
     for name, array in crash.arrays.items():
         yield Stage({"obs": "observation", "rewards": "reward"}.get(name, name), array)
 
 
 def _rollout_stages(crash: Crash) -> Iterator[Stage]:
-    """The network's parameters and the optimiser's state, and the network's outputs if it had begun to act."""
+    """Parameters and optimiser state, and the outputs of the network if it had begun to act."""
     model = _network(crash)
     yield from state_stages(model, _optimizer_vectors(crash, model))
     if crash.arrays:
@@ -42,7 +41,7 @@ def _rollout_stages(crash: Crash) -> Iterator[Stage]:
 
 
 def _minibatch_stages(crash: Crash) -> Iterator[Stage]:
-    """Forward to the loss, and backward to the gradient of every tensor."""
+    """The forward pass to the loss and the backward pass to the gradient of every tensor."""
     model = _network(crash)
     minibatch = _minibatch(model, crash, MINIBATCH_ARRAYS)
     activations = model.activations(minibatch.rows)
@@ -69,24 +68,17 @@ def _network(crash: Crash) -> ActorCritic:
 
 
 def _optimizer_vectors(crash: Crash, model: ActorCritic) -> dict[str, np.ndarray]:
-    """The optimiser's state by names such as adam/m, (P,) each."""
-    vectors: dict[str, np.ndarray] = {}
-    first = next(iter(model.shapes))
-    names = [name.removesuffix(f"/{first}") for name in crash.tensors if name.endswith(f"/{first}")]
-    for name in names:
-        if name != "parameters":
-            vectors[name] = np.zeros(model.params.size, model.dtype)
-            tensors = {n.removeprefix(f"{name}/"): t for n, t in crash.tensors.items() if n.startswith(f"{name}/")}
-            copy_tensors(tensors, model.named(vectors[name]), "crash.h5")
+    """The vectors of the optimiser state by names such as adam/m, (P,) each."""
+    suffix = f"/{next(iter(model.shapes))}"
+    names = [name.removesuffix(suffix) for name in crash.tensors if name.endswith(suffix)]
+    vectors = {name: np.zeros(model.params.size, model.dtype) for name in names if name != "parameters"}
+    for name, vector in vectors.items():
+        copy_tensors(below(crash.tensors, name), model.named(vector), "crash.h5")
     return vectors
 
 
-def _minibatch(model: ActorCritic, crash: Crash, names: tuple[str, ...]) -> Minibatch:
-    """The rows in a minibatch.
-
-    Raises:
-        UserError: Rows are missing, or of other shapes, or actions are not in the head's range.
-    """
+def _minibatch(model: ActorCritic, crash: Crash, names: Sequence[str]) -> Minibatch:
+    """The arrays of these names in a minibatch. Raises UserError if one is missing or has a wrong shape or range."""
     obs = crash.arrays.get("obs")
     if obs is None or not obs.ndim:
         raise UserError("The crash file has no observations.")

@@ -1,27 +1,28 @@
-"""The outcome of a gradient check, and what the ratio analytic / numeric of a wrong gradient speaks for."""
+"""The result of a gradient check, and hints from the ratio analytic / numeric of a wrong gradient."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 TOLERANCE = 1e-7
-# Numbers that differ by one factor everywhere agree with it to this.
-SAME = 1e-5
+SAME = 1e-5  # relative tolerance for "the same factor everywhere"
+Probe = tuple[int | None, float, float]  # flat index or None for a random direction, analytic, numeric derivative
 
 
 @dataclass(frozen=True)
 class Check:
-    """Analytic against numeric gradient of one tensor.
+    """Comparison of the analytic and the numeric gradient of one tensor.
 
     Attributes:
         name, shape: of the tensor.
         norm: Euclidean norm of the whole analytic gradient.
-        probes: coordinates and directions compared.
+        probes: number of coordinates and directions compared.
         worst: where the two differ most: a coordinate, or the number of a random direction.
         analytic, numeric: the derivatives there.
-        relative_error: |a - n| / (|a| + |n|), norms taken over all probes; 0 if both are 0.
+        relative_error: |a - n| / (|a| + |n|), norms over all probes; 0 if both are 0.
         verdict: "ok" or "WRONG".
-        hint: the kind of mistake that the ratio a / n speaks for; empty for a right gradient, unless it is all zero.
+        hint: the probable mistake, from the ratio a / n; empty for a right gradient, unless it is all zero.
     """
 
     name: str
@@ -38,15 +39,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that one point showed.
+    """The result of a gradient check.
 
     Attributes:
-        checks: the loss terms first, then the network's tensors from the heads to the first layer. That is the order
-            of the backward pass: look for a bug where the first wrong one is.
-        surrogate_regions, value_branches: name -> rows of the minibatch that lie there.
-        rows: B. parameters: P.
-        floor: absolute error that is allowed beside the relative one, `TOLERANCE`.
-        kinks: probes thrown away because a kink lay within their step.
+        checks: in the order of the backward pass: the loss terms, then the tensors from the heads to the first layer.
+            The bug is where the first wrong one is.
+        surrogate_regions, value_branches: name -> number of rows of the minibatch in this region or branch.
+        rows, parameters: B and P.
+        floor: allowed absolute error, in addition to the relative `TOLERANCE`.
+        kinks: probes that were discarded because a kink lay within their step.
         points: points drawn until one had no kink nearby.
     """
 
@@ -65,36 +66,34 @@ class Report:
         return [check for check in self.checks if check.verdict != "ok"]
 
 
-def judge(name: str, gradient: np.ndarray, measured: list[tuple], floor: float, rows: int) -> Check:
+def judge(name: str, gradient: np.ndarray, probes: Sequence[Probe], floor: float, rows: int) -> Check:
     """Compare the derivatives of one tensor: right if |a - n| <= 1e-7 (|a| + |n|) + floor.
 
-    Args:
-        name: of the tensor.
-        gradient: the whole analytic gradient.
-        measured: (flat index or None for a random direction, analytic, numeric) of each probe.
-        floor: absolute error that rounding may cause.
-        rows: B, which a forgotten or doubled mean shows as a factor.
+    `gradient` is the whole analytic gradient, `floor` the absolute error that rounding may cause. `rows` is B, the
+    factor of a missing or doubled mean.
     """
-    places = [place for place, _, _ in measured]
-    a, n = (np.array(column, float) for column in list(zip(*measured, strict=True))[1:])
+    places = [place for place, _, _ in probes]
+    a = np.array([analytic for _, analytic, _ in probes], float)
+    n = np.array([numeric for _, _, numeric in probes], float)
     error, scale = np.linalg.norm(a - n), np.linalg.norm(a) + np.linalg.norm(n)
     right = bool(error <= TOLERANCE * scale + floor)  # False for NaN
     worst = int(np.argmax(np.abs(a - n)))
-    if places[worst] is None:
+    place = places[worst]
+    if place is None:
         where = f"direction {places[: worst + 1].count(None)}"
     else:
-        where = str([int(i) for i in np.unravel_index(places[worst], gradient.shape)])
+        where = str([int(i) for i in np.unravel_index(place, gradient.shape)])
     hint = "" if right else ratio_hint(a, n, floor, rows)
     if right and scale <= floor:
         hint = "zero or below the floor: nothing was compared"
     return Check(
-        name, gradient.shape, float(np.linalg.norm(gradient)), len(measured), where, float(a[worst]), float(n[worst]),
+        name, gradient.shape, float(np.linalg.norm(gradient)), len(probes), where, float(a[worst]), float(n[worst]),
         float(error / scale) if scale > 0 else 0.0, "ok" if right else "WRONG", hint,
     )  # fmt: skip
 
 
 def ratio_hint(a: np.ndarray, n: np.ndarray, floor: float, rows: int) -> str:
-    """What the ratio of wrong analytic derivatives `a` to the numeric ones `n`, (probes,) each, speaks for."""
+    """The probable mistake, from the ratio of the analytic derivatives `a` to the numeric ones `n`, (probes,) each."""
     if not np.isfinite(a).all():
         return "not a finite number"
     if np.linalg.norm(n) <= floor:
@@ -116,7 +115,7 @@ def ratio_hint(a: np.ndarray, n: np.ndarray, floor: float, rows: int) -> str:
 
 
 def _uneven_hint(a: np.ndarray, n: np.ndarray, floor: float) -> str:
-    """For derivatives that are wrong by different factors, or only here and there."""
+    """The hint for derivatives that are wrong by different factors, or only at some places."""
     different = np.abs(a - n) > SAME * (np.abs(a) + np.abs(n)) + floor
     worst = np.argmax(np.abs(a - n))
     count = f"{different.sum()} of {a.size} differ"

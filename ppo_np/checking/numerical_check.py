@@ -1,19 +1,19 @@
-"""Is the hand-written gradient right? Central differences in float64 of the loss that the forward path computes.
+"""Check the hand-written gradient by central differences of the loss in float64.
 
     numeric_i = (L(x + h d_i) - L(x - h d_i)) / 2h,   analytic_i = g . d_i,   d_i a coordinate or a random unit vector
 
-The point x is off-policy on purpose: at ratio 1 and V = V_old, wrong clipping and a wrong ratio show no error at all.
-A difference that leads over a kink (of ReLU, of a minimum, of a clip range) means nothing: it is thrown away.
+The point x is off-policy, because at ratio 1 and V = V_old, wrong clipping and a wrong ratio show no error.
+A difference across a kink (of ReLU, of a minimum, of a clip range) is not a derivative: it is discarded.
 """
 
 from collections.abc import Iterable
-from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 
 from kernels.activation import RELU
 from kernels.advantage import normalize
-from ppo_np.checking.gradient_report import Check, Report, judge
+from ppo_np.checking.gradient_report import Check, Probe, Report, judge
 from ppo_np.config import PPOConfig
 from ppo_np.environments.make import spaces_of
 from ppo_np.environments.spaces import ObservationAdapter
@@ -24,11 +24,13 @@ from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import LOG_STD, ActorCritic
 from ppo_np.network.threads import blas_threads, limit_blas_threads
 
+Direction = tuple[int | None, slice, np.ndarray]  # coordinate or None, a part of a flat tensor, direction in the part
+
 H = 1e-5
-# Differences of a loss of size 1 carry rounding noise of about 1e-16 / H a number; this is for a whole tensor.
+# A difference of a loss of size 1 has a rounding error of about 1e-16 / H per number; this is for a whole tensor.
 FLOOR = 1e-9
 ROWS = 36
-# Tensors of more than EVERY numbers are probed at some coordinates and along some directions only.
+# Tensors of more than EVERY numbers are only checked at some coordinates and along some directions.
 EVERY, COORDINATES, DIRECTIONS = 64, 24, 8
 ATTEMPTS = 20
 
@@ -40,18 +42,13 @@ VALUE_BRANCHES = (
 
 
 class KinkError(Exception):
-    """The point lies so close to a kink that differences there mean nothing: draw another."""
+    """The point lies too close to a kink for differences: draw another point."""
 
 
 def check_gradients(config: PPOConfig) -> Report:
-    """Check the gradient of the whole loss for an environment's spaces and a network, at a random off-policy point.
+    """Check the gradient of the whole loss at a random off-policy point.
 
-    Args:
-        config: gives the environment, the network, the loss and the seed.
-
-    Raises:
-        UserError: The environment cannot be made, its spaces are not supported, or no point far from all kinks
-            was found.
+    Raises UserError if the environment cannot be made, if its spaces are not supported, or if all points lie at kinks.
     """
     observation_space, action_space = spaces_of(config.env_id)
     obs_size, head = ObservationAdapter(observation_space).size, action_head(action_space, config)
@@ -70,9 +67,9 @@ def check_gradients(config: PPOConfig) -> Report:
 
 
 def perturb(model: ActorCritic, rng: np.random.Generator) -> None:
-    """Move all parameters off their initial values: biases off 0, the policy off the uniform one.
+    """Add noise to all parameters, so that biases are not 0 and the policy is not uniform.
 
-    log_std goes near 0, wherever it began: a standard deviation of the size of `H` would bend every difference.
+    log_std is set close to 0 first: with a standard deviation as small as `H`, the differences would be inaccurate.
     """
     for name, tensor in model.named(model.params).items():
         if name == LOG_STD:
@@ -84,13 +81,14 @@ def perturb(model: ActorCritic, rng: np.random.Generator) -> None:
 def off_policy_minibatch(
     model: ActorCritic, config: PPOConfig, rng: np.random.Generator
 ) -> tuple[Minibatch, Activations]:
-    """Draw a minibatch as if collected by another policy: each surrogate region with each value branch, once.
+    """Draw `ROWS` rows as if another policy had collected them, with normal numbers as observations.
 
-    Returns:
-        `ROWS` rows with normal numbers as observations, and the activations after `forward` on them.
+    Each surrogate region occurs once with each value branch. The activations are those after `forward` on these rows.
     """
     minibatch, activations = model.minibatch(ROWS), model.activations(ROWS)
-    e, row, distribution = config.clip_coef, np.arange(ROWS), activations.distribution
+    distribution = activations.distribution
+    e = config.clip_coef
+    row = np.arange(ROWS)
     minibatch.obs[:] = rng.standard_normal(minibatch.obs.shape)
     model.forward(minibatch.obs, activations)
     distribution.sample(activations.policy_outputs, rng)
@@ -102,7 +100,7 @@ def off_policy_minibatch(
     low = (1 - e) * (0.3 + 0.6 * u[0]) if e < 1 else np.ones(ROWS)
     ratio = np.choose(side, [low, np.maximum(1 + e * (1.8 * u[0] - 0.9), 0.1), (1 + e) * (1.1 + 0.9 * u[0])])
     minibatch.old_logprobs[:] = distribution.logprobs - np.log(ratio)
-    # Pairs of +A and -A: their mean is 0, so normalising changes no sign.
+    # Pairs of +A and -A have mean 0, so normalising changes no sign.
     minibatch.advantages[:] = sign * (0.5 + 1.5 * np.repeat(u[1, ::2], 2))
 
     sign, side = np.where(row // 6 % 2, -1, 1), row // 12
@@ -114,37 +112,24 @@ def off_policy_minibatch(
     return minibatch, activations
 
 
-@contextmanager
-def _frozen(layer):
-    """While active, `layer.forward` changes nothing, so that its output can be varied directly."""
-    layer.forward = lambda *_: None
-    try:
-        yield
-    finally:
-        del layer.forward
-
-
 class Point:
-    """A network and a minibatch, at which the gradient is computed once and compared with many differences."""
+    """A network and a minibatch. The gradient is computed once here and compared with many differences."""
 
     def __init__(
-        self,
-        model: ActorCritic,
-        minibatch: Minibatch,
-        activations: Activations,
-        config: PPOConfig,
+        self, model: ActorCritic, minibatch: Minibatch, activations: Activations, config: PPOConfig,
         rng: np.random.Generator,
-    ):
-        self.model, self.minibatch, self.activations, self.config, self.rng = model, minibatch, activations, config, rng
+    ):  # fmt: skip
+        self.model, self.config, self.rng = model, config, rng
+        self.minibatch, self.activations = minibatch, activations
         self.kinks = 0
         if config.norm_adv:
             normalize(minibatch.advantages, minibatch.advantages)
         _, policy_loss, value_loss, entropy, *_ = np.abs(model.loss_and_gradient(minibatch, activations, config))
         self.floor = FLOOR * max(1.0, policy_loss + config.ent_coef * entropy + config.vf_coef * value_loss)
-        self.home = self._branches()
+        self.sides = self._all_sides()
 
-    def _branches(self) -> np.ndarray:
-        """Which side of each kink everything is on: ratios, values, hidden units of a ReLU network."""
+    def _all_sides(self) -> np.ndarray:
+        """The side of each kink on which each ratio, each value and each hidden unit of a ReLU network is."""
         sides = np.concatenate(_sides(self.minibatch, self.activations, self.config))
         if self.model.activation != RELU:
             return sides
@@ -153,17 +138,14 @@ class Point:
         return np.concatenate([sides, *(h.reshape(-1) > 0 for tower in hidden for h in tower)], dtype=np.int8)
 
     def check(self) -> list[Check]:
-        """Compare the gradient of each loss term and of each parameter tensor.
-
-        Raises:
-            KinkError: Too many differences would lead over a kink.
-        """
+        """Compare the gradient of each loss term and each parameter tensor. Raises KinkError if a kink is too near."""
         model, activations = self.model, self.activations
         distribution = activations.distribution
         grads = {name: grad.copy() for name, grad in model.named(model.grads).items()}
         dpolicy_outputs = activations.dpolicy_outputs.copy()
-        with _frozen(model):
-            with _frozen(distribution):  # the loss as a function of log-probabilities, entropies and values
+        # Without `forward`, the loss is a function of the network's outputs, or of the distribution's outputs.
+        with patch.object(model, "forward", lambda *_: None):
+            with patch.object(distribution, "forward", lambda *_: None):
                 checks = [
                     self._compare("policy_loss/dlogprobs", distribution.logprobs, activations.dlogprobs),
                     self._compare("entropy/dentropies", distribution.entropies, activations.dentropies),
@@ -175,48 +157,45 @@ class Point:
         return checks + [self._compare(name, params[name], grads[name]) for name in reversed(params)]
 
     def _compare(self, name: str, x: np.ndarray, gradient: np.ndarray) -> Check:
-        """Probe one tensor: every coordinate if it is small, a random choice and random directions if it is large."""
-        size = x.size
-        if size <= EVERY:
-            measured = self._measure(x, gradient, ((i, _coordinate(i)) for i in range(size)), size)
-        else:
-            some = self.rng.choice(size, min(size, 3 * COORDINATES), replace=False)
-            measured = self._measure(x, gradient, ((i, _coordinate(i)) for i in some), COORDINATES)
-            directions = ((None, (slice(None), _unit_vector(size, self.rng))) for _ in range(3 * DIRECTIONS))
-            measured += self._measure(x, gradient, directions, DIRECTIONS)
-        return judge(name, gradient, measured, self.floor, ROWS)
+        """Compare one tensor: at all coordinates if it is small, else at random ones and along random directions."""
+        size, small = x.size, x.size <= EVERY
+        indices = range(size) if small else self.rng.choice(size, min(size, 3 * COORDINATES), replace=False)
+        coordinates = ((int(i), slice(i, i + 1), np.ones(1)) for i in indices)
+        probes = self._probe(x, gradient, coordinates, size if small else COORDINATES)
+        if not small:
+            directions = ((None, slice(None), _unit_vector(size, self.rng)) for _ in range(3 * DIRECTIONS))
+            probes += self._probe(x, gradient, directions, DIRECTIONS)
+        return judge(name, gradient, probes, self.floor, ROWS)
 
-    def _measure(self, x: np.ndarray, gradient: np.ndarray, probes: Iterable, count: int) -> list[tuple]:
-        """(coordinate or None, analytic, numeric) of the first `count` probes that lead over no kink."""
-        flat, slopes, measured = x.reshape(-1), gradient.reshape(-1), []
-        for coordinate, (where, direction) in probes:
-            numeric = self._difference(flat, where, direction)
+    def _probe(self, x: np.ndarray, gradient: np.ndarray, directions: Iterable[Direction], count: int) -> list[Probe]:
+        """The derivatives along the first `count` directions that lead across no kink."""
+        flat_x, flat_gradient = x.reshape(-1), gradient.reshape(-1)
+        probes: list[Probe] = []
+        for coordinate, part, direction in directions:
+            numeric = self._difference(flat_x[part], direction)
             if numeric is None:
                 self.kinks += 1
                 continue
-            measured.append((coordinate, slopes[where] @ direction, numeric))
-            if len(measured) == count:
-                return measured
+            probes.append((coordinate, float(flat_gradient[part] @ direction), numeric))
+            if len(probes) == count:
+                return probes
         raise KinkError
 
-    def _difference(self, flat: np.ndarray, where: slice, direction: np.ndarray) -> float | None:
-        """Central difference of the loss when `flat[where]` moves along `direction`; None over a kink."""
-        home, losses, smooth = flat[where].copy(), [], True
+    def _difference(self, x: np.ndarray, direction: np.ndarray) -> float | None:
+        """Central difference of the loss when `x` moves along `direction`; None across a kink."""
+        x_before = x.copy()
+        losses = []
+        smooth = True
         for step in (H, -H):
-            flat[where] = home + step * direction
+            x[:] = x_before + step * direction
             losses.append(self.model.loss(self.minibatch, self.activations, self.config)[0])
-            smooth = smooth and np.array_equal(self._branches(), self.home)
-        flat[where] = home
+            smooth = smooth and np.array_equal(self._all_sides(), self.sides)
+        x[:] = x_before
         return (losses[0] - losses[1]) / (2 * H) if smooth else None
 
 
-def _coordinate(i: int) -> tuple[slice, np.ndarray]:
-    """Coordinate i of a flat tensor as a part of it and a direction in that part."""
-    return slice(i, i + 1), np.ones(1)
-
-
 def _unit_vector(size: int, rng: np.random.Generator) -> np.ndarray:
-    """A direction in `size` dimensions, each equally likely; a derivative along it is as large as by a coordinate."""
+    """A random unit vector; all directions are equally likely."""
     normals = rng.standard_normal(size)
     return normals / np.linalg.norm(normals)
 
@@ -224,7 +203,7 @@ def _unit_vector(size: int, rng: np.random.Generator) -> np.ndarray:
 def _sides(minibatch: Minibatch, activations: Activations, config: PPOConfig) -> tuple[np.ndarray, np.ndarray]:
     """For each row: ratio below (0), inside (1), above (2) its clip range; value inside (0), outside (1), and flat (2).
 
-    Flat is the value loss where the clipped value has the larger error.
+    The value loss is flat where the clipped value has the larger error.
     """
     e = config.clip_coef
     ratio = np.exp(activations.distribution.logprobs - minibatch.old_logprobs)
@@ -238,7 +217,7 @@ def _sides(minibatch: Minibatch, activations: Activations, config: PPOConfig) ->
 def count_branches(
     minibatch: Minibatch, activations: Activations, config: PPOConfig
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows of a minibatch in each of the `SURROGATE_REGIONS`, and in each of the `VALUE_BRANCHES`."""
+    """The number of rows in each of the `SURROGATE_REGIONS` and in each of the `VALUE_BRANCHES`."""
     ratio_sides, value_sides = _sides(minibatch, activations, config)
     regions = np.bincount(ratio_sides + 3 * (minibatch.advantages < 0), minlength=6)
     branches = np.bincount(value_sides + 3 * (activations.values < minibatch.old_values), minlength=6)

@@ -1,7 +1,7 @@
-"""Wrong gradients to plant on purpose, so that one can see what each looks like in a gradient check.
+"""Wrong gradients, planted on purpose to show how the gradient check reports them.
 
-Each bug takes the place of one function of the backward path while `planted` is active; no kernel changes. It is called
-as bug(right, a): `right()` computes the right gradient, and `a` holds the arguments by their names.
+While `planted` is active, a bug replaces one function of the backward pass; the kernels stay as they are. It is called
+as bug(right, a): `right()` computes the right gradient, and `a` holds the arguments by name.
 """
 
 import inspect
@@ -11,13 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 
-# Which function a bug takes the place of: where it is looked up, and its name there.
+Right = Callable[[], None]
+Arguments = SimpleNamespace
+Bug = Callable[[Right, Arguments], None]
+Function = Callable[[np.ndarray], np.ndarray]
+Needs = tuple[str, Callable[[PPOConfig], object]]
+
+# The places of bugs: where the replaced function is looked up, and its name there.
 LOSS = ("ppo_np.network.model", "ppo_loss_backward")
 CATEGORICAL = ("ppo_np.network.distributions", "categorical_backward")
 BERNOULLI = ("ppo_np.network.distributions", "bernoulli_backward")
@@ -25,14 +32,14 @@ GAUSSIAN = ("ppo_np.network.distributions", "gaussian_backward")
 LAYERS = ("ppo_np.network.model", "mlp_backward")
 NETWORK = ("ppo_np.network.model:ActorCritic", "backward")
 
-# What a bug needs to show: in words, and as a condition.
-ENTROPY = ("ent_coef > 0", lambda c: c.ent_coef > 0)
-VALUE = ("vf_coef > 0", lambda c: c.vf_coef > 0)
-VALUE_CLIP = ("vf_coef > 0 and clip_vloss", lambda c: c.vf_coef > 0 and c.clip_vloss)
-FORK = ("vf_coef > 0 and shared layers", lambda c: c.vf_coef > 0 and c.shared_sizes)
-RELU = ("activation relu and a hidden layer", lambda c: c.activation == "relu" and any(_towers(c)))
-TANH = ("activation tanh and a hidden layer", lambda c: c.activation == "tanh" and any(_towers(c)))
-SQUARE = ("two equal hidden layers in a row", lambda c: any(i == o for sizes in _towers(c) for i, o in pairwise(sizes)))
+# The settings with which a bug changes the gradient: in words, and as a condition.
+NEEDS_ENTROPY = ("ent_coef > 0", lambda c: c.ent_coef > 0)
+NEEDS_VALUE = ("vf_coef > 0", lambda c: c.vf_coef > 0)
+NEEDS_VALUE_CLIP = ("vf_coef > 0 and clip_vloss", lambda c: c.vf_coef > 0 and c.clip_vloss)
+NEEDS_FORK = ("vf_coef > 0 and shared layers", lambda c: c.vf_coef > 0 and c.shared_sizes)
+NEEDS_RELU = ("activation relu and a hidden layer", lambda c: c.activation == "relu" and any(_towers(c)))
+NEEDS_TANH = ("activation tanh and a hidden layer", lambda c: c.activation == "tanh" and any(_towers(c)))
+NEEDS_SQUARE = ("two equal hidden layers in a row", lambda c: any(i == o for s in _towers(c) for i, o in pairwise(s)))
 
 
 def _towers(config: PPOConfig) -> tuple[tuple[int, ...], ...]:
@@ -41,20 +48,20 @@ def _towers(config: PPOConfig) -> tuple[tuple[int, ...], ...]:
 
 @dataclass(frozen=True)
 class PlantedBug:
-    """A mistake in the backward path.
+    """A mistake in the backward pass.
 
     Attributes:
-        description: what is wrong, in one sentence.
-        wrong: the function described above.
-        place: what it takes the place of.
-        needs: settings without which it makes no difference, in words and as a condition; None if there are none.
-        row, hint: a row that it makes wrong, and how the hint there begins; empty where no hint is promised.
+        description: the mistake, in one sentence.
+        wrong: the function bug(right, a).
+        place: the function that it replaces.
+        needs: the settings with which it changes the gradient; None if it always does.
+        row, hint: a row of the report that becomes wrong, and the beginning of its hint; empty if not specified.
     """
 
     description: str
-    wrong: Callable
+    wrong: Bug
     place: tuple[str, str]
-    needs: tuple[str, Callable[[PPOConfig], bool]] | None
+    needs: Needs | None
     row: str
     hint: str
 
@@ -62,22 +69,21 @@ class PlantedBug:
 BUGS: dict[str, PlantedBug] = {}
 
 
-def _bug(place: tuple[str, str], needs: tuple | None = None, row: str = "", hint: str = ""):
-    """Enter the function below into `BUGS`: its name is the bug's, its docstring the description."""
+def _bug(place: tuple[str, str], needs: Needs | None = None, row: str = "", hint: str = "") -> Callable[[Bug], Bug]:
+    """Add the decorated function to `BUGS`, under its name and with its docstring as the description."""
 
-    def enter(wrong):
-        BUGS[wrong.__name__.replace("_", "-")] = PlantedBug(wrong.__doc__, wrong, place, needs, row, hint)
+    def add(wrong: Bug) -> Bug:
+        BUGS[wrong.__name__.replace("_", "-")] = PlantedBug(wrong.__doc__ or "", wrong, place, needs, row, hint)
         return wrong
 
-    return enter
+    return add
 
 
 @contextmanager
 def planted(name: str, config: PPOConfig) -> Iterator[None]:
-    """While active, the bug of that name is in the backward path; afterwards everything is as it was.
+    """A context in which the backward pass has this bug.
 
-    Raises:
-        UserError: There is no bug of that name, or it makes no difference with these settings.
+    Raises UserError if there is no bug of this name, or if it makes no difference with these settings.
     """
     if name not in BUGS:
         raise UserError(f"inject is {name!r}, but it must be one of {', '.join(BUGS)}.")
@@ -88,14 +94,11 @@ def planted(name: str, config: PPOConfig) -> Iterator[None]:
     original = getattr(owner, attribute)
     signature = inspect.signature(original)
 
-    def replacement(*arguments):
+    def replacement(*arguments: object) -> None:
         bug.wrong(lambda: original(*arguments), SimpleNamespace(**signature.bind(*arguments).arguments))
 
-    setattr(owner, attribute, replacement)
-    try:
+    with patch.object(owner, attribute, replacement):
         yield
-    finally:
-        setattr(owner, attribute, original)
 
 
 def _ratio(a: SimpleNamespace) -> np.ndarray:
@@ -103,29 +106,29 @@ def _ratio(a: SimpleNamespace) -> np.ndarray:
 
 
 @_bug(LOSS)
-def no_ratio(right, a):
-    """The surrogate's gradient forgets the ratio: -A/B instead of -A r/B."""
+def no_ratio(right: Right, a: Arguments) -> None:
+    """The surrogate's gradient lacks the ratio: -A/B instead of -A r/B."""
     right()
     a.dlogprobs /= _ratio(a)
 
 
 @_bug(LOSS, row="policy_loss/dlogprobs", hint="not 0 where it must be")
-def no_clip(right, a):
+def no_clip(right: Right, a: Arguments) -> None:
     """The surrogate's gradient is not cut off where the clipped branch is taken."""
     right()
     a.dlogprobs[:] = -a.dloss / len(a.logprobs) * a.advantages * _ratio(a)
 
 
 @_bug(LOSS, row="policy_loss/dlogprobs", hint="no common factor; ratio 0 at the worst")
-def clip_both_sides(right, a):
+def clip_both_sides(right: Right, a: Arguments) -> None:
     """The surrogate's gradient is cut off wherever the ratio is out of range, whatever the advantage's sign."""
     right()
     a.dlogprobs[np.abs(_ratio(a) - 1) > a.clip_coef] = 0
 
 
 @_bug(LOSS)
-def swapped_logprobs(right, a):
-    """Old and new log-probability are swapped in the surrogate's gradient: it takes 1/r for r."""
+def swapped_logprobs(right: Right, a: Arguments) -> None:
+    """Old and new log-probability are swapped in the surrogate's gradient: 1/r instead of r."""
     ratio = 1 / _ratio(a)
     flat = np.where(a.advantages > 0, ratio > 1 + a.clip_coef, ratio < 1 - a.clip_coef)
     right()
@@ -133,85 +136,85 @@ def swapped_logprobs(right, a):
 
 
 @_bug(LOSS, row="policy_loss/dlogprobs", hint="ratio 36 = B:")
-def sum_not_mean(right, a):
+def sum_not_mean(right: Right, a: Arguments) -> None:
     """The factor 1/B is missing: the gradient is that of the sum over the minibatch, not of the mean."""
     right()
     for gradient in (a.dlogprobs, a.dentropies, a.dvalues):
         gradient *= len(gradient)
 
 
-@_bug(LOSS, ENTROPY, row="entropy/dentropies", hint="ratio -1:")
-def entropy_sign(right, a):
+@_bug(LOSS, NEEDS_ENTROPY, row="entropy/dentropies", hint="ratio -1:")
+def entropy_sign(right: Right, a: Arguments) -> None:
     """The entropy's gradient has the wrong sign: the bonus becomes a penalty."""
     right()
     a.dentropies *= -1
 
 
-@_bug(LOSS, VALUE, row="value_loss/dvalues", hint="ratio 2:")
-def value_doubled(right, a):
+@_bug(LOSS, NEEDS_VALUE, row="value_loss/dvalues", hint="ratio 2:")
+def value_doubled(right: Right, a: Arguments) -> None:
     """The value loss is differentiated as (V - R)^2, without its factor 1/2."""
     right()
     a.dvalues *= 2
 
 
-@_bug(LOSS, VALUE_CLIP, row="value_loss/dvalues", hint="not 0 where it must be")
-def no_value_clip(right, a):
+@_bug(LOSS, NEEDS_VALUE_CLIP, row="value_loss/dvalues", hint="not 0 where it must be")
+def no_value_clip(right: Right, a: Arguments) -> None:
     """The value loss's gradient ignores the clipping."""
     right()
     a.dvalues[:] = a.dloss / len(a.values) * a.vf_coef * (a.values - a.returns)
 
 
 @_bug(CATEGORICAL)
-def no_softmax_term(right, a):
+def no_softmax_term(right: Right, a: Arguments) -> None:
     """The derivative of log-softmax is taken as 1[k = a], without the term -p_k."""
     right()
     a.dlogits += a.dlogprobs[:, np.newaxis] * np.exp(a.log_probs)
 
 
-@_bug(CATEGORICAL, ENTROPY)
-def entropy_without_h(right, a):
-    """The entropy's derivative by the logits is taken as -p log p instead of -p (log p + H)."""
+@_bug(CATEGORICAL, NEEDS_ENTROPY)
+def entropy_without_h(right: Right, a: Arguments) -> None:
+    """The entropy's derivative with respect to the logits is taken as -p log p instead of -p (log p + H)."""
     right()
     a.dlogits += (a.dentropies * a.entropies)[:, np.newaxis] * np.exp(a.log_probs)
 
 
 @_bug(BERNOULLI)
-def no_sigmoid_term(right, a):
+def no_sigmoid_term(right: Right, a: Arguments) -> None:
     """The derivative of a bit's log-probability is taken as x, without the term -q (MultiBinary actions)."""
     right()
     a.dlogits += a.dlogprobs[:, np.newaxis] / (1 + np.exp(-a.logits))
 
 
 @_bug(GAUSSIAN)
-def mean_over_sigma_once(right, a):
-    """The derivative by the mean is taken as zeta instead of zeta / sigma (Box actions)."""
+def mean_over_sigma_once(right: Right, a: Arguments) -> None:
+    """The derivative with respect to the mean is taken as zeta instead of zeta / sigma (Box actions)."""
     right()
     a.dmeans *= np.exp(a.log_std)
 
 
 @_bug(GAUSSIAN)
-def log_std_without_1(right, a):
-    """The derivative of the log-density by log sigma is taken as zeta^2, without the term -1 (Box actions)."""
+def log_std_without_1(right: Right, a: Arguments) -> None:
+    """The log-density's derivative with respect to log sigma is zeta^2, without the term -1 (Box actions)."""
     right()
     a.dlog_std += a.dlogprobs.sum()
 
 
 @_bug(GAUSSIAN)
-def sigma_for_log_sigma(right, a):
-    """The gradient of log sigma is taken by sigma: a factor sigma is missing (Box actions)."""
+def sigma_for_log_sigma(right: Right, a: Arguments) -> None:
+    """The gradient is taken with respect to sigma instead of log sigma: a factor sigma is missing (Box actions)."""
     right()
     a.dlog_std /= np.exp(a.log_std)
 
 
 @_bug(GAUSSIAN, row="policy/log_std", hint="ratio 0:")
-def no_log_std_gradient(right, a):
+def no_log_std_gradient(right: Right, a: Arguments) -> None:
     """log sigma gets no gradient: the policy's spread is never learnt (Box actions)."""
     right()
     a.dlog_std[:] = 0
 
 
 @_bug(LAYERS, row="policy/head/bias", hint="ratio 0:")
-def no_bias_gradient(right, a):
+def no_bias_gradient(right: Right, a: Arguments) -> None:
     """Biases get no gradient."""
     right()
     for dbias in a.dbiases:
@@ -219,7 +222,7 @@ def no_bias_gradient(right, a):
 
 
 @_bug(LAYERS, row="policy/head/bias", hint="ratio 1/36 = 1/B:")
-def bias_mean(right, a):
+def bias_mean(right: Right, a: Arguments) -> None:
     """The bias's gradient is the mean over the rows instead of their sum (the loss has taken the mean already)."""
     right()
     for dbias in a.dbiases:
@@ -227,20 +230,15 @@ def bias_mean(right, a):
 
 
 @_bug(LAYERS)
-def weight_reshaped(right, a):
+def weight_reshaped(right: Right, a: Arguments) -> None:
     """The weight's gradient is computed as dy^T x, (O, I), and reshaped to (I, O) instead of transposed."""
     right()
     for dweight in a.dweights:
         dweight[:] = dweight.T.reshape(dweight.shape)
 
 
-def _backpropagate(a: SimpleNamespace, derivative=None, into=lambda dz, weight: dz @ weight.T) -> None:
-    """`kernels.mlp.mlp_backward` in NumPy, on its arguments `a`, with two places for mistakes.
-
-    Args:
-        derivative: of the activation, from its output; None takes the right one.
-        into: gives dh of the layer below from dz and the weight.
-    """
+def _backpropagate(a: Arguments, derivative: Function | None = None, transposed: Function = np.transpose) -> None:
+    """`kernels.mlp.mlp_backward` in NumPy; the activation's derivative (from its output) and W^T are replaceable."""
     from kernels.activation import RELU
 
     derivative = derivative or ((lambda y: y > 0) if a.activation == RELU else (lambda y: 1 - y * y))
@@ -251,30 +249,30 @@ def _backpropagate(a: SimpleNamespace, derivative=None, into=lambda dz, weight: 
         a.dweights[l][:] = (a.outputs[l - 1] if l else a.x).T @ dz
         a.dbiases[l][:] = dz.sum(axis=0)
         if l:
-            a.doutputs[l - 1][:] = into(dz, a.weights[l])
+            a.doutputs[l - 1][:] = dz @ transposed(a.weights[l])
 
 
-@_bug(LAYERS, RELU)
-def relu_derivative_1(right, a):
+@_bug(LAYERS, NEEDS_RELU)
+def relu_derivative_1(right: Right, a: Arguments) -> None:
     """ReLU's derivative is taken as 1 everywhere."""
     _backpropagate(a, derivative=np.ones_like)
 
 
-@_bug(LAYERS, TANH)
-def tanh_derivative(right, a):
+@_bug(LAYERS, NEEDS_TANH)
+def tanh_derivative(right: Right, a: Arguments) -> None:
     """The derivative of tanh is taken as 1 - y instead of 1 - y^2."""
     _backpropagate(a, derivative=lambda y: 1 - y)
 
 
-@_bug(LAYERS, SQUARE)
-def weight_not_transposed(right, a):
-    """The gradient goes down through W instead of W^T, which square weights let pass."""
-    _backpropagate(a, into=lambda dz, weight: dz @ (weight.T if weight.shape[0] != weight.shape[1] else weight))
+@_bug(LAYERS, NEEDS_SQUARE)
+def weight_not_transposed(right: Right, a: Arguments) -> None:
+    """The gradient with respect to the input uses W instead of W^T; for square weights, the shapes still fit."""
+    _backpropagate(a, transposed=lambda w: w if w.shape[0] == w.shape[1] else w.T)
 
 
-@_bug(NETWORK, FORK)
-def no_value_at_fork(right, a):
-    """The value tower's gradient is not added where the towers meet: the trunk learns from the policy alone."""
+@_bug(NETWORK, NEEDS_FORK)
+def no_value_at_fork(right: Right, a: Arguments) -> None:
+    """The value tower's gradient is not added where the towers meet: the trunk learns only from the policy."""
     model, activations = a.self, a.activations
     dpolicy_outputs, dvalues = activations.dpolicy_outputs.copy(), activations.dvalues.copy()
     right()

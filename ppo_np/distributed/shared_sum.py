@@ -1,32 +1,38 @@
-"""Sums over ranks of one host through memory that they share: quicker than messages where the arrays are small."""
+"""Sums over the ranks of one host through shared memory: faster than MPI's messages for small arrays."""
+
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-ROOM = 1 << 18  # bytes of all ranks' arrays; with more, an all-reduce is as quick, which does not read all of them
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+ROOM = 1 << 18  # bytes for all ranks' arrays; for larger arrays MPI's allreduce is as fast
 
 
 class SharedSum:
-    """Each rank writes its array where all can read it, waits for the others, and adds up what all have written.
+    """Each rank writes its array into shared memory, waits for the others, and adds up all arrays.
 
-    There is room for two sums, used in turn: a rank that is ahead writes into one while others still read the other,
-    and cannot be two sums ahead, because it waits for all of them in between.
-
-    Args:
-        comm: an mpi4py.MPI.Intracomm of several ranks on one host.
+    The memory has room for two sums, used in turn: a rank that is ahead writes the next array while others still read
+    the last ones. It cannot be two sums ahead, because it waits for all ranks in each sum. The ranks are on one host.
     """
 
-    def __init__(self, comm):
+    def __init__(self, comm: "MPI.Intracomm"):
         from mpi4py import MPI
 
-        self._comm, self._rank, ranks = comm, comm.Get_rank(), range(comm.Get_size())
+        ranks = range(comm.Get_size())
+        self._comm = comm
+        self._rank = comm.Get_rank()
         self._room = ROOM // len(ranks) // 64 * 64
         self._window = MPI.Win.Allocate_shared(2 * self._room, comm=comm)
-        self._window.Lock_all()  # for good: what is written counts after Sync
-        self._memory = [np.frombuffer(self._window.Shared_query(rank)[0], np.uint8) for rank in ranks]
-        self._turn, self._views = 0, {}
+        self._window.Lock_all()  # never unlocked: Sync is enough to make written numbers visible
+        self._memory = [np.asarray(self._window.Shared_query(rank)[0], np.uint8) for rank in ranks]
+        self._turn = 0
+        self._shares = cache(self._make_shares)
 
     def fits(self, numbers: np.ndarray) -> bool:
-        """Whether there is room for such an array."""
+        """Whether there is room for an array of this size."""
         return numbers.nbytes <= self._room
 
     def add_up(self, numbers: np.ndarray) -> None:
@@ -36,15 +42,13 @@ class SharedSum:
         first, second, *others = shares = self._shares(flat.size, flat.dtype)[self._turn]
         shares[self._rank][:] = flat
         self._window.Sync()
-        self._comm.Ibarrier().Wait()  # who waits lets others have the core
+        self._comm.Ibarrier().Wait()  # a waiting rank leaves its core to others
         self._window.Sync()
         np.add(first, second, out=flat)
         for share in others:
             flat += share
 
-    def _shares(self, size: int, dtype: np.dtype) -> list[list[np.ndarray]]:
-        """For both turns, everybody's array of so many numbers."""
-        if (size, dtype) not in self._views:
-            parts = [slice(start, start + size * dtype.itemsize) for start in (0, self._room)]
-            self._views[size, dtype] = [[own[part].view(dtype) for own in self._memory] for part in parts]
-        return self._views[size, dtype]
+    def _make_shares(self, size: int, dtype: np.dtype) -> list[list[np.ndarray]]:
+        """The arrays of all ranks, (size,), for both turns."""
+        parts = [slice(start, start + size * dtype.itemsize) for start in (0, self._room)]
+        return [[own[part].view(dtype) for own in self._memory] for part in parts]

@@ -1,4 +1,4 @@
-"""Films of training episodes, which may fail without taking the run with them."""
+"""Videos of training episodes. A video that cannot be written does not stop the run."""
 
 import warnings
 from dataclasses import dataclass
@@ -12,53 +12,45 @@ from ppo_np.errors import UserError
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """Where the episodes of environment 0 are filmed, and how many of them.
-
-    Attributes:
-        folder: gets one mp4 for each filmed episode.
-        every: film episodes 0, every, 2 * every, ...
-    """
+    """Which episodes of environment 0 are filmed: 0, every, 2 * every, ... Each becomes an mp4 file in `folder`."""
 
     folder: Path
     every: int = 3
 
 
 class Film(RecordVideo):
-    """Gymnasium's RecordVideo, but a film that cannot be written is a warning and not an exception.
+    """Gymnasium's RecordVideo, but a video that cannot be written causes a warning instead of an exception.
 
-    Args:
-        env: with render mode "rgb_array".
-        video: where to, and which episodes. The folder may hold films already: a run may be gone on with.
-
-    Raises:
-        UserError: The folder cannot be made.
+    The environment needs the render mode "rgb_array". The folder may hold videos already (of a run that is continued);
+    raises UserError if it cannot be made.
     """
 
     def __init__(self, env: gymnasium.Env, video: VideoOptions):
         self._failed = False
+        folder = str(video.folder)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*Overwriting existing videos")
             try:
-                super().__init__(
-                    env, str(video.folder), lambda episode: episode % video.every == 0, disable_logger=True
-                )
+                super().__init__(env, folder, lambda episode: episode % video.every == 0, disable_logger=True)
             except OSError as error:
-                folder, reason = str(video.folder), error.strerror
-                raise UserError(f"The folder for videos, {folder!r}, cannot be made: {reason}.") from error
+                raise UserError(f"The folder for videos, {folder!r}, cannot be made: {error.strerror}.") from error
 
     def stop_recording(self) -> None:
-        """Write the film; the first one that cannot be written is told in a RuntimeWarning."""
+        """Write the video. If that fails, warn, unless the video before failed as well."""
         try:
             super().stop_recording()
+            self._failed = False
         except OSError as error:
             self.recorded_frames, self.recording = [], False
             if not self._failed:
                 reason = " ".join(str(error).split())[:200]
-                warnings.warn(f"a film cannot be written to {self.video_folder}: {reason}", RuntimeWarning, 2)
+                warnings.warn(f"a video cannot be written to {self.video_folder}: {reason}", RuntimeWarning, 2)
             self._failed = True
-        else:
-            self._failed = False
 
-    def set_next_episode(self, episode: int) -> None:
-        """Let the next episode be number `episode`, counted from 1; films count from 0."""
-        self.episode_id = episode - 2  # `reset` adds 1
+
+def set_film_episode(env: gymnasium.Env, episode: int) -> None:
+    """Set the number of the next episode, counted from 1, if one of the environment's wrappers is a `Film`."""
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, Film):
+            env.episode_id = episode - 2  # RecordVideo counts from 0, and `reset` adds 1
+        env = env.env

@@ -1,4 +1,4 @@
-"""A guard around one environment: what goes wrong inside is told with the environment's index."""
+"""A wrapper of one environment that turns what goes wrong in it into an exception with the environment's index."""
 
 import numbers
 import traceback
@@ -7,53 +7,43 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from ppo_np.environments.env_restore import (
-    NO_SEED,
-    EpisodeStart,
-    Restored,
-    RestorePlan,
-    rng_words,
-    set_film_episode,
-    set_rng_words,
-)
-from ppo_np.errors import EnvironmentFault
-
-LONGEST_REPR = 200
+from ppo_np.environments.env_restore import NO_SEED, EpisodeStart, Restored, RestorePlan, rng_words, set_rng_words
+from ppo_np.environments.film import set_film_episode
+from ppo_np.errors import EnvironmentFault, short
 
 
 class Guard(gymnasium.Wrapper):
-    """Passes everything through, and turns exceptions and malformed observations and rewards into `EnvironmentFault`.
-
-    Args:
-        env: any environment.
-        index: its number in the vector environment.
+    """Turns exceptions and malformed observations and rewards into `EnvironmentFault`; changes nothing else.
 
     Attributes:
+        index: index of the environment among the environments of all ranks.
         takes_integers: whether actions may be Python's integers instead of NumPy's.
-        busy: whether the environment is at work just now. calls: how often it was.
-        episodes: how many were begun.
+        busy: whether the environment is running now.
+        calls: number of resets and steps.
+        episodes: number of episodes that have begun.
     """
 
     def __init__(self, env: gymnasium.Env, index: int):
         super().__init__(env)
         self.index = index
-        self.busy, self.calls = False, 0
-        self.episodes, self._seed, self._rng_then = 0, NO_SEED, None
+        self.busy = False
+        self.calls = self.episodes = 0
+        self._seed = NO_SEED
+        self._rng_then: np.ndarray | None = None
         self.takes_integers = isinstance(env.action_space, spaces.Discrete) and _is_gymnasiums(env)
         space = env.observation_space
-        self._shape, self._dtype = (space.shape, space.dtype) if isinstance(space, spaces.Box) else (None, None)
+        is_box = isinstance(space, spaces.Box)
+        self._shape = space.shape if is_box else None
+        self._dtype = space.dtype if is_box else None
 
-    def reset(self, **kwargs):
-        """As the environment's.
-
-        Raises:
-            EnvironmentFault: It raised an exception, or its observation is malformed.
-        """
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """As the environment's; raises EnvironmentFault if that raised an exception or its observation is malformed."""
         self.busy = True
         self.calls += 1
         self.episodes += 1
@@ -70,12 +60,8 @@ class Guard(gymnasium.Wrapper):
         self._check_obs(obs)
         return obs, info
 
-    def step(self, action):
-        """As the environment's.
-
-        Raises:
-            EnvironmentFault: It raised an exception, or its observation or reward is malformed.
-        """
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """As the environment's; raises EnvironmentFault as `reset` does, or if the reward is not a number."""
         self.busy = True
         self.calls += 1
         try:
@@ -92,7 +78,7 @@ class Guard(gymnasium.Wrapper):
         if not isinstance(reward, float):
             self._check_reward(reward)
         if ended:
-            obs = deepcopy(obs)  # the reset that follows may write into the same arrays
+            obs = deepcopy(obs)  # the next reset may write into the same arrays
         return obs, reward, terminated, truncated, info
 
     def episode_start(self) -> EpisodeStart:
@@ -100,24 +86,24 @@ class Guard(gymnasium.Wrapper):
         return EpisodeStart(self.episodes, self._seed, self._rng_then, rng_words(self.env))
 
     def restore(self, plans: Sequence[RestorePlan | None]) -> Restored | None:
-        """Lead the environment through the plan that stands at its index; None if that is not possible."""
+        """Follow the plan at this environment's index; returns None if there is none or it cannot be followed."""
         plan = plans[self.index]
-        if plan is None:
-            return None
-        try:
-            return self._follow(plan)
-        except (EnvironmentFault, TypeError, ValueError, OverflowError):  # its generator is of another kind now
-            return None
+        with suppress(
+            EnvironmentFault, TypeError, ValueError, OverflowError
+        ):  # its spaces or its generator have changed
+            return None if plan is None else self._follow(plan)
+        return None
 
     def _follow(self, plan: RestorePlan) -> Restored | None:
-        start = plan.start
-        self.episodes = start.episode - 1
-        set_film_episode(self.env, start.episode)
-        if start.seed != NO_SEED:
-            obs, _ = self.reset(seed=start.seed)
-        else:
-            set_rng_words(self.env, start.rng_then)
+        self.episodes = plan.start.episode - 1
+        set_film_episode(self.env, plan.start.episode)
+        if plan.start.seed != NO_SEED:
+            obs, _ = self.reset(seed=plan.start.seed)
+        elif plan.start.rng_then is not None:
+            set_rng_words(self.env, plan.start.rng_then)
             obs, _ = self.reset()
+        else:
+            return None
         episodic_return = 0.0
         for action in plan.actions:
             obs, reward, terminated, truncated, _ = self.step(action)
@@ -126,11 +112,10 @@ class Guard(gymnasium.Wrapper):
             episodic_return += float(reward)
         return Restored(obs, episodic_return, rng_words(self.env))
 
-    def reset_unrestored(self, plans: Sequence[RestorePlan | None], which: Sequence[bool]):
-        """Begin another episode if `which` says so at its index, going on with the generator; the observation, or None.
+    def reset_unrestored(self, plans: Sequence[RestorePlan | None], which: Sequence[bool]) -> Any:
+        """If `which` is true at this environment's index: begin a new episode, with the plan's generator.
 
-        Raises:
-            EnvironmentFault: As `reset`.
+        Returns its first observation; None if `which` is false. Raises EnvironmentFault as `reset` does.
         """
         if not which[self.index]:
             return None
@@ -144,38 +129,39 @@ class Guard(gymnasium.Wrapper):
         return self.reset()[0]
 
     def close(self) -> None:
-        """As the environment's; an exception is only a warning, since nothing depends on the environment any more."""
+        """As the environment's; an exception becomes a warning, because the environment is not needed any more."""
         try:
             self.env.close()
         except (Exception, SystemExit) as error:
             warnings.warn(f"environment {self.index} raised {describe(error)} in its close", RuntimeWarning, 2)
 
-    def _check_obs(self, obs) -> None:
+    def _check_obs(self, obs: Any) -> None:
         wrong = misfit(obs, self.observation_space)
         if wrong:
-            given, allowed = wrong
-            raise EnvironmentFault(f"environment {self.index} gave an observation {given}, but it must be {allowed}")
+            raise EnvironmentFault(
+                f"environment {self.index} gave an observation {wrong[0]}, but it must be {wrong[1]}"
+            )
 
-    def _check_reward(self, reward) -> None:
+    def _check_reward(self, reward: Any) -> None:
         scalar = reward[()] if isinstance(reward, np.ndarray) and reward.ndim == 0 else reward
         if isinstance(scalar, numbers.Real | np.bool_):
-            with suppress(OverflowError):  # an integer beyond any float
+            with suppress(OverflowError):  # an integer larger than any float
                 float(scalar)
                 return
         raise EnvironmentFault(f"environment {self.index} gave the reward {short(reward)}, but it must be a number")
 
 
 def _is_gymnasiums(env: gymnasium.Env) -> bool:
-    """Whether it is one of Gymnasium's own, inside and out: those take Python's integers, and are quicker with them."""
+    """Whether environment and wrappers are Gymnasium's own: these take Python's integers, and are faster with them."""
     while isinstance(env, gymnasium.Wrapper) and type(env).__module__.startswith("gymnasium.wrappers."):
         env = env.env
     return type(env).__module__.startswith("gymnasium.envs.")
 
 
-def misfit(obs, space: gymnasium.Space, part: str = "") -> tuple[str, str] | None:
-    """What an observation is and what it must be, or None if it can be used.
+def misfit(obs: Any, space: gymnasium.Space, part: str = "") -> tuple[str, str] | None:
+    """What an observation is and what it must be; None if it can be used.
 
-    The numbers of a Box may be of another type that can be cast to the space's, and out of its bounds.
+    The numbers of a Box may be out of its bounds, and of another type that can be cast to the space's.
     """
     where = f"whose part {part} is " if part else ""
     if isinstance(space, spaces.Dict) and isinstance(obs, Mapping) and obs.keys() == space.spaces.keys():
@@ -185,7 +171,7 @@ def misfit(obs, space: gymnasium.Space, part: str = "") -> tuple[str, str] | Non
     elif isinstance(space, spaces.Box):
         try:
             array = np.asarray(obs)
-        except ValueError:  # rows of different lengths
+        except ValueError:  # lists of different lengths
             array = np.asarray(None)
         if array.shape == space.shape and np.can_cast(array.dtype, space.dtype, "same_kind"):
             return None
@@ -202,9 +188,3 @@ def describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{': ' if message else ''}{message}{place}"
-
-
-def short(value: object) -> str:
-    """How Python shows it, on one line of at most 200 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= LONGEST_REPR else f"{text[:LONGEST_REPR]}..."

@@ -1,10 +1,10 @@
-"""Environments: made by id or by a factory, guarded, filmed, and put together as a vector environment."""
+"""Makes environments by id or by a factory, and puts them together as a vector environment."""
 
-import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import gymnasium
@@ -24,17 +24,13 @@ EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv | None
 
 
 def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
-    """Make one environment by its Gymnasium id.
-
-    Args:
-        env_id: registered id; "module:id" imports the module first.
-        render_mode: None or "rgb_array".
+    """Make one environment by its Gymnasium id; "module:id" imports the module first.
 
     Raises:
         UserError: The id is unknown or outdated, a package that the environment needs is missing, or it cannot render.
     """
     with _as_user_error(env_id):
-        env = gymnasium.make(env_id, **({"render_mode": render_mode} if render_mode else {}))
+        env = gymnasium.make(env_id, render_mode=render_mode) if render_mode else gymnasium.make(env_id)
     if render_mode and render_mode not in env.metadata.get("render_modes", ()):
         raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
     return env
@@ -42,12 +38,12 @@ def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
 
 @contextmanager
 def _as_user_error(env_id: str) -> Iterator[None]:
-    """Turn what Gymnasium raises about an id into a `UserError`; its warnings are shown only if nothing was raised."""
+    """Turn Gymnasium's exceptions about an id into a `UserError`; show its warnings only if there was no exception."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             if env_id.count(":") > 1:
-                raise gymnasium.error.Error("at most one colon may stand in an id, behind a module to import")
+                raise gymnasium.error.Error("an id may have only one colon, after the name of a module to import")
             yield
         except (gymnasium.error.Error, ImportError) as error:
             reason = " ".join(str(error).split())
@@ -57,11 +53,7 @@ def _as_user_error(env_id: str) -> Iterator[None]:
 
 
 def spaces_of(env_id: str) -> tuple[gymnasium.Space, gymnasium.Space]:
-    """Observation space and action space of an environment, which is made and closed for that.
-
-    Raises:
-        UserError: As `make_env`.
-    """
+    """Observation space and action space of an environment; raises UserError as `make_env` does."""
     env = make_env(env_id)
     env.close()
     return env.observation_space, env.action_space
@@ -74,20 +66,18 @@ def make_vector_env(
     seed: int | None = None,
     ranks: Ranks = ALONE,
 ) -> VectorEnv:
-    """Make this rank's of `config.num_envs` environments, vectorised as `config.vectorization` says.
+    """Make this rank's share of `config.num_envs` environments, vectorised as `config.vectorization` says.
 
-    Ours, "sync" and "async", reset an environment in the step that ends its episode; native ones and EnvPool in the
-    step after it.
+    "sync" and "async" reset an environment in the step that ends its episode; "vector" and "envpool" in the next step.
 
     Args:
-        config: names the environment, how many, and how they are stepped.
+        config: `env_id`, `num_envs` and `vectorization` describe the environments.
         factory: makes one environment; None makes it by `config.env_id`.
-        video: film episodes of environment 0.
-        seed, ranks: as for `open_environments`.
+        video, seed, ranks: as for `open_environments`.
 
     Raises:
-        UserError: As `make_env`; or a space is not supported; or this vectorisation is not to be had for it; or the
-            ranks cannot share the environments evenly.
+        UserError: As `make_env`; or a space or this vectorisation is not supported for the environment; or the ranks
+            cannot share the environments evenly.
     """
     own = ranks.envs(config.num_envs)
     if config.vectorization in ("vector", "envpool"):
@@ -95,7 +85,8 @@ def make_vector_env(
             what = "a factory" if factory else "a video"
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
         if config.vectorization == "vector":
-            return _native(config, len(own))
+            with _as_user_error(config.env_id):
+                return gymnasium.make_vec(config.env_id, len(own), vectorization_mode="vector_entry_point")
         seed = config.seed if seed is None else seed
         return _envpool(config, len(own), seed + own.start, config.num_env_threads or ranks.cores)
     if factory and video:
@@ -103,7 +94,7 @@ def make_vector_env(
     make = factory or partial(make_env, config.env_id)
     _check(make, config, video)
     in_workers = config.vectorization == "async"
-    unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one here, to look at
+    unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one environment here to see its spaces
     factories = [partial(_guarded, make, index, video, unfilmed) for index in own]
     if in_workers:
         return WorkerEnvs(factories, config.env_timeout, first=own.start)
@@ -115,7 +106,7 @@ def make_vector_env(
 
 
 def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> None:
-    """Refuse what is not supported before anything is started or filmed."""
+    """Raise UserError for environments that are not supported, before anything is started or filmed."""
     env = make(render_mode="rgb_array") if video else make()
     if not isinstance(env, gymnasium.Env):
         raise UserError(f"env makes {type(env).__name__} objects, but it must make a gymnasium.Env.")
@@ -127,68 +118,55 @@ def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOp
 
 
 def _guarded(make: Callable[..., gymnasium.Env], index: int, video: VideoOptions | None, unfilmed: int | None) -> Guard:
-    """Environment number `index`; number 0 is filmed, unless it lives in the process `unfilmed`."""
-    film = video and index == 0 and os.getpid() != unfilmed
-    return Guard(Film(make(render_mode="rgb_array"), video) if film else make(), index)
-
-
-def _native(config: PPOConfig, num_envs: int) -> VectorEnv:
-    """The vector version that the environment registers itself."""
-    with _as_user_error(config.env_id):
-        return gymnasium.make_vec(config.env_id, num_envs, vectorization_mode="vector_entry_point")
+    """Environment number `index`; number 0 is filmed, but not in the process `unfilmed`."""
+    if video and index == 0 and os.getpid() != unfilmed:
+        return Guard(Film(make(render_mode="rgb_array"), video), index)
+    return Guard(make(), index)
 
 
 def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> VectorEnv:
-    """EnvPool's environments, which step in at most `threads` C++ threads; the first one starts from `seed`."""
+    """EnvPool's environments, which step in at most `threads` C++ threads; environment i has the seed `seed` + i."""
     require_extra("envpool", "envpool", "vectorization 'envpool'")
-    import envpool  # an optional dependency
+    import envpool
 
     if config.env_id not in envpool.list_all_envs():
         raise UserError(f"env_id is {config.env_id!r}, but EnvPool has no such environment.")
+    threads = min(threads, num_envs)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
-        envs = envpool.make(
-            config.env_id,
-            env_type="gymnasium",
-            num_envs=num_envs,
-            num_threads=min(threads, num_envs),
-            seed=seed,
-        )
-        envs.single_observation_space, envs.single_action_space  # noqa: B018  EnvPool builds and keeps them now
+        envs = envpool.make(config.env_id, env_type="gymnasium", num_envs=num_envs, num_threads=threads, seed=seed)
+        envs.single_observation_space, envs.single_action_space  # noqa: B018  now EnvPool builds and stores them
+    assert isinstance(envs, VectorEnv)  # which EnvPool's annotations do not say
     return envs
 
 
 def open_environments(
-    config: PPOConfig,
-    env: EnvSource,
-    video: VideoOptions | None = None,
-    seed: int | None = None,
-    ranks: Ranks = ALONE,
+    config: PPOConfig, env: EnvSource, video: VideoOptions | None = None, seed: int | None = None, ranks: Ranks = ALONE
 ) -> tuple[PPOConfig, VectorEnv]:
-    """The vector environment to train on, and the settings with what they must say of it.
+    """The vector environment to train on, and the settings, in which `env_id` and `num_envs` describe it.
 
     Args:
-        config: settings; names the environment if `env` is None.
+        config: settings; `config.env_id` is used if `env` is None.
         env: an id, a function that makes a gymnasium.Env, or a VectorEnv.
-        video: film episodes of environment 0.
-        seed: for EnvPool, whose environments are seeded when they are made; None takes the settings' one.
-        ranks: share the environments.
+        video: which episodes of environment 0 are filmed.
+        seed: for EnvPool, whose environments are seeded when they are made; None means `config.seed`.
+        ranks: the ranks that share the environments.
 
     Raises:
         UserError: As `make_vector_env`; or `env` is something else, or a VectorEnv though there are several ranks.
     """
     if env is None or isinstance(env, str):
-        config = config if env is None else dataclasses.replace(config, env_id=env)
+        config = config if env is None else replace(config, env_id=env)
         return config, make_vector_env(config, None, video, seed, ranks)
     if isinstance(env, VectorEnv):
         if ranks.size > 1:
             raise UserError("env is a VectorEnv, but several ranks need an id or a function: each makes its own share.")
         if video:
             raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")
-        return dataclasses.replace(config, env_id="", num_envs=env.num_envs), env
+        return replace(config, env_id="", num_envs=env.num_envs), env
     if isinstance(env, gymnasium.Env) or not callable(env):
+        allowed = "an id, a function that makes a gymnasium.Env, or a VectorEnv"
         raise UserError(
-            f"env is {env!r}, but it must be an id, a function that makes a gymnasium.Env, or a VectorEnv: a single "
-            "environment cannot be stepped in parallel."
+            f"env is {env!r}, but it must be {allowed}: a single environment cannot be stepped in parallel."
         )
-    return dataclasses.replace(config, env_id=""), make_vector_env(config, env, video, None, ranks)
+    return replace(config, env_id=""), make_vector_env(config, env, video, None, ranks)

@@ -1,4 +1,4 @@
-"""What environments show before a step, in one object from the environments to rollout, recorder and checkpoint."""
+"""What environments show before a step, as one object for rollout, recorder and checkpoint."""
 
 from typing import Any, NamedTuple
 
@@ -6,12 +6,7 @@ import numpy as np
 
 
 class Observed(NamedTuple):
-    """What N environments show before a step.
+    """What N environments show before a step."""
 
-    Attributes:
-        obs: observations, batched as a vector environment gives them, or flat, (N, D).
-        action_mask: which actions are allowed, one row an environment; None if all are.
-    """
-
-    obs: Any
-    action_mask: np.ndarray | None = None
+    obs: Any  # batched as a vector environment returns them, or flat, (N, D)
+    action_mask: np.ndarray | None = None  # int8, 1 where an action is allowed, (N, ...); None if all are

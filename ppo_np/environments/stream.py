@@ -1,8 +1,8 @@
-"""A vector environment as one endless stream of transitions, whichever way it resets its environments."""
+"""A vector environment as one continuous stream of transitions, in both modes of autoreset."""
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -16,8 +16,8 @@ from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.watchdog import Watchdog
 from ppo_np.errors import EnvironmentFault, UserError
 
-# Squares of observations and of returns, and sums of them, must fit float32.
-LARGEST = 1e15
+LARGEST = 1e15  # squares of observations and returns, and sums of these squares, must fit into float32
+Result = TypeVar("Result")
 
 
 class Episode(NamedTuple):
@@ -28,13 +28,13 @@ class Episode(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """What one step of N environments gave.
+    """The results of one step of N environments.
 
     Attributes:
         rewards: (N,) floats, 0 in reset rows. terminations, truncations: (N,) bool.
-        valid: (N,) bool, False in reset rows: there the action was ignored and the environment only reset.
-        final: the last observation of each episode that ended, (N,) objects, if environments reset in the same step
-            and one did; else None.
+        valid: (N,) bool, False in reset rows, where the environment ignored the action and was only reset.
+        final: the last observations of episodes that ended, (N,) objects; None if no episode ended or in the mode
+            NEXT_STEP.
         episodes: those that ended.
     """
 
@@ -47,95 +47,83 @@ class Transition(NamedTuple):
 
 
 class EnvStream:
-    """A vector environment that is reset once; each rollout goes on where the last one ended.
+    """A vector environment that is reset once; each rollout continues where the last one ended.
 
-    The two ways of autoreset (Gymnasium's AutoresetMode):
-        SAME_STEP   the step that ends an episode returns the next one's first observation; the final observation comes
-                    in `infos["final_obs"]`.
-        NEXT_STEP   the step that ends an episode returns the final observation; the next one is a reset row.
+    The two modes of autoreset (Gymnasium's AutoresetMode):
+        SAME_STEP   the step that ends an episode returns the first observation of the next episode, and the final
+                    observation in `infos["final_obs"]`.
+        NEXT_STEP   the step that ends an episode returns the final observation, and the next step is a reset row.
 
     Args:
-        envs: the vector environment; `reset` or `restore` must come before the first step.
-        timeout: seconds that a call of the environments may take; inf waits for ever.
-        first: number of the first one among the environments of all ranks.
+        envs: the vector environment; `reset` or `restore` must be called before the first step.
+        timeout: seconds for a call of the environments; inf means no limit.
+        first: index of the first environment among the environments of all ranks.
 
     Attributes:
-        observed: what the N environments show now, until the next step.
+        observed: what the N environments show now.
         next_step: whether the mode is NEXT_STEP.
-        checked: whether types and shapes are those of the spaces: our environments have looked themselves.
-        steps: steps done, of each environment, reset rows included.
-        guests: other environments of this process that `watched` watches as well.
+        checked: whether the environments check types and shapes of their results themselves.
+        steps: number of steps of each environment, with reset rows.
+        guests: other environments in this process that `watched` also watches.
 
-    Raises:
-        UserError: Environments are not reset automatically, or not in a known way.
+    Raises UserError if the autoreset mode is neither SAME_STEP nor NEXT_STEP.
     """
 
     def __init__(self, envs: VectorEnv, timeout: float = np.inf, first: int = 0):
         mode = envs.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
-            raise UserError(
-                f"autoreset_mode of the vector environment is {mode}, but it must be AutoresetMode.SAME_STEP or "
-                "AutoresetMode.NEXT_STEP."
-            )
+            allowed = "AutoresetMode.SAME_STEP or AutoresetMode.NEXT_STEP"
+            raise UserError(f"autoreset_mode of the vector environment is {mode}, but it must be {allowed}.")
         self.envs = envs
         self.next_step = mode == AutoresetMode.NEXT_STEP
+        self.checked = isinstance(envs, SerialEnvs)
         self.steps = 0
-        self._timeout = timeout
-        self._calls, self._busy, self._broken = 0, False, False
         self.guests: list[Guard] = []
-        self._ended = None  # which episodes the last step ended, (N,), if any and if their resets are yet to come
+        self._timeout = timeout
+        self._first = first
+        self._recorder = EnvRecorder(envs, first)
+        self._calls = 0
+        self._busy = self._broken = False
+        self._resetting: np.ndarray | None = None  # (N,) bool, which environments the next step resets; None if none
         self._all_valid = np.ones(envs.num_envs, bool)
         self._returns = np.zeros(envs.num_envs)
         self._lengths = np.zeros(envs.num_envs, np.int64)
         self._dones = np.zeros(envs.num_envs, bool)
-        self.checked = isinstance(envs, SerialEnvs)
-        self._first = first
-        self._recorder = EnvRecorder(envs, first)
 
     def reset(self, seed: int) -> "EnvStream":
-        """Reset environment i with seed + i, counted over all ranks.
-
-        Raises:
-            EnvironmentFault: That failed.
-        """
+        """Reset environment i, counted over all ranks, with seed + i; raises EnvironmentFault if that fails."""
         with self.watched(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="EnvPool seeds are fixed")  # `make_vector_env` has given the seed
+            warnings.filterwarnings("ignore", message="EnvPool seeds are fixed")  # `make_vector_env` has set the seed
             obs, _ = self._call(self.envs.reset, seed=seed + self._first)
         self.observed = Observed(obs)
         return self
 
     def mark(self, observed: Observed) -> Mark:
-        """Note where the environments stand; `observed` is what they show, with flat observations, (N, D).
-
-        Raises:
-            EnvironmentFault: A worker has died.
-        """
+        """Note the present state; `observed` has flat observations, (N, D). Raises EnvironmentFault as `step`."""
         return self._call(self._recorder.mark, observed, self._returns, self._lengths, self.steps)
 
     def record(self, mark: Mark) -> EnvRecord:
-        """What brings the environments back to the latest mark, also after they have failed."""
+        """All that is needed to restore the environments at the latest mark, even if they have failed since then."""
         return self._recorder.record(mark)
 
     def restore(self, record: EnvRecord, seed: int, flatten: Callable[[Any, np.ndarray], None]) -> np.ndarray:
-        """Begin where the environments of a record stood, instead of `reset`.
+        """Restore the environments of a record, instead of `reset`.
 
         Args:
-            record: of as many environments.
-            seed: for environments that cannot be reset one by one; all of them begin with this one then.
-            flatten: writes an observation into a row, (D,).
+            record: of N environments.
+            seed: for environments that cannot be restored at all: then all are reset with it.
+            flatten: writes one observation into an array, (D,).
 
-        Returns:
-            (N,) bool: which of them stand there. The others begin another episode.
-
-        Raises:
-            EnvironmentFault: A reset failed.
+        Returns which environments are restored, (N,) bool; the others begin another episode. Raises EnvironmentFault
+        if a reset fails.
         """
         self.steps = int(record.steps)
         if not self._recorder.can_restore:
             self.reset(seed)
             return np.zeros(self.envs.num_envs, bool)
-        # Their own steps are what is timed, not the replay as a whole.
-        self.guests, guests = [*self.guests, *getattr(self.envs, "envs", ())], self.guests
+        # As guests, so that the time limit is for each of their steps and not for all repeated steps together.
+        guests = self.guests
+        self.guests = [*guests, *getattr(self.envs, "envs", ())]
         try:
             with self.watched():
                 self.observed, same = self._recorder.restore(record, flatten)
@@ -149,23 +137,21 @@ class EnvStream:
 
     def watched(self) -> Watchdog:
         """A context in which environments of this process that hang raise `EnvironmentFault`."""
-        return Watchdog(self._timeout, self._present_call, self._who)
+        return Watchdog(self._timeout, self._present_call, self._running_environment)
 
     def _present_call(self) -> object:
-        """What tells the environments' present call from all others; None if they are idle."""
+        """A value that is different for each call of the environments; None if they are idle."""
         if self._busy:
             return self._calls
         return next(((guest, guest.calls) for guest in self.guests if guest.busy), None)
 
-    def _who(self) -> str:
-        """The environment that is at work, as far as it can be known."""
-        for env in (*self.guests, *getattr(self.envs, "envs", ())):
-            if isinstance(env, Guard) and env.busy:
-                return f"environment {env.index}"
-        return "the vector environment"
+    def _running_environment(self) -> str:
+        envs = (*self.guests, *getattr(self.envs, "envs", ()))
+        running = (f"environment {env.index}" for env in envs if isinstance(env, Guard) and env.busy)
+        return next(running, "the vector environment")
 
-    def _call(self, function, *args, **kwargs):
-        """Call the environments; whatever goes wrong there becomes one sentence with the step."""
+    def _call(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Call the environments; every exception becomes an `EnvironmentFault` with the step."""
         self._calls += 1
         self._busy = True
         try:
@@ -178,21 +164,16 @@ class EnvStream:
             self._busy = False
 
     def fault(self, what: object, numbers: dict[str, np.ndarray] | None = None) -> EnvironmentFault:
-        """The exception that says what happened in the present step (1, 2, ...; 0 is the first reset).
-
-        After it the environments cannot be stepped any more: nobody knows how far each of them has come.
-        """
-        self._broken = True
+        """An exception about the present step (1, 2, ...; 0 is the first reset). The environments become unusable."""
+        self._broken = True  # they may have done different numbers of steps
         fault = EnvironmentFault(f"In step {self.steps}, {what}.")
         fault.numbers = numbers
         return fault
 
     def step(self, actions: np.ndarray) -> Transition:
-        """Apply one action for each environment, (N, ...).
+        """Do one action in each environment, (N, ...).
 
-        Raises:
-            EnvironmentFault: An environment failed, now or before, or a reward is not a finite number of a
-                sensible size.
+        Raises EnvironmentFault if an environment fails or has failed before, or a reward is not finite and up to 1e15.
         """
         if self._broken:
             raise EnvironmentFault("The environments have failed before: make new ones.")
@@ -201,64 +182,49 @@ class EnvStream:
         obs, rewards, terminations, truncations, infos = self._call(self._step, actions)
         self.observed = Observed(obs)
         valid = self._all_valid
-        if self._ended is not None:
-            valid = ~self._ended
+        if self._resetting is not None:
+            valid = ~self._resetting
             rewards, terminations, truncations = np.where(valid, rewards, 0), terminations & valid, truncations & valid
         dones = self._dones
         ended = count_step(rewards, valid, terminations, truncations, LARGEST, self._returns, self._lengths, dones)
         if ended < 0:
-            self._check_rewards(rewards)
+            n = first_outside(rewards, LARGEST)
+            what = f"environment {self._first + n} gave the reward {rewards[n]}"
+            raise self.fault(f"{what}, but it must be a finite number up to {LARGEST:g}", {"rewards": rewards})
         episodes = []
         if ended:
             episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
             self._returns[dones] = 0
             self._lengths[dones] = 0
-        final = self._ended = None
-        if self.next_step and episodes:
-            self._ended = dones.copy()
-        elif episodes:
+        final = None
+        if episodes and not self.next_step:
             if infos.get("final_obs") is None:
-                raise self.fault("the vector environment gave no final_obs, which the mode SAME_STEP must")
+                raise self.fault("the vector environment gave no final_obs, but the mode SAME_STEP needs it")
             final = Observed(infos["final_obs"])
+        self._resetting = dones.copy() if episodes and self.next_step else None
         return Transition(rewards, terminations, truncations, valid, final, episodes)
 
-    def _step(self, actions: np.ndarray) -> tuple:
-        """As the environments' step, with arrays of the types and shapes that are relied on."""
+    def _step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """The environments' step, with results of the right types and shapes."""
         obs, rewards, terminations, truncations, infos = self.envs.step(actions)
         if self.checked:
             return obs, rewards, terminations, truncations, infos
         rewards = np.asarray(rewards, np.float64)
         terminations, truncations = np.asarray(terminations, bool), np.asarray(truncations, bool)
-        for name, column in (("rewards", rewards), ("terminations", terminations), ("truncations", truncations)):
-            if column.shape != self._all_valid.shape:
-                wanted = self._all_valid.shape
-                raise EnvironmentFault(
-                    f"the vector environment gave {name} of shape {column.shape}, but it must be {wanted}"
-                )
+        n = len(self._all_valid)
+        for name, given in (("rewards", rewards), ("terminations", terminations), ("truncations", truncations)):
+            if given.shape != (n,):
+                what = f"{name} of shape {given.shape}, but it must be {(n,)}"
+                raise EnvironmentFault(f"the vector environment gave {what}")
         if not isinstance(infos, dict):
             raise EnvironmentFault(f"the vector environment gave infos of type {type(infos).__name__}, not a dict")
         return obs, rewards, terminations, truncations, infos
 
-    def _check_rewards(self, rewards: np.ndarray) -> None:
-        n = first_outside(rewards, LARGEST)
-        if n >= 0:
-            who = f"environment {self._first + n}"
-            what = f"{who} gave the reward {rewards[n]}, but it must be a finite number up to {LARGEST:g}"
-            raise self.fault(what, {"rewards": rewards})
-
     def check_obs(self, flat_obs: np.ndarray) -> None:
-        """Refuse flat observations, (N, D), that are not finite numbers of a sensible size.
-
-        Raises:
-            EnvironmentFault: One is not.
-        """
-        if flat_obs.dtype == np.uint8:
-            return
-        place = first_outside(flat_obs.reshape(-1), LARGEST)
-        if place >= 0:
-            n, i = divmod(place, flat_obs.shape[1])
-            who, what = f"environment {self._first + n}", f"an observation whose number {i} is {flat_obs[n, i]}"
-            raise self.fault(
-                f"{who} gave {what}, but it must be a finite number up to {LARGEST:g}, in its space",
-                {"obs": flat_obs},
-            )
+        """Raise EnvironmentFault unless all flat observations, (N, D), are finite numbers up to 1e15."""
+        index = -1 if flat_obs.dtype == np.uint8 else first_outside(flat_obs.reshape(-1), LARGEST)
+        if index >= 0:
+            n, i = divmod(index, flat_obs.shape[1])
+            what = f"environment {self._first + n} gave an observation whose number {i} is {flat_obs[n, i]}"
+            allowed = f"a finite number up to {LARGEST:g}, in its space"
+            raise self.fault(f"{what}, but it must be {allowed}", {"obs": flat_obs})

@@ -1,58 +1,59 @@
-"""A limit on how long environments in this very process may take for one step."""
+"""A time limit for steps of environments in this process."""
 
 import signal
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from typing import Self
 
 from ppo_np.errors import EnvironmentFault
 
 TICKS = 4
-LONGEST_TIMEOUT = 1e6  # seconds; timers cannot count much further, so more is no limit at all
+LONGEST_TIMEOUT = 1e6  # seconds; timers cannot count much further, so a longer timeout means no limit
 
 
-class Watchdog(AbstractContextManager):
-    """While active, raises `EnvironmentFault` in the main thread when one call of the environments takes too long.
+class Watchdog:
+    """A context that raises `EnvironmentFault` in the main thread when one call of the environments takes too long.
 
-    A timer's signal comes four times within the limit; at the fourth that finds the same call still under way, the
-    fault is raised there. (Ticks are counted, not seconds, so that a suspended process does not look like a hanging
-    one.) It does nothing in other threads than the main one, where signals are not available, nor if somebody else uses
-    that signal, and it cannot interrupt C code that never returns to Python: for that, environments must run in worker
-    processes.
+    A timer sends four signals within the limit, and the fourth one that finds the same call still running raises the
+    fault. (Signals are counted and not seconds, because a suspended process does not hang.) It does nothing outside the
+    main thread, where signals are not available, or if other code uses the same signal. It cannot interrupt C code that
+    never returns to Python: such environments must run in worker processes.
 
     Args:
-        timeout: seconds; inf never raises.
-        call: gives the number of the environments' present call, None if they are idle.
-        who: names the environment that is at work.
+        timeout: seconds; inf means no limit.
+        call: returns something that identifies the environments' present call; None if they are idle.
+        who: returns the name of the environment that is running.
     """
 
-    def __init__(self, timeout: float, call, who):
-        self.timeout, self._call, self._who = timeout, call, who
-        self._seen, self._ticks = None, 0
+    def __init__(self, timeout: float, call: Callable[[], object], who: Callable[[], str]):
+        self.timeout = timeout
+        self._call, self._who = call, who
+        self._last_call: object = None
+        self._ticks = 0
         self._active = False
 
-    def __enter__(self):
-        free = (
+    def __enter__(self) -> Self:
+        if (
             self.timeout <= LONGEST_TIMEOUT
             and hasattr(signal, "setitimer")
             and threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
             and signal.getitimer(signal.ITIMER_REAL)[0] == 0
-        )
-        if free:
+        ):
             self._active = True
             signal.signal(signal.SIGALRM, self._tick)
             signal.setitimer(signal.ITIMER_REAL, self.timeout / TICKS, self.timeout / TICKS)
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         if self._active:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             self._active = False
 
-    def _tick(self, signum, frame) -> None:
+    def _tick(self, *_: object) -> None:
         call = self._call()
-        self._ticks = self._ticks + 1 if call is not None and call == self._seen else 0
-        self._seen = call
+        self._ticks = self._ticks + 1 if call is not None and call == self._last_call else 0
+        self._last_call = call
         if self._ticks >= TICKS:
             raise EnvironmentFault(f"{self._who()} did not answer within {self.timeout:g} s (env_timeout)")

@@ -1,13 +1,17 @@
-"""Environments in worker processes that cannot take the run with them: a worker may die or hang, and is told so."""
+"""Environments in worker processes: a worker that dies or hangs becomes an exception, and the run does not hang."""
 
 import math
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
+from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
+from typing import Any, TypeVar
 
 import gymnasium
+import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
@@ -16,20 +20,20 @@ from ppo_np.environments.watchdog import LONGEST_TIMEOUT, TICKS
 from ppo_np.errors import EnvironmentFault
 
 START_TIMEOUT, CLOSE_TIMEOUT = 60.0, 10.0
+Answer = TypeVar("Answer")
 
 
 class WorkerEnvs(AsyncVectorEnv):
-    """Gymnasium's AsyncVectorEnv with a limit on every wait, and faults that name the environment.
+    """Gymnasium's AsyncVectorEnv with a limit on every wait, and with exceptions that name the environment.
 
     Args:
-        factories: make the environments, each in a process of its own.
-        timeout: seconds that a step or a reset may take; inf waits for ever. Starting the processes and making the
-            environments may take a minute at least: where processes are not forked, they import everything anew.
+        factories: functions that make the environments, each in its own process.
+        timeout: seconds for a step or a reset; inf means no limit. Starting the processes and making the environments
+            may take at least a minute, because processes that are not forked import everything again.
         autoreset_mode: SAME_STEP or NEXT_STEP.
-        first: number of the first one among the environments of all ranks.
+        first: index of the first environment among the environments of all ranks.
 
-    Raises:
-        EnvironmentFault: An environment could not be made in its worker.
+    Raises EnvironmentFault if an environment could not be made in its worker.
     """
 
     def __init__(
@@ -40,92 +44,77 @@ class WorkerEnvs(AsyncVectorEnv):
         first: int = 0,
     ):
         self.timeout, self.first = timeout, first
-        self._hanging = ()
-        super().__init__(factories, copy=False, worker=_work, autoreset_mode=autoreset_mode)
-        # For who never calls close: at exit, multiprocessing would send SIGTERM and wait, but workers are deaf to it.
+        self._hanging: list[int] = []
+        super().__init__(factories, copy=False, worker=partial(_work, first), autoreset_mode=autoreset_mode)
+        # If `close` is never called: multiprocessing would send SIGTERM, which workers ignore, and wait for ever.
         Finalize(self, _kill, args=(self.processes,), exitpriority=1)
 
     def _check_spaces(self) -> None:
-        """As AsyncVectorEnv's, which calls it at the end of its __init__; but first wait until the workers are up."""
+        """As AsyncVectorEnv, which calls this at the end of its __init__; but first wait until all workers run."""
         try:
-            patience = max(self.timeout, START_TIMEOUT)
-            self._call(lambda: self.call_async("render_mode"), self.call_wait, patience)
+            self._call(lambda: self.call_async("render_mode"), self.call_wait, max(self.timeout, START_TIMEOUT))
             super()._check_spaces()
-        except EnvironmentFault as fault:
+        except BaseException as error:
             self.close()
-            raise EnvironmentFault(f"While the environments were made, {fault}.") from fault
-        except BaseException:
-            self.close()
+            if isinstance(error, EnvironmentFault):
+                raise EnvironmentFault(f"While the environments were made, {error}.") from error
             raise
 
-    def reset(self, *, seed=None, options=None):
-        """As AsyncVectorEnv's.
-
-        Raises:
-            EnvironmentFault: A worker raised an exception, died or took too long.
-        """
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """As AsyncVectorEnv.reset; raises EnvironmentFault if a worker raised an exception, died or took too long."""
         return self._call(lambda: self.reset_async(seed=seed, options=options), self.reset_wait, self.timeout)
 
-    def step(self, actions):
-        """As AsyncVectorEnv's.
-
-        Raises:
-            EnvironmentFault: A worker raised an exception, died or took too long.
-        """
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """As AsyncVectorEnv.step; raises EnvironmentFault if a worker raised an exception, died or took too long."""
         return self._call(lambda: self.step_async(actions), self.step_wait, self.timeout)
 
-    def call(self, name: str, *args, **kwargs):
-        """As AsyncVectorEnv's, with no limit on the time: a replay may take long.
-
-        Raises:
-            EnvironmentFault: A worker raised an exception or died.
-        """
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """As AsyncVectorEnv.call, without a time limit; raises EnvironmentFault if a worker raised one or died."""
         return self._call(lambda: self.call_async(name, *args, **kwargs), self.call_wait, math.inf)
 
-    def _call(self, ask: Callable[[], None], wait: Callable, timeout: float):
+    def _call(self, send: Callable[[], None], receive: Callable[[], Answer], timeout: float) -> Answer:
         """Send a command to all workers and collect the answers."""
         try:
-            ask()
+            send()
             self._await_answers(timeout)
-            return wait()
+            return receive()
         except (EOFError, ConnectionError) as error:
             raise EnvironmentFault(self._death_message()) from error
 
     def _await_answers(self, timeout: float) -> None:
-        """Wait until all have answered, a quarter of the limit at a time: a suspension uses up one of them at most."""
+        """Wait for all answers in four parts, so that a suspension of this process uses up at most one of them."""
         tick = timeout / TICKS if timeout <= LONGEST_TIMEOUT else None
         if any(self._poll_pipe_envs(tick) for _ in range(TICKS)):
             return
         self._hanging = [index for index, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)]
         if self._hanging:
             setting = " (env_timeout)" if timeout == self.timeout else ""
-            index = self.first + self._hanging[0]
-            raise EnvironmentFault(f"environment {index} did not answer within {timeout:g} s{setting}")
+            who = f"environment {self.first + self._hanging[0]}"
+            raise EnvironmentFault(f"{who} did not answer within {timeout:g} s{setting}")
 
     def _death_message(self) -> str:
         """Which worker died, and how."""
-        end = time.monotonic() + 1  # a process that has just closed its pipe may take a moment to end
+        end = time.monotonic() + 1  # a process that has just closed its pipe may need a moment to end
         while time.monotonic() < end:
             for index, process in enumerate(self.processes):
-                if not process.is_alive():
-                    code = process.exitcode
+                if (code := process.exitcode) is not None:
                     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
                     return f"the worker process of environment {self.first + index} {how}"
             time.sleep(0.01)
         return "a worker process closed its connection"
 
-    def _raise_if_errors(self, successes) -> None:
-        """Raise the first worker's exception, without Gymnasium's printing of all of them."""
+    def _raise_if_errors(self, successes: Iterable[bool]) -> None:
+        """Raise the first worker's exception; Gymnasium would also log the exceptions of all workers."""
         if not all(successes):
             index, _, error, _ = self.error_queue.get(timeout=CLOSE_TIMEOUT)
-            if isinstance(error, _NotMade):
-                error = EnvironmentFault(f"environment {self.first + index} {error}")
-            elif not isinstance(error, EnvironmentFault):
+            if not isinstance(error, EnvironmentFault):
                 error = EnvironmentFault(f"environment {self.first + index} raised {describe(error)}")
             raise error
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
-        """Ask the workers to close their environments; who hangs already or does not end in time is killed."""
+        """Ask the workers to close their environments; kill those that hang or do not end in time."""
         end = time.monotonic() + (CLOSE_TIMEOUT if timeout is None else timeout)
         for index, (pipe, process) in enumerate(zip(self.parent_pipes, self.processes, strict=True)):
             if terminate or index in self._hanging:
@@ -141,34 +130,24 @@ class WorkerEnvs(AsyncVectorEnv):
         self.error_queue.close()
 
 
-class _NotMade(Exception):  # noqa: N818  a message of a worker
-    """An environment could not be made; what it did instead."""
-
-
-def _kill(processes) -> None:
+def _kill(processes: Iterable[BaseProcess]) -> None:
     for process in processes:
         process.kill()
         process.join()
 
 
-def _work(index, make, pipe, parent_pipe, shared_memory, error_queue, *rest) -> None:
-    """Gymnasium's worker, which leaves signals to the main process and tells what went wrong in making its environment.
-
-    The handlers do nothing, instead of SIG_IGN, because that would be handed down to what an environment starts.
-    """
+def _work(first: int, index: int, make: Callable, pipe: Any, parent: Any, memory: Any, errors: Any, *rest: Any) -> None:
+    """Gymnasium's worker, but it ignores the signals for the main process and reports why `make` failed."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _do_nothing)
+        # Not SIG_IGN, which processes that an environment starts would inherit.
+        signal.signal(number, lambda signum, frame: None)
     try:
         env = make()
     except Exception as error:
-        fault = _NotMade(f"raised {describe(error)} when it was made")
+        fault = EnvironmentFault(f"environment {first + index} raised {describe(error)} when it was made")
         pipe.recv()
-        error_queue.put((index, _NotMade, fault, ""))
+        errors.put((index, EnvironmentFault, fault, ""))
         pipe.send((None, False))
         return
     with suppress(ConnectionError):  # the main process has died
-        _async_worker(index, lambda: env, pipe, parent_pipe, shared_memory, error_queue, *rest)
-
-
-def _do_nothing(_number, _frame) -> None:
-    pass
+        _async_worker(index, lambda: env, pipe, parent, memory, errors, *rest)

@@ -1,6 +1,6 @@
-"""Whole episodes in a single environment, one seed an episode, and the statistics of their returns."""
+"""Episodes in a single environment, with one seed per episode, and the statistics of their returns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,35 +12,31 @@ from ppo_np.learning.policy import Policy
 
 
 def play_episode(
-    env: Guard,
-    policy: Policy,
-    seed: int,
-    deterministic: bool,
-    frames: list[np.ndarray] | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Episode | None:
-    """Play one episode from a seed until it terminates or truncates.
+    env: Guard, policy: Policy, seed: int, deterministic: bool,
+    frames: list[np.ndarray] | None = None, stopped: Callable[[], bool] = lambda: False,
+) -> Episode | None:  # fmt: skip
+    """Play one episode until it terminates or truncates. Rewards are not normalised.
 
     Args:
-        env: gives true rewards, whatever was done to them in training.
-        policy: acts; statistics of observations stand still.
-        seed: of the environment's reset, and of the actions if they are drawn.
-        deterministic: the most probable actions; otherwise drawn ones.
-        frames: gets the rendered frames, (H, W, 3) uint8 each, if given.
-        stopped: asked before each step; once it holds, None is returned.
+        env: the environment.
+        policy: chooses the actions; its running statistics of observations do not change.
+        seed: for the reset of the environment, and for the actions if they are sampled.
+        deterministic: take the most probable actions instead of samples.
+        frames: if given, the rendered frames, (H, W, 3) uint8 each, are appended to it.
+        stopped: called before each step; if it returns True, the episode ends and None is returned.
 
-    Raises:
-        EnvironmentFault: The environment failed, or gave an observation that is not finite.
+    Raises EnvironmentFault if the environment fails or gives an observation that is not finite.
     """
     rng = np.random.default_rng(seed)
-    episodic_return, episodic_length, done = 0.0, 0, False
+    episodic_return, episodic_length = 0.0, 0
+    done = False
     try:
         obs, _ = env.reset(seed=seed)
         while not done:
             if stopped():
                 return None
             if frames is not None:
-                frames.append(env.render())
+                frames.append(np.asarray(env.render()))
             obs, reward, terminated, truncated, _ = env.step(_act(policy, obs, deterministic, rng))
             episodic_return += float(reward)
             episodic_length += 1
@@ -49,28 +45,22 @@ def play_episode(
         where = f"In step {episodic_length + 1} of the episode with seed {seed}"
         raise EnvironmentFault(f"{where}, {fault}.") from fault.__cause__
     if frames is not None:
-        frames.append(env.render())
+        frames.append(np.asarray(env.render()))
     return Episode(episodic_return, episodic_length)
 
 
-def _act(policy: Policy, obs: Any, deterministic: bool, rng: np.random.Generator):
-    """The policy's action; what it refuses is the environment's fault here."""
+def _act(policy: Policy, obs: Any, deterministic: bool, rng: np.random.Generator) -> Any:
+    """The action of the policy. An observation that it refuses is a fault of the environment."""
     try:
         return policy.predict(obs, deterministic, rng)
     except UserError as error:
         raise EnvironmentFault(f"the policy could not act: {str(error).rstrip('.')}") from error
 
 
-def statistics(episodes: list[Episode], threshold: float | None) -> dict[str, Any]:
-    """Mean, spread and range of the returns of at least one episode.
+def statistics(episodes: Sequence[Episode], threshold: float | None) -> dict[str, Any]:
+    """Statistics of the returns of at least one episode, by name.
 
-    Args:
-        episodes: as played.
-        threshold: the environment's reward threshold; None if it has none.
-
-    Returns:
-        mean_return, std_return, min_return, max_return, mean_length, episodes, reward_threshold, success_rate (share of
-        episodes at or above the threshold; None without one), returns.
+    success_rate is the share of episodes at or above the environment's reward threshold; None if it has no threshold.
     """
     returns, lengths = (np.array(column, float) for column in zip(*episodes, strict=True))
     return {

@@ -1,4 +1,4 @@
-"""Greedy evaluation during training, which keeps the best policy seen."""
+"""Greedy evaluation during training; the best policy is kept."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ppo_np.logs.incidents import Incidents
 from ppo_np.logs.logger import CSVLogger
 from ppo_np.logs.tensorboard import EVENTS, TensorBoardLogger
 
-# Other episodes than the evaluate command's: on its own ones, the best of many policies is also the luckiest.
+# The best of many policies is the best on these seeds partly by chance, so the evaluate command uses other seeds.
 FIRST_SEED = 1_000_000
 EVAL = "eval/"
 NUMBERS = ("mean_return", "std_return", "min_return", "max_return", "mean_length")
@@ -20,75 +20,70 @@ COLUMNS = ("update", "step", "wall_time", "episodes", *NUMBERS, "best")
 
 
 class PeriodicEvaluation:
-    """Plays greedy episodes after some updates, in an environment of its own; training is not touched by it.
+    """Plays greedy episodes after some updates, in a separate environment. It does not influence training.
 
-    Writes a row of evaluations.csv, TensorBoard scalars eval/..., and, whenever the mean return is higher than ever
-    before, best.h5. Several ranks share the episodes.
+    Writes a row of evaluations.csv, TensorBoard scalars eval/..., and best.h5 if the mean return is the highest so far.
+    Several ranks share the episodes.
 
     Args:
-        ppo: that is being trained.
-        env: to play in; closed by `close`.
-        folder: of the run; evaluations that it has already, up to the present update, are gone on with.
-        every: updates between two evaluations.
-        episodes: to play each time, always from the same seeds.
-        incidents: files that cannot be written are told to.
+        ppo: the training to evaluate.
+        env: the environment to play in; `close` closes it.
+        folder: the run folder; its evaluations up to the present update are kept.
+        every, episodes: updates between two evaluations, and episodes of one, always with the same seeds.
+        incidents: records files that cannot be written.
 
     Attributes:
-        log: of evaluations.csv; None on other ranks than 0.
-        best_return: the highest mean so far.
+        log: evaluations.csv; None on ranks > 0.
+        best_return: the highest mean return so far.
     """
 
-    def __init__(
-        self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int, incidents: Incidents
-    ):  # fmt: skip
+    def __init__(self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int, incidents: Incidents):
         self._env = Guard(env, 0)
         ppo.stream.guests.append(self._env)
-        self._folder, self._every, self._episodes, self._incidents = folder, every, episodes, incidents
+        self._every, self._episodes = every, episodes
+        self._folder, self._incidents = folder, incidents
         self.log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update) if ppo.ranks.rank == 0 else None
-        done = ppo.ranks.broadcast(lambda: [dict(zip(COLUMNS, row, strict=True)) for row in self.log.rows])
+        rows = self.log.rows if self.log else []
+        done = ppo.ranks.broadcast(lambda: [dict(zip(COLUMNS, row, strict=True)) for row in rows])
         self._last = int(done[-1]["update"]) if done else 0
         self.best_return = max((float(row["mean_return"]) for row in done), default=-float("inf"))
 
     def is_due(self, ppo: PPO) -> bool:
-        """Whether it is time: after every so many updates, and after the last one, once each."""
+        """Whether the present update must still be evaluated: every so many updates, and after the last one."""
         last = ppo.global_step >= ppo.config.total_timesteps
         return ppo.update > self._last and (ppo.update % self._every == 0 or last)
 
     def after_update(self, ppo: PPO, tensorboard: TensorBoardLogger | None) -> None:
-        """Evaluate, if it is time; not if `ppo` was stopped.
+        """Evaluate if it is due, unless `ppo` is stopped meanwhile; all ranks must call this.
 
-        The row of evaluations.csv comes last: without it, the evaluation is done again by a run that goes on.
-
-        Args:
-            ppo: as given to `__init__`; all ranks must call this.
-            tensorboard: gets the scalars; None on other ranks than 0.
-
-        Raises:
-            EnvironmentFault: The environment failed, or did not answer in time.
+        The row of evaluations.csv is written last: if it is missing, a resumed run repeats the evaluation.
+        `tensorboard` is None on ranks > 0. Raises EnvironmentFault if the environment fails or does not answer in time.
         """
         if not self.is_due(ppo):
             return
-        ranks, seeds = ppo.ranks, range(FIRST_SEED, FIRST_SEED + self._episodes)
+        ranks = ppo.ranks
+        seeds = range(FIRST_SEED, FIRST_SEED + self._episodes)
         own = [
-            play_episode(self._env, ppo.policy, s, deterministic=True, stopped=lambda: ppo.stopped)
-            for s in seeds[ranks.rank :: ranks.size]
+            play_episode(self._env, ppo.policy, seed, deterministic=True, stopped=lambda: ppo.stopped)
+            for seed in seeds[ranks.rank :: ranks.size]
         ]
-        everyone = ranks.allgather(own)
-        played = [everyone[i % ranks.size][i // ranks.size] for i in range(self._episodes)]
-        if None in played:
+        gathered = ranks.allgather(own)
+        played = [gathered[i % ranks.size][i // ranks.size] for i in range(self._episodes)]
+        episodes = [episode for episode in played if episode is not None]
+        if len(episodes) < len(played):
             return
         self._last = ppo.update
-        report = statistics(played, None)
+        report = statistics(episodes, None)
         best = report["mean_return"] > self.best_return
         if best:
             self.best_return = report["mean_return"]
             with self._incidents.of(self._folder / BEST):
                 ppo.save(self._folder / BEST)
-        if ranks.rank:
+        if tensorboard is None or self.log is None:
             return
         numbers = [report[name] for name in NUMBERS]
         with self._incidents.of(EVENTS):
-            tensorboard.log_scalars({EVAL + k: v for k, v in zip(NUMBERS, numbers, strict=True)}, ppo.global_step)
+            tensorboard.log_scalars({EVAL + name: report[name] for name in NUMBERS}, ppo.global_step)
         with self._incidents.of(self._folder / EVALUATIONS):
             self.log.log((ppo.update, ppo.global_step, ppo.state.wall_time, self._episodes, *numbers, int(best)))
 

@@ -1,4 +1,4 @@
-"""Play episodes with a saved policy, one environment, one seed an episode."""
+"""Play episodes with a saved policy."""
 
 from os import PathLike
 from pathlib import Path
@@ -17,11 +17,7 @@ from ppo_np.saving.checkpoint import Checkpoint, copy_tensors, read_checkpoint
 
 
 def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) -> Policy:
-    """Build the policy that a checkpoint, read from `path`, holds for an environment.
-
-    Raises:
-        UserError: The checkpoint does not fit the spaces of `env`.
-    """
+    """Build the policy of a checkpoint, which was read from `path`. Raises UserError if it does not fit `env`."""
     policy = Policy(env.observation_space, env.action_space, saved.config, None)
     copy_tensors(saved.parameters, policy.model.named(policy.model.params), path)
     if policy.obs_moments:
@@ -31,31 +27,22 @@ def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) ->
 
 
 def evaluate(
-    path: str | PathLike,
-    episodes: int,
-    seed: int,
-    *,
-    env_id: str | None = None,
-    deterministic: bool = True,
-    video: Path | None = None,
-) -> dict[str, Any]:
-    """Play `episodes` episodes and report their undiscounted returns.
+    path: str | PathLike, episodes: int, seed: int, *,
+    env_id: str | None = None, deterministic: bool = True, video: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Play episodes and return the `statistics` of their undiscounted returns.
 
     An episode ends when the environment terminates *or truncates* it.
 
     Args:
         path: checkpoint file.
-        episodes: >= 1.
-        seed: episode i resets the environment with seed + i, and draws its actions (if any are drawn) from that seed.
-        env_id: environment to play in; None takes the one it was trained in.
-        deterministic: greedy actions; otherwise drawn ones.
+        episodes: number of episodes, >= 1.
+        seed: episode i uses seed + i for the reset of the environment and for sampling actions.
+        env_id: environment to play in; None = the one of the training.
+        deterministic: take the most probable actions instead of samples.
         video: film the first episode into this file.
 
-    Returns:
-        What `ppo_np.evaluation.episodes.statistics` gives.
-
-    Raises:
-        UserError: The checkpoint cannot be read, or does not fit the environment.
+    Raises UserError if the checkpoint cannot be read or does not fit the environment.
     """
     saved = read_checkpoint(path)
     if not (env_id or saved.config.env_id):
@@ -66,9 +53,11 @@ def evaluate(
         played = []
         with limit_blas_threads(blas_threads(policy.config, policy.observations.size)):
             for i in range(episodes):
-                frames = [] if video and i == 0 else None
-                played.append(play_episode(env, policy, seed + i, deterministic, frames))
-                if frames:
+                frames: list[np.ndarray] | None = [] if video and i == 0 else None
+                episode = play_episode(env, policy, seed + i, deterministic, frames)
+                assert episode is not None  # it is None only with `stopped`
+                played.append(episode)
+                if video and frames:
                     save_video(frames, env.metadata.get("render_fps", 30), video)
     finally:
         env.close()
@@ -76,7 +65,7 @@ def evaluate(
 
 
 def save_video(frames: list[np.ndarray], fps: int, path: Path) -> None:
-    """Write frames, (H, W, 3) uint8 each, as a film; the ending of `path` names the format."""
+    """Write frames, (H, W, 3) uint8 each, as a film. The suffix of `path` gives the format."""
     from moviepy import ImageSequenceClip  # an optional dependency
 
     clip = ImageSequenceClip(frames, fps=fps)

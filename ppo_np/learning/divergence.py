@@ -14,6 +14,7 @@ from ppo_np.distributed.ranks import Ranks
 from ppo_np.errors import DivergedError, EnvironmentFault
 from ppo_np.learning.minibatches import MinibatchSlice
 from ppo_np.learning.policy import ActingWorkspace, Policy
+from ppo_np.learning.resume_point import ResumePoint
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.tensor_trace import NotFiniteError, Stage, learning_stages, state_stages
@@ -21,6 +22,7 @@ from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, R
 from ppo_np.saving.training_state import TrainingState
 
 FLOAT_MAX = sys.float_info.max
+STATISTICS = {"obs": "observations", "reward": "rewards"}
 LARGEST_NORM = 1e18  # its square must fit float32
 
 
@@ -28,14 +30,15 @@ class DivergenceCheck:
     """Checks a run's numbers, and raises `DivergedError` with a `Crash` in it.
 
     Args:
-        state: that is being trained.
-        policy: with the network.
-        buffer: of the rollout.
+        state, policy, buffer, resume_point: of the run.
         ranks: check together: the error arises on all of them.
     """
 
-    def __init__(self, state: TrainingState, policy: Policy, buffer: RolloutBuffer, ranks: Ranks):
+    def __init__(
+        self, state: TrainingState, policy: Policy, buffer: RolloutBuffer, resume_point: ResumePoint, ranks: Ranks
+    ):
         self._state, self._policy, self._buffer, self._ranks = state, policy, buffer, ranks
+        self._resume_point = resume_point
 
     def check_state(self, config: PPOConfig, where: str) -> None:
         """Check parameters, optimiser and running statistics, before they are saved.
@@ -44,10 +47,13 @@ class DivergenceCheck:
             DivergedError: One of them is not finite.
         """
         state = self._state
-        statistics = state.normalizer_arrays()
-        if all(map(all_finite, (state.model.params, *state.flats().values(), *statistics.values()))):
+        flats, statistics = state.flats(), state.normalizer_arrays()
+        if all(map(all_finite, (state.model.params, *flats.values(), *statistics.values()))):
             return
-        stages = chain(state_stages(state.model, state.flats()), _statistics_stages(statistics))
+        parts = [name.split("/") for name in statistics]  # such as obs/mean
+        names = [f"{name} of the {STATISTICS[part]}" for part, name in parts]
+        self._resume_point.exists = False
+        stages = chain(state_stages(state.model, flats), map(Stage, names, statistics.values()))
         raise self._diverged(config, where, NotFiniteError(stages), ROLLOUT, {}, "it was not saved")
 
     @contextmanager
@@ -75,7 +81,7 @@ class DivergenceCheck:
     ) -> None:
         """Check everything that an optimiser's step depends on, before it is taken.
 
-        Checked are the loss terms, the gradient by its norm, and what can be invisible in both: numbers of the rollout
+        These are the loss terms, the gradient by its norm, and what can be invisible in both: numbers of the rollout
         behind max() and clipping, parameters behind saturated units. An infinite ratio can be invisible in the loss,
         but not in approx_kl.
 
@@ -120,10 +126,3 @@ class DivergenceCheck:
         diverged = DivergedError(f"In update {self._state.update + 1}, {where}, {found}; {end}.")
         diverged.crash = crash_of(self._state, config, str(diverged), during, arrays)
         return diverged
-
-
-def _statistics_stages(arrays: Mapping[str, np.ndarray]) -> Iterator[Stage]:
-    """The running statistics of observations and rewards."""
-    for path, array in arrays.items():
-        part, _, name = path.partition("/")
-        yield Stage(f"{name} of the { {'obs': 'observations', 'reward': 'rewards'}[part] }", array)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class MinibatchLosses:
         self._grad_norms: list[float] = []
 
     def add(self, loss_terms: np.ndarray, grad_norm: float) -> None:
-        """Add those of a minibatch: (6,) as `kernels.LOSS_TERMS` names them, and the norm before clipping."""
+        """Add the loss terms of a minibatch, (6,), and its gradient norm before clipping."""
         self._loss_terms.append(loss_terms)
         self._grad_norms.append(grad_norm)
 
@@ -80,7 +81,7 @@ class Metrics:
 
     @classmethod
     def of_update(
-        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: float
+        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: Any
     ) -> "Metrics":
         """Put a row together: a rollout's report, means over the minibatches (losses, grad_norm), fields by name."""
         returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
@@ -92,8 +93,7 @@ class Metrics:
             episodic_length=float(np.mean(lengths)) if lengths else math.nan,
             time_env=rollout.time_env,
             time_inference=rollout.time_inference,
-            **{name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
-            **fields,
+            **fields | {name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
         )
 
 

@@ -1,5 +1,6 @@
 """How the transitions of a rollout are split into minibatches, and which of a minibatch's rows are on this rank."""
 
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -82,18 +83,16 @@ class MinibatchSampler:
     ) -> list[MinibatchSlice]:
         """Minibatches of these sizes, one after the other."""
         ends = [0, *accumulate(sizes)]
-        if self._ranks.size == 1 or not sizes:
-            parts = _split_at(order, ends)
-            return [MinibatchSlice(part, size, *name) for part, size, name in zip(parts, sizes, names, strict=True)]
-        places = self._place.take(order)
-        mine = places >= 0
-        places = places.compress(mine)
-        counts = np.add.reduceat(mine, ends[:-1], dtype=np.intp)
-        parts = _split_at(places, [0, *counts.cumsum().tolist()])
-        if advantages is None:
-            moments = [None] * len(sizes)
-        else:
-            moments = self._advantage_moments(advantages.reshape(-1).take(places), counts, np.array(sizes))
+        moments: Sequence[tuple[np.float64, np.float64] | None] = [None] * len(sizes)
+        if self._ranks.size > 1 and sizes:
+            places = self._place.take(order)
+            mine = places >= 0
+            order = places.compress(mine)
+            counts = np.add.reduceat(mine, ends[:-1], dtype=np.intp)
+            ends = [0, *counts.cumsum().tolist()]
+            if advantages is not None:
+                moments = self._advantage_moments(advantages.reshape(-1).take(order), counts, np.array(sizes))
+        parts = [order[start:end] for start, end in pairwise(ends)]
         every = zip(parts, sizes, names, moments, strict=True)
         return [MinibatchSlice(part, size, *name, moment) for part, size, name, moment in every]
 
@@ -107,7 +106,7 @@ class MinibatchSampler:
             counts, sizes: (M,), rows of each minibatch on this rank, and on all ranks.
         """
         minibatch = np.arange(len(sizes)).repeat(counts)
-        means = np.bincount(minibatch, advantages, len(sizes))
+        means: np.ndarray = np.bincount(minibatch, advantages, len(sizes))
         self._ranks.allreduce(means)
         means /= sizes
         means[sizes == 1] = 0  # a single row is left as it is
@@ -142,7 +141,3 @@ def even_parts(rows: int, parts: int) -> list[int]:
     """Sizes of so many parts, or of fewer if there are not enough rows: the first ones may be larger by one."""
     parts = min(rows, parts)
     return [rows // parts + (part < rows % parts) for part in range(parts)]
-
-
-def _split_at(array: np.ndarray, ends: list[int]) -> list[np.ndarray]:
-    return [array[start:end] for start, end in pairwise(ends)]

@@ -1,7 +1,5 @@
 """Normalisation of observations and rewards by running statistics: one set for all environments, in float64."""
 
-from copy import deepcopy
-
 import numpy as np
 
 from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_moments
@@ -26,10 +24,6 @@ class RunningMoments:
     def arrays(self) -> dict[str, np.ndarray]:
         """The statistics by name, for a checkpoint."""
         return {"count": self.count, "mean": self.mean, "variance": self.variance}
-
-    def copy(self) -> "RunningMoments":
-        """The same statistics in arrays of their own."""
-        return deepcopy(self)
 
     def update(self, rows: np.ndarray, valid: np.ndarray, ranks: Ranks = ALONE) -> None:
         """Count the rows, (B, D), that `valid`, (B,), marks, and those of all other ranks."""
@@ -72,13 +66,9 @@ class RewardScaler:
         return self.moments.arrays() | {"running": self.running}
 
     def scale(self, rewards: np.ndarray, valid: np.ndarray, dones: np.ndarray, ranks: Ranks = ALONE) -> None:
-        """Count a rollout's rewards, then scale them in place.
+        """Add the rewards of a rollout to the statistics, then scale them in place by these statistics.
 
-        The same statistics, this rollout included, scale all of them.
-
-        Args:
-            rewards, valid, dones: (T, N).
-            ranks: whose rollouts count as well.
+        rewards, valid and dones are (T, N); the rollouts of all `ranks` are added.
         """
         sums = np.zeros(rewards.shape)
         discounted_sums(rewards, valid, dones, self.gamma, self.running, sums)

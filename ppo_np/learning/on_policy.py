@@ -21,11 +21,11 @@ from ppo_np.learning.policy import Policy
 from ppo_np.learning.resume_point import ResumePoint, lost_environments_warning, restore_environments
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.blocks import BlockedGradient
-from ppo_np.network.optimizer import Adam
+from ppo_np.network.optimizer import Optimizer
 from ppo_np.network.summed_gradient import SummedGradient
 from ppo_np.network.threads import is_wide, threads
 from ppo_np.saving.checkpoint import Checkpoint, another_seed, read_checkpoint, restore, write_checkpoint
-from ppo_np.saving.training_state import TrainingState
+from ppo_np.saving.training_state import RNGS, TrainingState
 
 
 class OnPolicyAlgorithm:
@@ -50,31 +50,25 @@ class OnPolicyAlgorithm:
             spaces = envs.single_observation_space, envs.single_action_space
             self.policy = Policy(*spaces, config, None if resume else weights_rng)
             self.reward_scaler = RewardScaler(len(self.own_envs), config.gamma) if config.norm_reward else None
-            self.state = self._new_state(*rngs)
+            model, statistics = self.policy.model, {"obs": self.policy.obs_moments, "reward": self.reward_scaler}
+            self.state = TrainingState(
+                model=model,
+                optimizer=Optimizer(model.params, model.grads, config),
+                normalizers={name: n for name, n in statistics.items() if n},
+                rngs=dict(zip(RNGS, rngs, strict=True)),
+            )
             self.stream = EnvStream(envs, config.env_timeout, self.own_envs.start)
             self.resume_point = ResumePoint(self.stream, self.policy, self.state)
             self.lost_envs: list[int] = []
             self._allocate()
             if resume:
                 restore(self.state, resume, config.num_envs, ranks)
-                self.lost_envs = restore_environments(
-                    self.stream, self.policy, self.state, resume, config.num_envs, ranks
-                )
+                parts = self.stream, self.policy, self.state
+                self.lost_envs = restore_environments(*parts, resume, config.num_envs, ranks)
             else:
                 self.stream.reset(config.seed)
             on_error.pop_all()
         self._stopped = False
-
-    def _new_state(self, action_rng, minibatch_rng, predict_rng) -> TrainingState:
-        model, statistics = self.policy.model, {"obs": self.policy.obs_moments, "reward": self.reward_scaler}
-        return TrainingState(
-            model=model,
-            optimizer=Adam(model.params, model.grads, self.config),
-            normalizers={name: n for name, n in statistics.items() if n},
-            action_rng=action_rng,
-            minibatch_rng=minibatch_rng,
-            predict_rng=predict_rng,
-        )
 
     def _allocate(self) -> None:
         """Make all arrays that training needs, once."""
@@ -84,7 +78,7 @@ class OnPolicyAlgorithm:
         self._sampler = MinibatchSampler(ranks, config.num_steps, config.num_envs)
         how = policy.model, threads(config, ranks), is_wide(config, policy.observations.size)
         self._gradient = BlockedGradient(*how) if ranks.size == 1 else SummedGradient(*how, ranks)
-        self._divergence = DivergenceCheck(self.state, policy, self._buffer, ranks)
+        self._divergence = DivergenceCheck(self.state, policy, self._buffer, self.resume_point, ranks)
 
     def stop(self) -> None:
         """Ask `learn` to return after the current environment step; when the rollout is full, after the epochs over it.
@@ -121,7 +115,7 @@ class OnPolicyAlgorithm:
 
     def predict(self, obs: Any, deterministic: bool = True) -> Any:
         """Action for one observation or actions for a batch; see `Policy.predict`."""
-        return self.policy.predict(obs, deterministic, self.state.predict_rng)
+        return self.policy.predict(obs, deterministic, self.state.rngs["predict_rng"])
 
     def save(self, path: str | PathLike, *, keep_previous: bool = False) -> None:
         """Write everything that is needed to continue training to an HDF5 file, atomically.
@@ -129,8 +123,8 @@ class OnPolicyAlgorithm:
         During a rollout, the state at its beginning is written. All ranks must call this; rank 0 writes.
 
         Args:
-            path: of the file.
-            keep_previous: leave the file that was there as NAME.prev.h5.
+            path: of the file; with `keep_previous`, one that is there is kept as NAME.prev.h5.
+            keep_previous: whether to do so.
 
         Raises:
             OSError: It cannot be written; the file that was there is untouched.
@@ -143,8 +137,7 @@ class OnPolicyAlgorithm:
     def load(cls, path: str | PathLike, env: EnvSource = None, ranks: Ranks = ALONE) -> Self:
         """Rebuild the object from a file that `save` wrote; `learn` then continues exactly where it stopped.
 
-        Environments are restored by repeating their actions. Where that fails (see `lost_envs`), a RuntimeWarning is
-        given.
+        Environments are restored by repeating their actions; a RuntimeWarning tells where that fails (`lost_envs`).
 
         Args:
             path: of the file.

@@ -1,6 +1,6 @@
 """A policy that acts: the network together with the spaces of its environment and the statistics of observations."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -15,14 +15,9 @@ from ppo_np.network.model import ActorCritic
 
 
 class ActingWorkspace(NamedTuple):
-    """Arrays to choose B actions with.
+    """Arrays to choose B actions with."""
 
-    Attributes:
-        inputs: (B, D), what the network sees where that differs from the observations.
-        activations: of the network.
-    """
-
-    inputs: np.ndarray
+    inputs: np.ndarray  # (B, D), what the network sees where that differs from the observations
     activations: Activations
 
 
@@ -65,11 +60,9 @@ class Policy:
         return ActingWorkspace(inputs, self.model.activations(rows))
 
     def preprocess(self, flat_obs: np.ndarray, inputs: np.ndarray) -> None:
-        """Write what the network sees of flat observations, both (B, D): scaled or normalised as the settings say.
+        """Write what the network sees of flat observations, (B, D), scaled or normalised, into `inputs`, (B, D).
 
-        Args:
-            flat_obs: of `obs_dtype`.
-            inputs: output, overwritten; may be flat_obs.
+        `flat_obs` has the type `obs_dtype`; `inputs` may be the same array.
         """
         if self.obs_moments:
             self.obs_moments.standardize(flat_obs, inputs)
@@ -78,23 +71,20 @@ class Policy:
         elif inputs is not flat_obs:
             inputs[:] = flat_obs
 
-    def predict(self, obs, deterministic: bool = True, rng: np.random.Generator | None = None):
-        """Choose an action for one observation, or one for each of a batch.
+    def predict(self, obs: Any, deterministic: bool = True, rng: np.random.Generator | None = None) -> Any:
+        """Choose an action for one observation, or for each observation of a batch.
 
         Args:
-            obs: an observation as the environment gives it, or a batch as a vector environment gives it.
-            deterministic: take the most probable action (for real numbers: the mean); otherwise draw from the
-                distribution.
-            rng: randomness for drawing; needed unless deterministic.
+            obs: an observation as the environment returns it, or a batch as a vector environment returns it.
+            deterministic: take the most probable action (the mean of real numbers); otherwise draw an action.
+            rng: draws the actions; needed if not deterministic.
 
         Returns:
-            An action for `env.step`, or a batch of them with one more leading axis.
+            An action for `env.step`, or a batch of actions with one more leading axis.
 
         Raises:
-            UserError: `obs` is not in the space, and no batch of such, or not finite; or `rng` is missing.
+            UserError: `obs` is neither in the space nor a batch of such, or is not finite; or `rng` is missing.
         """
-        if not deterministic and rng is None:
-            raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
         length = self.observations.batch_length(obs)
         inputs, activations = self._workspace_for(1 if length is None else length)
         flat_obs = np.zeros(inputs.shape, self.obs_dtype)
@@ -105,12 +95,15 @@ class Policy:
                 self.observations.flatten(obs, flat_obs)
         except ValueError as error:
             raise UserError(f"obs has {error}.") from error
-        check(np.isfinite(flat_obs).all(), "obs", obs, f"finite, and in {self.observations.space} or a batch of such")
+        finite = bool(np.isfinite(flat_obs).all())
+        check(finite, "obs", obs, f"finite, and in {self.observations.space} or a batch of such")
         self.preprocess(flat_obs, inputs)
         self.model.forward(inputs, activations)
         distribution = activations.distribution
         if deterministic:
             distribution.mode(activations.policy_outputs)
+        elif rng is None:
+            raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
         else:
             distribution.sample(activations.policy_outputs, rng)
         actions = self.actions.to_env(distribution.actions)

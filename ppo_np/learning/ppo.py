@@ -48,7 +48,7 @@ class PPO(OnPolicyAlgorithm):
             EnvironmentFault: An environment failed, or gave numbers that are not finite.
             RanksError: The ranks have different parameters.
         """
-        self._check_state(self.config, "before the rollout")
+        self._divergence.check_state(self.config, "before the rollout")
         state, learn_start = self.state, perf_counter() - self.state.wall_time
         blas = blas_threads(self.config, self.policy.observations.size, self.ranks)
         try:
@@ -104,14 +104,14 @@ class PPO(OnPolicyAlgorithm):
                 if config.target_kl is not None and losses.approx_kl(len(minibatches)) > config.target_kl:
                     break
 
-            self._check_state(config, "after the epochs")
+            self._divergence.check_state(config, "after the epochs")
             self.ranks.check_same(model.params, state.update + 1)
         return self._finish_update(config, rollout, losses, update_start, learn_start)
 
     def _collect(self, config: PPOConfig) -> RolloutReport | None:
         """Fill the buffer; the report of all ranks, or None if `stop` was called before it was full."""
         self.resume_point.rollout_start()
-        rng = own_generator(self.state.action_rng, self.ranks, config.num_envs)
+        rng = own_generator(self.state.rngs["action_rng"], self.ranks, config.num_envs)
         stopped = (lambda: self._stopped) if self.ranks.size == 1 else (lambda: False)  # ranks stop between updates
         with self._divergence.acting(config, self._report, self._workspace):
             report = collect(self.stream, self.policy, self._workspace, self._buffer, rng, stopped, self._report)
@@ -127,14 +127,7 @@ class PPO(OnPolicyAlgorithm):
         """The minibatches of each epoch."""
         advantages = self._buffer.advantages if config.norm_adv else None
         shape = config.update_epochs, config.num_minibatches
-        return self._sampler.epochs(self._buffer.valid, *shape, advantages, self.state.minibatch_rng)
-
-    def _check_state(self, config: PPOConfig, where: str) -> None:
-        try:
-            self._divergence.check_state(config, where)
-        except BaseException:
-            self.resume_point.exists = False
-            raise
+        return self._sampler.epochs(self._buffer.valid, *shape, advantages, self.state.rngs["minibatch_rng"])
 
     def _finish_update(
         self,

@@ -1,6 +1,6 @@
 """The point from which a run can go on exactly: where its present rollout began."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,9 +24,7 @@ class ResumePoint:
     belong together any more.
 
     Args:
-        stream: the environments.
-        policy: flattens their observations.
-        state: that is being trained.
+        stream, policy, state: of the run.
 
     Attributes:
         exists: whether there is such a point.
@@ -34,17 +32,17 @@ class ResumePoint:
 
     def __init__(self, stream: EnvStream, policy: Policy, state: TrainingState):
         self._stream, self._policy, self._state = stream, policy, state
-        self._start: tuple[Mark, dict[str, Any]] | None = None
+        self._start: tuple[Mark, Mapping[str, Any]] | None = None
         self.exists = True
 
-    def rollout_start(self) -> tuple[Mark, dict[str, Any]]:
+    def rollout_start(self) -> tuple[Mark, Mapping[str, Any]]:
         """Where the environments and the generator of actions stood; noted now if the rollout has not begun."""
         if self._start is None:
             shape = self._stream.envs.num_envs, self._policy.observations.size
             flat_obs = np.zeros(shape, self._policy.obs_dtype)
             flatten_obs(self._stream, self._policy, flat_obs)
             mark = self._stream.mark(Observed(flat_obs, self._stream.observed.action_mask))
-            self._start = mark, self._state.action_rng.bit_generator.state
+            self._start = mark, self._state.rngs["action_rng"].bit_generator.state
             self.exists = True
         return self._start
 
@@ -64,7 +62,7 @@ class ResumePoint:
         Raises:
             EnvironmentFault: A worker has died.
         """
-        environments, action_rng = None, self._state.action_rng.bit_generator.state
+        environments, action_rng = None, self._state.rngs["action_rng"].bit_generator.state
         if self.exists:
             mark, action_rng = self.rollout_start()
             environments = self._stream.record(mark)
@@ -100,8 +98,6 @@ def lost_environments_warning(lost: list[int], global_step: int) -> str:
     """One sentence on environments that could not be restored; empty if there are none."""
     if not lost:
         return ""
-    which = "environment" if len(lost) == 1 else "environments"
-    return (
-        f"{which} {', '.join(map(str, lost))} could not be brought back to where they stood, and began another "
-        f"episode: from step {global_step} on, the run is continuous in statistics only."
-    )
+    which = f"environment{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}"
+    what = "could not be brought back to where they stood, and began another episode"
+    return f"{which} {what}: from step {global_step} on, the run is continuous in statistics only."

@@ -1,6 +1,7 @@
 """The rollout: T steps of N environments under the current policy, and the advantages computed from them."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import itemgetter
@@ -58,7 +59,8 @@ class RolloutBuffer:
         The statistics do not change within a rollout, so learning uses the same network inputs as acting did.
         """
         flat_obs, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
-        used = moments.copy()
+        assert moments is not None
+        used = deepcopy(moments)
         moments.update(flat_obs, self.valid.reshape(-1), ranks)
         used.standardize(flat_obs, flat_obs)
 
@@ -68,10 +70,6 @@ class RolloutBuffer:
             self.rewards, self.values, self.final_values, self.terminations, self.truncations,
             gamma, gae_lambda, self.advantages, self.returns,
         )  # fmt: skip
-
-    def store(self, t: int, transition: Transition) -> None:
-        """Store what the environments gave in step t."""
-        self.rewards[t], self.terminations[t], self.truncations[t], self.valid[t] = transition[:4]
 
     def minibatch(self, part: MinibatchSlice, policy: Policy) -> Minibatch:
         """This rank's rows of a minibatch, in arrays that the next call may overwrite."""
@@ -149,8 +147,7 @@ class RolloutReport:
             return self
         steps, ends, episodes = zip(*ranks.allgather((self.steps, self.ends, self.episodes)), strict=True)
         in_order = sorted(zip(chain(*ends), chain(*episodes), strict=True), key=itemgetter(0))
-        ends, episodes = map(list, zip(*in_order, strict=True)) if in_order else ([], [])
-        return replace(self, steps=sum(steps), ends=ends, episodes=episodes)
+        return replace(self, steps=sum(steps), ends=[t for t, _ in in_order], episodes=[e for _, e in in_order])
 
 
 def collect(
@@ -165,16 +162,10 @@ def collect(
     """Fill the buffer with T steps of N environments; stop between two steps once `stopped()` holds.
 
     Args:
-        stream: the environments.
-        policy: acts, by drawing from its distribution.
-        workspace: arrays for N actions.
-        buffer: overwritten, but for advantages and returns.
-        rng: draws the actions.
-        stopped: asked before each step.
-        report: of a rollout that was stopped and is to be continued; None begins a new one.
-
-    Returns:
-        The report; the buffer is full if T time steps are filled.
+        stream, policy: the environments, and what acts in them. workspace: for N actions.
+        buffer: overwritten, except advantages and returns.
+        rng: draws the actions. stopped: called before each step.
+        report: of a stopped rollout, which is then continued; None begins a new one.
 
     Raises:
         EnvironmentFault: An environment failed, or gave numbers that are not finite.
@@ -189,9 +180,9 @@ def collect(
         start = perf_counter()
         transition = stream.step(policy.actions.to_env(actions))
         time_env = perf_counter() - start
-        buffer.store(t, transition)
-        if transition.final is not None:
-            _evaluate_final(stream, transition, policy, workspace, buffer.final_values[t])
+        buffer.rewards[t], buffer.terminations[t], buffer.truncations[t], buffer.valid[t] = transition[:4]
+        if transition.final:
+            _evaluate_final(stream, transition, transition.final, policy, workspace, buffer.final_values[t])
         report.add(t, transition.episodes, time_env)
     # The value of the observation that follows the rollout.
     flat_obs = np.zeros_like(buffer.obs[0])
@@ -268,13 +259,13 @@ def flatten_obs(stream: EnvStream, policy: Policy, flat_obs: np.ndarray) -> None
 
 
 def _evaluate_final(
-    stream: EnvStream, transition: Transition, policy: Policy, workspace: ActingWorkspace, final_values: np.ndarray
-) -> None:
+    stream: EnvStream, transition: Transition, final: Observed, policy: Policy, workspace: ActingWorkspace,
+    final_values: np.ndarray,
+) -> None:  # fmt: skip
     """Write V(final observation) of the episodes that this step truncated into `final_values`, (N,)."""
     truncated = np.flatnonzero(transition.truncations & ~transition.terminations)
     if not len(truncated):
         return
-    final: Observed = transition.final
     flat_obs = np.zeros(workspace.inputs.shape, policy.obs_dtype)
     if isinstance(final.obs, dict | tuple):  # batched like any observations; other environments' parts mean nothing
         _flatten(stream, policy.observations.flatten, final.obs, flat_obs)

@@ -1,4 +1,4 @@
-"""Files that cannot be written: told once, as long as it lasts, and training goes on."""
+"""Files that cannot be written: a failure is reported once while it lasts, and training continues."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,22 +7,22 @@ from pathlib import Path
 
 
 class Incidents:
-    """Keeps count of what cannot be written at present.
+    """Records the files that cannot be written at present.
 
     Args:
-        tell: gets one sentence when an incident begins.
+        report: called with one sentence when a file begins to fail.
 
     Attributes:
-        lasting: what cannot be written now -> the reason.
+        lasting: file that cannot be written -> the reason.
     """
 
-    def __init__(self, tell: Callable[[str], None]):
-        self._tell = tell
+    def __init__(self, report: Callable[[str], None]):
+        self._report = report
         self.lasting: dict[str, str] = {}
 
     @contextmanager
     def of(self, what: Path | str) -> Iterator[None]:
-        """Let an attempt to write `what` fail without an exception; the next attempt may put an end to the incident."""
+        """A context in which `what` is written. A failure is recorded instead of raised; success removes the record."""
         what = str(what)
         try:
             yield
@@ -30,11 +30,11 @@ class Incidents:
             code = getattr(error, "errno", None)
             reason = os.strerror(code) if code else " ".join(str(error).split()) or type(error).__name__
             if what not in self.lasting:
-                self._tell(f"{what} cannot be written ({reason}): training goes on, and it will be tried again.")
+                self._report(f"{what} cannot be written ({reason}): training continues and will try again.")
             self.lasting[what] = reason
         else:
             self.lasting.pop(what, None)
 
     def summary(self) -> str:
-        """One sentence on what is missing in the end."""
+        """One sentence that names the files that could not be written."""
         return "; ".join(f"{what} could not be written: {reason}" for what, reason in self.lasting.items()) + "."

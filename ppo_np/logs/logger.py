@@ -1,4 +1,4 @@
-"""What a run writes down after each update: a CSV row, and a line or a bar on the console."""
+"""The log of each update: a CSV row, and a line or a progress bar on the console."""
 
 import csv
 import dataclasses
@@ -15,18 +15,17 @@ from ppo_np.saving.files import AppendFile, write_whole
 
 
 class CSVLogger:
-    """Writes a CSV file, a whole row at a time; the first column is the update.
+    """Writes a CSV file row by row.
 
     Args:
-        path: of the file. One that is there is gone on with.
+        path: the file; an existing one is continued.
         columns: names of the columns; the first is "update".
-        last_update: rows of later updates are removed first, and a row that was cut off.
+        last_update: rows of later updates and an incomplete last row are removed first.
 
     Attributes:
-        rows: that the file had in the beginning, without the header.
+        rows: the rows that the file had at the beginning, without the header.
 
-    Raises:
-        OSError: The file cannot be made.
+    Raises OSError if the file cannot be created.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0):
@@ -37,21 +36,16 @@ class CSVLogger:
     def log(self, row: Iterable[object]) -> None:
         """Append one row; NaN becomes an empty cell.
 
-        Raises:
-            OSError: It cannot be written now; it is kept, and tried again with the next one.
+        Raises OSError if the row cannot be written now. It is kept, and written together with the next one.
         """
         self._file.append(_line("" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row))
 
     def log_metrics(self, metrics: Metrics) -> None:
-        """Append the row of an update; see `log`."""
+        """Append the row of an update; raises as `log`."""
         self.log(dataclasses.astuple(metrics))
 
     def sync(self) -> None:
-        """Force the file to disk.
-
-        Raises:
-            OSError: That is not possible now.
-        """
+        """Force the file to disk. Raises OSError if that fails."""
         self._file.sync()
 
 
@@ -62,25 +56,19 @@ def _line(row: Iterable[object]) -> bytes:
 
 
 def _whole_rows(path: Path, columns: int) -> list[list[str]]:
-    """The rows of a CSV file, without its header and without a last one that was cut off."""
+    """The rows of a CSV file, without the header and without an incomplete last row."""
     text = path.read_text() if path.exists() else ""
     rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     return [row for row in rows[1:] if len(row) == columns and row[0].isdigit()]
 
 
 class ConsoleLogger:
-    """A progress bar on a terminal; elsewhere one plain line every `log_every` updates, and after the last one.
-
-    Args:
-        console: where to write.
-        total_timesteps: steps of the whole run.
-        log_every: updates between two plain lines.
-    """
+    """A progress bar on a terminal; otherwise a plain line every `log_every` updates and after the last one."""
 
     def __init__(self, console: Console, total_timesteps: int, log_every: int):
         self._console = console
         self._total_timesteps, self._log_every = total_timesteps, log_every
-        self._last = (0, 0.0)
+        self._last = (0, 0.0)  # step and wall time of the last line
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(),
             console=console, disable=not console.is_terminal,
@@ -89,12 +77,7 @@ class ConsoleLogger:
         self._progress.start()
 
     def log(self, metrics: Metrics, recent_return: float, recent_length: float) -> None:
-        """Show where training stands.
-
-        Args:
-            metrics: of the update.
-            recent_return, recent_length: means over the last 100 episodes; NaN before the first has ended.
-        """
+        """Show an update, with means over the last 100 episodes (NaN before the first one has ended)."""
         if not self._progress.disable:
             text = f"return {recent_return:.1f}  length {recent_length:.0f}  SPS {metrics.SPS:,.0f}"
             self._progress.update(self._task, completed=metrics.step, description=text)
@@ -108,5 +91,5 @@ class ConsoleLogger:
             )  # fmt: skip
 
     def close(self) -> None:
-        """Leave the bar as it is and give the terminal back."""
+        """Stop the progress bar; its last state stays visible."""
         self._progress.stop()

@@ -1,4 +1,4 @@
-"""What is written and shown of each update, together."""
+"""All logs of a run together."""
 
 from pathlib import Path
 
@@ -9,30 +9,25 @@ from ppo_np.logs.incidents import Incidents
 from ppo_np.logs.logger import ConsoleLogger, CSVLogger
 from ppo_np.logs.tensorboard import EVENTS, TensorBoardLogger
 
+LogFile = CSVLogger | TensorBoardLogger
+
 
 class RunLogs:
-    """metrics.csv, TensorBoard's events, and the screen.
-
-    Args:
-        ppo: that is being trained; a run that goes on has its rows and events up to the present update.
-        folder: of the run.
-        screen: shows where training stands.
-        again: events of the present update whose tags begin with this will be written again; None for none.
-        incidents: files that cannot be written are told to.
+    """metrics.csv, the TensorBoard events and the console. Rows and events after the present update are removed.
 
     Attributes:
         tensorboard: the event file.
-        files: what is forced to disk before a checkpoint, by name.
+        files: the log files by name, to be synced before a checkpoint.
 
-    Raises:
-        OSError: A file cannot be made.
+    `repeated_tags` is as for `TensorBoardLogger`. Raises OSError if a file cannot be created.
     """
 
-    def __init__(self, ppo: PPO, folder: Path, screen: ConsoleLogger, again: str | None, incidents: Incidents):
-        self._metrics_path, self._incidents, self._screen = folder / METRICS, incidents, screen
+    def __init__(self, ppo: PPO, folder: Path, screen: ConsoleLogger, repeated_tags: str | None, incidents: Incidents):
+        self._metrics_path = folder / METRICS
+        self._incidents, self._screen = incidents, screen
         self._metrics = CSVLogger(self._metrics_path, METRICS_COLUMNS, ppo.update)
-        self.tensorboard = TensorBoardLogger(folder, ppo.global_step, again)
-        self.files = {self._metrics_path: self._metrics, EVENTS: self.tensorboard}
+        self.tensorboard = TensorBoardLogger(folder, ppo.global_step, repeated_tags)
+        self.files: dict[Path | str, LogFile] = {self._metrics_path: self._metrics, EVENTS: self.tensorboard}
 
     def log(self, metrics: Metrics, recent_return: float, recent_length: float) -> None:
         """Write and show the metrics of an update; see `ConsoleLogger.log`."""

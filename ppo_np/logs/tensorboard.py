@@ -1,4 +1,4 @@
-"""TensorBoard event files, written a whole record at a time, so that a run can go on with them.
+"""TensorBoard event files, written record by record, so that a resumed run can cut and continue them.
 
 A file is a sequence of records: length (8 bytes), its checksum (4), an Event in protocol buffers, its checksum (4).
 """
@@ -16,14 +16,14 @@ from google.protobuf.message import DecodeError
 from ppo_np.learning.metrics import LOSS_NAMES, Metrics
 from ppo_np.saving.files import AppendFile
 
-# tensorboardX imports torch wherever it is installed, which takes longer than all the rest of a start.
-sys.modules["torch"] = _torch = sys.modules.get("torch")
+# tensorboardX imports torch if it is installed, which takes longer than everything else at the start.
+sys.modules.setdefault("torch", None)  # type: ignore[arg-type]  # None stops the import, but typeshed wants a module
 try:
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
     from tensorboardX.record_writer import masked_crc32c
 finally:
-    if _torch is None:
+    if sys.modules["torch"] is None:
         del sys.modules["torch"]
 
 EVENTS = "the TensorBoard events"
@@ -37,19 +37,18 @@ class TensorBoardLogger:
     """Writes a new event file with CleanRL's tags, charts/... and losses/...
 
     Args:
-        folder: gets the event file, beside older ones.
-        last_step: events of later steps are removed from older ones first.
-        again: so are those of `last_step` itself whose tags begin with this: they will be written again.
+        folder: the folder of the event files, new and old.
+        last_step: events of later steps are removed from the old files first.
+        repeated_tags: events of `last_step` whose tags begin with this are removed too, because they are written again.
 
-    Raises:
-        OSError: The file cannot be made.
+    Raises OSError if the file cannot be created.
     """
 
-    def __init__(self, folder: Path, last_step: int = 0, again: str | None = None):
-        older = sorted(folder.glob(f"{PREFIX}*"))
+    def __init__(self, folder: Path, last_step: int = 0, repeated_tags: str | None = None):
+        older = list(folder.glob(f"{PREFIX}*"))
         for path in older:
-            _cut(path, last_step, again)
-        # Files are read in the order of their names.
+            _cut(path, last_step, repeated_tags)
+        # TensorBoard reads the files in the order of their names, so the time in the new name must be the latest.
         now = max([int(time.time()), *(int(path.name.split(".")[3]) + 1 for path in older)])
         self._file = AppendFile(folder / f"{PREFIX}{now}.{socket.gethostname()}")
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
@@ -57,17 +56,13 @@ class TensorBoardLogger:
     def log(self, metrics: Metrics) -> None:
         """Write the scalars of one update at its environment step.
 
-        Raises:
-            OSError: They cannot be written now; they are kept, and tried again with the next ones.
+        Raises OSError if they cannot be written now. They are kept, and written together with the next ones.
         """
-        groups = {"charts": CHARTS, "losses": LOSSES}
-        self.log_scalars(
-            {f"{group}/{name}": getattr(metrics, name) for group, names in groups.items() for name in names},
-            metrics.step,
-        )
+        tags = {f"charts/{name}": name for name in CHARTS} | {f"losses/{name}": name for name in LOSSES}
+        self.log_scalars({tag: getattr(metrics, name) for tag, name in tags.items()}, metrics.step)
 
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Write scalars by their tags at an environment step; NaN is left out. Raises as `log`."""
+        """Write scalars by their tags at an environment step, without NaN; raises as `log`."""
         scalars = [Summary.Value(tag=tag, simple_value=x) for tag, x in values.items() if not math.isnan(x)]
         self._write(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars)))
 
@@ -77,11 +72,7 @@ class TensorBoardLogger:
         self._file.append(head + _checksum(head) + data + _checksum(data))
 
     def sync(self) -> None:
-        """Force the file to disk.
-
-        Raises:
-            OSError: That is not possible now.
-        """
+        """Force the file to disk. Raises OSError if that fails."""
         self._file.sync()
 
 
@@ -89,11 +80,12 @@ def _checksum(data: bytes) -> bytes:
     return _CHECKSUM.pack(masked_crc32c(data))
 
 
-def _cut(path: Path, last_step: int, again: str | None) -> None:
-    """Cut an event file before its first event that is to be removed, or before a record that is not whole."""
+def _cut(path: Path, last_step: int, repeated_tags: str | None) -> None:
+    """Cut an event file before its first event to be removed, or before an incomplete record."""
     data, end = path.read_bytes(), 0
     for event, after in read_events(data):
-        repeated = again and event.step == last_step and any(v.tag.startswith(again) for v in event.summary.value)
+        tags = [value.tag for value in event.summary.value]
+        repeated = repeated_tags and event.step == last_step and any(tag.startswith(repeated_tags) for tag in tags)
         if event.step > last_step or repeated:
             break
         end = after
@@ -103,7 +95,7 @@ def _cut(path: Path, last_step: int, again: str | None) -> None:
 
 
 def read_events(data: bytes) -> Iterator[tuple[Event, int]]:
-    """The whole records of an event file: each event, and where its record ends."""
+    """The complete records of an event file: each event, and the position of the end of its record."""
     start = 0
     while start + 12 <= len(data):
         head = data[start : start + 8]

@@ -37,7 +37,7 @@ class Activations:
         policy_outputs, values: (B, K) and (B,), outputs of the network; dpolicy_outputs, dvalues: their gradients.
         dlogprobs, dentropies: (B,), gradients with respect to the distribution's outputs.
         dfeatures: (B, O), the value tower's part of the gradient with respect to the trunk's output.
-        loss_terms: (6,), the numbers that `kernels.LOSS_TERMS` names.
+        loss_terms: (6,), the numbers that `LOSS_TERMS` names.
     """
 
     def __init__(

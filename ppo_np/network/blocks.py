@@ -52,12 +52,11 @@ class BlockedGradient:
         """The PPO loss of a minibatch and, in the model's `grads`, its gradient.
 
         Args:
-            minibatch: its advantages are used as they are.
-            config: gives the coefficients of the loss.
+            minibatch: its advantages are used as they are. config: gives the coefficients of the loss.
             share: factor of the loss terms and of the gradient.
 
         Returns:
-            (6,), the numbers that `kernels.LOSS_TERMS` names.
+            (6,), the numbers that `LOSS_TERMS` names.
         """
         blocks = blocks_of(minibatch.rows)
         if self._wide or len(blocks) == 1:

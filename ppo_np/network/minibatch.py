@@ -10,16 +10,17 @@ class Minibatch:
         obs: (B, D), input of the network.
         actions: (B, ...).
         loss_inputs: (4, B): old_logprobs, old_values, advantages and returns.
+        total: rows of the minibatch on all ranks; None if this rank has all of them.
 
     Attributes:
         rows: B.
-        total: rows of the minibatch on all ranks, of which these are a part; B at first.
         old_logprobs, old_values, advantages, returns: (B,), the rows of `loss_inputs`.
     """
 
-    def __init__(self, obs: np.ndarray, actions: np.ndarray, loss_inputs: np.ndarray):
+    def __init__(self, obs: np.ndarray, actions: np.ndarray, loss_inputs: np.ndarray, total: int | None = None):
         self.obs, self.actions, self.loss_inputs = obs, actions, loss_inputs
-        self.rows = self.total = len(obs)
+        self.rows = len(obs)
+        self.total = self.rows if total is None else total
         self.old_logprobs, self.old_values, self.advantages, self.returns = loss_inputs
 
     def part(self, start: int, rows: int) -> "Minibatch":

@@ -238,7 +238,7 @@ class ActorCritic:
             dloss: upstream gradient of the loss.
 
         Returns:
-            `activations.loss_terms`, (6,): the numbers that `kernels.LOSS_TERMS` names.
+            `activations.loss_terms`, (6,): the numbers that `LOSS_TERMS` names.
         """
         loss_terms = self.loss(minibatch, activations, config)
         distribution = activations.distribution

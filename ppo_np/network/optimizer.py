@@ -35,3 +35,6 @@ class Adam:
     def arrays(self) -> dict[str, np.ndarray]:
         """The state by name, (P,) each, for a checkpoint."""
         return {"m": self.m, "v": self.v}
+
+
+Optimizer = Adam  # the one that training uses

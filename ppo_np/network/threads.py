@@ -1,7 +1,7 @@
 """The number of threads: for the matrix products of wide networks, or for blocks of rows of narrow ones."""
 
 import scipy.linalg.cython_blas  # noqa: F401  the BLAS of the kernels: a limit reaches it only once it is loaded
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no type information
+from threadpoolctl import threadpool_limits
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
@@ -20,7 +20,7 @@ def threads(config: PPOConfig, ranks: Ranks = ALONE) -> int:
 
 
 def is_wide(config: PPOConfig, obs_size: int) -> bool:
-    """Whether the network has a weight matrix of at least 256 x 256 numbers (`python bench/threads.py`)."""
+    """Whether the network has a weight matrix of at least 256 x 256 numbers."""
     widths = [obs_size, *config.shared_sizes]
     stacks = ([*widths, *config.policy_sizes], [*widths[-1:], *config.value_sizes])
     return max(i * o for stack in stacks for i, o in zip(stack, [*stack[1:], 1], strict=True)) >= WIDE

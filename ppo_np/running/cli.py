@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, errors told in one sentence, settings from a preset and flags."""
+"""Shared code of the commands: exit codes, error messages, settings from a preset and flags."""
 
 import argparse
 import inspect
@@ -10,61 +10,47 @@ from typing import TypeVar
 import tyro
 
 from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_names
-from ppo_np.errors import DivergedError, EnvironmentFault, RanksError, SavingError, UserError
+from ppo_np.errors import RunError, UserError
 
 Options = TypeVar("Options")
 
-OURS = (DivergedError, EnvironmentFault, RanksError, SavingError)
-DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130  # exit codes
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a command and exit with its code.
-
-    A `UserError` becomes one line on stderr and code 2; other errors of ours one line and code 1.
-
-    Other exceptions are bugs and keep their traceback.
-    """
+    """Run a command and exit with its code. Errors are printed in one line on stderr; bugs keep their traceback."""
     try:
         code = main()
-    except (UserError, *OURS, KeyboardInterrupt) as error:
+    except (UserError, RunError, KeyboardInterrupt) as error:
         code, text = exit_code_and_message(error)
         print(text, file=sys.stderr)
     sys.exit(code)
 
 
 def exit_code_and_message(error: BaseException, who: str = "") -> tuple[int, str]:
-    """Exit code and message for an exception.
-
-    Args:
-        error: a bug keeps its traceback.
-        who: whose it is, if there are several.
-    """
-    if isinstance(error, SystemExit):  # who raised it has told why
+    """Exit code and message for an exception; `who` (a rank) stands before the message. A bug keeps its traceback."""
+    if isinstance(error, SystemExit):  # the message has already been printed
         return int(error.code or 0), ""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
     if isinstance(error, UserError):
         return BAD_ARGUMENTS, f"error: {who}{error}"
-    if isinstance(error, OURS):
+    if isinstance(error, RunError):
         return FAILED, " ".join([f"error: {who}{error}", *getattr(error, "__notes__", ())])
     return FAILED, who + "".join(traceback.format_exception(error)).rstrip()
 
 
-def parse_with_preset(options: type[Options], arguments: Sequence[str], prog: str, more_help: str = "") -> Options:
-    """Read options whose `config` starts from the settings of a preset and is changed by the flags.
+def parse_with_preset(
+    options: Callable[..., Options], arguments: Sequence[str], prog: str, more_help: str = ""
+) -> Options:
+    """Read `options`, a dataclass with `preset` and `config`, from the command line `arguments` of the command `prog`.
 
-    The preset is the one that --preset names, else the one for --env-id, else the article's.
-
-    Args:
-        options: dataclass with the fields `preset` and `config`.
-        arguments: of the command line.
-        prog: how the command is called.
-        more_help: goes below the docstring and the list of presets in the help text.
+    The flags change the settings of a preset: the one that --preset names, else the one for --env-id, else the
+    article's. `more_help` is added to the end of the help text.
 
     Raises:
         UserError: A value is not allowed, or there is no such preset.
-        SystemExit: A flag is unknown or malformed, or help was asked for.
+        SystemExit: A flag is unknown or malformed, or help was requested.
     """
     given = partial_parser(prog, "--preset", "--env-id").parse_known_args(arguments)[0]
     preset = given.preset or (given.env_id and preset_for(given.env_id)) or ARTICLE
@@ -72,7 +58,7 @@ def parse_with_preset(options: type[Options], arguments: Sequence[str], prog: st
 
 
 def partial_parser(prog: str, *flags: str) -> argparse.ArgumentParser:
-    """A parser that looks for a few flags only, before the defaults of the others are known."""
+    """A parser for a few flags, used before the defaults of the other flags are known."""
     parser = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
     for flag in flags:
         parser.add_argument(flag, "--" + flag[2:].replace("-", "_"))
@@ -80,16 +66,15 @@ def partial_parser(prog: str, *flags: str) -> argparse.ArgumentParser:
 
 
 def parse_from(default: Options, arguments: Sequence[str], prog: str, more_help: str = "") -> Options:
-    """Read options that start from `default` and are changed by the flags; see `parse_with_preset`."""
+    """Read options from the command line. Flags change the values of `default`; see `parse_with_preset`."""
     description = f"{inspect.getdoc(type(default))}\n\nPresets: {', '.join(preset_names())}.{more_help}"
     return tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
 
 
 def preset_list() -> str:
-    """The presets, one a line: name, environment, steps, and what its file says of it."""
-    names = preset_names()
-    configs = [PPOConfig.preset(name) for name in names]
+    """The presets, one per line: name, environment, steps and description."""
+    configs = {name: PPOConfig.preset(name) for name in preset_names()}
     return "\n".join(
         f"{name:<22}  {config.env_id:<26}{config.total_timesteps:>11,} steps  {preset_about(name)}"
-        for name, config in zip(names, configs, strict=True)
+        for name, config in configs.items()
     )

@@ -1,4 +1,4 @@
-"""Options of a training run: its settings, and where and how often it writes."""
+"""Options of a training run: its settings, its files, and how often they are written."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,30 +21,30 @@ class TrainOptions:
     """Train PPO with hand-written gradients. Without arguments: the article's run, LunarLander in 2,000,000 steps."""
 
     preset: str = "article"
-    """Named settings that other flags then change (default: the preset for --env-id if there is one, else article)."""
+    """Settings that the other flags then change (default: the preset for --env-id if there is one, else article)."""
     list_presets: bool = False
-    """Only print the presets."""
+    """Only print the list of presets."""
     config: tyro.conf.OmitArgPrefixes[PPOConfig]
     run_dir: Path | None = None
-    """Folder for everything the run leaves; must be new or empty (default: runs/<env>__<preset>__<seed>__<time>)."""
+    """Folder for all files of the run; must be new or empty (default: runs/<env>__<preset>__<seed>__<time>)."""
     capture_video: bool = False
     """Film episodes of environment 0 into <run-dir>/videos; needs the extra `video`."""
     video_every: int = 3
-    """With --capture-video: film every so many episodes."""
+    """With --capture-video: episodes from one film to the next."""
     resume: Path | None = None
-    """Go on with a run: its folder, or a checkpoint file; --total-timesteps then is how many steps to add."""
+    """Continue a run: its folder, or a checkpoint file. --total-timesteps is then the number of steps to add."""
     checkpoint_every: str = "30s"
-    """Updates (100) or seconds (30s) between two checkpoints; the last one and the one before it are kept."""
+    """Updates (100) or seconds (30s) between two checkpoints; the last two are kept."""
     eval_every: int = 0
-    """Updates between two greedy evaluations, after which the best policy is kept as best.h5; 0 = none."""
+    """Updates between two greedy evaluations; the best policy is kept as best.h5; 0 = no evaluation."""
     eval_episodes: int = 10
-    """With --eval-every: episodes of one evaluation."""
+    """With --eval-every: episodes per evaluation."""
     log_every: int = 10
-    """Updates between two lines of output when it is not a terminal; each shows means over the last 100 episodes."""
+    """Updates between two lines of output if it is not a terminal; a line shows means over the last 100 episodes."""
     ranks: int | Literal["auto"] = 1
-    """Processes that share the environments and each minibatch; auto = one a core; more than 1 need the extra `mpi`."""
+    """Processes that share environments and minibatches; auto = one per core; more than 1 need the extra `mpi`."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         Interval.parse(self.checkpoint_every)
         for name in ("video_every", "log_every", "eval_episodes"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
@@ -58,14 +58,13 @@ class TrainOptions:
 
 
 def parse(arguments: Sequence[str]) -> TrainOptions:
-    """Options from the command line; those of the run that --resume names are its own, where no flag changes them.
+    """Read the options from the command line. With --resume, the defaults are the options of the resumed run.
 
     Raises:
         UserError: A value is not allowed, or there is no such preset or run.
-        SystemExit: A flag is unknown or malformed, or help was asked for.
+        SystemExit: A flag is unknown or malformed, or help was requested.
     """
-    finder = cli.partial_parser(PROGRAM, "--resume", "--total-timesteps")
-    given = finder.parse_known_args(arguments)[0]
+    given = cli.partial_parser(PROGRAM, "--resume", "--total-timesteps").parse_known_args(arguments)[0]
     if given.resume is None:
         return cli.parse_with_preset(TrainOptions, arguments, PROGRAM)
     from ppo_np.running import resume  # imports h5py
@@ -74,6 +73,6 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
     saved, _ = resume.read_run(path)
     default = TrainOptions(config=saved.config, **resume.options_of(resume.folder_of(path)))
     options = cli.parse_from(default, arguments, PROGRAM)
-    check(options.preset == default.preset, "preset", options.preset, f"{default.preset!r} as in the run that goes on")
+    check(options.preset == default.preset, "preset", options.preset, f"{default.preset!r} {resume.AS_BEFORE}")
     config = resume.extended(options.config, saved, more=given.total_timesteps is not None)
     return dataclasses.replace(options, config=config)

@@ -1,4 +1,4 @@
-"""One training run from options to files: the run folder, its loggers, checkpoints, signals and the final summary."""
+"""One training run: its folder, logs, checkpoints, signals and final summary."""
 
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -28,47 +28,42 @@ from ppo_np.running.saver import Saver
 from ppo_np.running.signals import StopSignals
 from ppo_np.running.summary import differences, model_table, ranks_line, recent_means, summary
 from ppo_np.saving.checkpoint import Checkpoint, previous_of
-from ppo_np.saving.crash_file import write_crash
+from ppo_np.saving.crash_file import Crash, write_crash
 
 
 def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> int:
-    """Do the run that the options describe, or go on with it.
+    """Start the run that the options describe, or resume it, and return the exit code.
 
-    Args:
-        options: of the command line.
-        signals: active; a signal stops training after the current step.
-        ranks: that do the run together, from the same options; rank 0 alone speaks and writes.
-
-    Returns:
-        0 when all steps are done, 128 + the signal's number (130 for Ctrl-C) when a signal ended it; once training has
-        begun, the checkpoint is written either way.
+    The code is 0 if all steps are done, or 128 + the number of the signal (130 for Ctrl-C) that stopped the run. Once
+    training has begun, the checkpoint is written in both cases. All ranks have the same options; only rank 0 prints and
+    writes. An active signal stops training after the current step.
 
     Raises:
-        UserError: The environment cannot be trained on, or memory is too small; no run folder is left then.
+        UserError: The environment cannot be used, or memory is too small; no run folder is created.
         DivergedError: A number in the computation was not finite.
         EnvironmentFault: An environment failed.
-        SavingError: Training ended as it should, but its last state is not on disk.
+        SavingError: Training ended normally, but its last state is not on disk.
     """
     quiet = ranks.rank > 0
     console, errors = Console(quiet=quiet), Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
     with ExitStack() as at_end:
-        folder, going_on, saved, damage = ranks.broadcast(lambda: _begin(options, at_end))
-        if saved and _is_done(saved, options):
-            done = saved.counters["global_step"]
+        folder, exists, saved, damage = ranks.broadcast(lambda: _open(options, at_end))
+        done = saved.counters["global_step"] if saved else 0
+        if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
             console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
             return 0
         ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved, ranks)))
         _stop_at_signal(ppo, signals)
         if ranks.any(signals.number > 0):
             return _exit_code(signals, ranks, errors)
-        # Made before there is a folder: EnvPool has ids that Gymnasium has not.
+        # Before the folder is created, because this fails for ids that only EnvPool has.
         eval_env = make_env(options.config.env_id) if options.eval_every else None
-        if not going_on and ranks.rank == 0:
+        if not exists and ranks.rank == 0:
             at_end.enter_context(open_run_folder(folder))
         lost = lost_environments_warning(ppo.lost_envs, ppo.global_step)
-        for sentence in filter(None, [damage, *differences(saved, ranks), lost]):
-            errors.print(f"warning: {sentence}")
+        for warning in filter(None, [damage, *differences(saved, ranks), lost]):
+            errors.print(f"warning: {warning}")
         if ranks.size > 1:
             console.print(ranks_line(ranks), highlight=False, soft_wrap=True)
         console.print(model_table(ppo.policy.model))
@@ -80,20 +75,21 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     return exit_code
 
 
-def _begin(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkpoint | None, str | None]:
-    """What rank 0 finds on its disk: the folder, whether a run goes on there, its checkpoint, what is wrong with it."""
-    folder = _folder(options)
-    going_on = options.resume is not None and folder.exists()
-    if going_on:  # nobody else may write there from now on
+def _open(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkpoint | None, str | None]:
+    """The run folder, whether a run is resumed there, the checkpoint, and a warning if its latest one is damaged."""
+    own_folder = resume.folder_of(options.resume) if options.resume else None
+    folder = options.run_dir or own_folder or default_folder(options)
+    exists = options.resume is not None and folder.exists()
+    if exists:  # locked before the checkpoint is read
         at_end.enter_context(open_run_folder(folder))
     saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
-    if damage and folder == options.resume:  # or the next save would take the damaged one for the one before
+    if damage and folder == options.resume:  # otherwise the next save keeps the damaged one as the previous one
         previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
-    return folder, going_on, saved, damage
+    return folder, exists, saved, damage
 
 
 def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:
-    """Let a signal stop training, beside what it does already."""
+    """Make a signal stop training, in addition to its present action."""
     before = signals.on_stop
 
     def stop() -> None:
@@ -104,7 +100,7 @@ def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:
 
 
 def _exit_code(signals: StopSignals, ranks: Ranks, errors: Console) -> int:
-    """Of all ranks: that of the first one that got a signal."""
+    """The exit code of the first rank that got a signal, else 0."""
     codes = ranks.allgather_array(np.array(signals.exit_code))
     first = int((codes > 0).argmax())
     if first > 0:
@@ -112,18 +108,8 @@ def _exit_code(signals: StopSignals, ranks: Ranks, errors: Console) -> int:
     return int(codes[first])
 
 
-def _folder(options: TrainOptions) -> Path:
-    """Of a run that goes on: its own, unless another one is asked for."""
-    return options.run_dir or (options.resume and resume.folder_of(options.resume)) or default_folder(options)
-
-
-def _is_done(saved: Checkpoint, options: TrainOptions) -> bool:
-    """Whether all steps are done; the last evaluation, if there is to be one, may have been stopped."""
-    return saved.counters["global_step"] >= options.config.total_timesteps and not options.eval_every
-
-
 def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None, ranks: Ranks) -> PPO:
-    films = options.capture_video and ranks.rank == 0  # who has environment 0
+    films = options.capture_video and ranks.rank == 0  # rank 0 has environment 0
     video = VideoOptions(folder / VIDEOS, options.video_every) if films else None
     try:
         return PPO(options.config, video=video, resume=saved, ranks=ranks)
@@ -135,27 +121,28 @@ def _learn(
     ppo: PPO, eval_env: gymnasium.Env | None, folder: Path, options: TrainOptions, saved: Checkpoint | None,
     console: Console, incidents: Incidents,
 ) -> None:  # fmt: skip
-    """Train with loggers and checkpoints; the last checkpoint is written however training ends, if it can go on there.
+    """Train with logs and checkpoints. If the state is resumable at the end, also after an error, save it.
 
-    A checkpoint comes last in an update: everything that is logged of the update is on disk by then.
+    The checkpoint of an update is written last, when all logs of the update are on disk.
     """
-    ranks, evaluation, logs = ppo.ranks, None, None
+    evaluation: PeriodicEvaluation | None = None
+    logs: RunLogs | None = None
     with ExitStack() as at_end:
         with as_user_error(folder):
             if eval_env:
                 every, episodes = options.eval_every, options.eval_episodes
                 evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)
                 at_end.enter_context(closing(evaluation))
-            if ranks.rank == 0:
-                threads = blas_threads(options.config, ppo.policy.observations.size, ranks)
-                write_config(folder, options, threads, ranks.size, saved)
+            if ppo.ranks.rank == 0:
+                threads = blas_threads(options.config, ppo.policy.observations.size, ppo.ranks)
+                write_config(folder, options, threads, ppo.ranks.size, saved)
                 screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
                 at_end.enter_context(closing(screen))
-                again = EVAL if evaluation and evaluation.is_due(ppo) else None
-                logs = RunLogs(ppo, folder, screen, again, incidents)
-                if evaluation:
+                repeated_tags = EVAL if evaluation and evaluation.is_due(ppo) else None
+                logs = RunLogs(ppo, folder, screen, repeated_tags, incidents)
+                if evaluation and evaluation.log:
                     logs.files[folder / EVALUATIONS] = evaluation.log
-        tensorboard = logs and logs.tensorboard
+        tensorboard = logs.tensorboard if logs else None
         saver = Saver(ppo, folder, Interval.parse(options.checkpoint_every), logs.files if logs else {}, incidents)
 
         def after_update(ppo: PPO, metrics: Metrics) -> None:
@@ -166,19 +153,19 @@ def _learn(
             saver.after_update()
 
         if not ppo.update:
-            saver.save()  # from the first moment on there is something to go on from
+            saver.save()  # so that the run can be resumed from the beginning
         elif evaluation:
-            evaluation.after_update(ppo, tensorboard)  # a signal may have come in the midst of it
-        together = False
+            evaluation.after_update(ppo, tensorboard)  # a signal may have interrupted it
+        completed = False
         try:
             ppo.learn(after_update)
-            together = True
+            completed = True
         except (DivergedError, EnvironmentFault) as error:
-            if error.crash and folder.is_dir():
+            if isinstance(error.crash, Crash) and folder.is_dir():
                 with incidents.of(folder / CRASH):
                     write_crash(folder / CRASH, error.crash)
                     error.add_note(f"See where it comes from: python -m ppo_np.replay {folder / CRASH}")
             raise
         finally:
-            if ppo.resumable and (together or ranks.size == 1):  # several ranks can only save together
+            if ppo.resumable and (completed or ppo.ranks.size == 1):  # several ranks can only save together
                 saver.save()

@@ -1,10 +1,12 @@
-"""The folder of a run: its name, its making, the lock on it, and config.json."""
+"""The folder of a run: its name, its lock, and config.json."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ppo_np.errors import UserError
 from ppo_np.logs.filenames import CONFIG, LOCK
@@ -13,29 +15,26 @@ from ppo_np.running.resume import OPTIONS
 from ppo_np.saving.checkpoint import Checkpoint, library_versions
 from ppo_np.saving.files import remove_temporary, write_whole
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 
 @contextmanager
 def open_run_folder(folder: Path) -> Iterator[Path]:
-    """Make a run folder if it is not there, and keep other runs out of it while the context lasts.
+    """Create a run folder if it does not exist, and lock it while the context is active.
 
-    Raises:
-        UserError: It cannot be made or written to, or another run is at work there.
+    Raises UserError if the folder cannot be created or written, or if another run is using it.
     """
     with as_user_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / LOCK, "w")  # noqa: SIM115  a lock lasts as long as its file is open
+        file = open(folder / LOCK, "w")  # noqa: SIM115  the lock lasts while the file is open
     with file:
-        if fcntl:
+        if sys.platform != "win32":
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(f"run_dir is {str(folder)!r}, but another run is at work there.") from None
-            except OSError:  # a file system without locks
+                raise UserError(f"run_dir is {str(folder)!r}, but another run is using it.") from None
+            except OSError:  # the file system has no locks
                 pass
         remove_temporary(folder)
         yield folder
@@ -43,7 +42,7 @@ def open_run_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def as_user_error(folder: Path) -> Iterator[None]:
-    """Turn an OSError in the setting up of a run folder into a `UserError`."""
+    """Turn an OSError about the run folder into a `UserError`."""
     try:
         yield
     except OSError as error:
@@ -62,30 +61,24 @@ def default_folder(options: TrainOptions) -> Path:
     return folder
 
 
-def write_config(
-    folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None
-) -> None:  # fmt: skip
-    """Write settings, options, threads and ranks in use, versions as config.json, and where the run was resumed.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    before = _document(folder).get("resumed") if saved else None
-    resumed = before if isinstance(before, list) else []
+def write_config(folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None) -> None:
+    """Write config.json: settings, options, threads and ranks in use, versions, and the steps of each resume."""
+    resumed = [*_resumed_at(folder), saved.counters["global_step"]] if saved else []
     document = {
         "preset": options.preset,
         "config": options.config.to_dict(),
         "options": {name: getattr(options, name) for name in OPTIONS if name != "preset"} | {"ranks": ranks},
         "blas_threads": threads,
         "versions": library_versions(),
-        "resumed": [*resumed, *([saved.counters["global_step"]] if saved else [])],
+        "resumed": resumed,
     }
     write_whole(folder / CONFIG, (json.dumps(document, indent=2) + "\n").encode())
 
 
-def _document(folder: Path) -> dict:
+def _resumed_at(folder: Path) -> list[Any]:
+    """The steps at which the run was resumed before, from its config.json; empty if that is not readable."""
     try:
-        document = json.loads((folder / CONFIG).read_text())
-    except (OSError, ValueError, RecursionError):
-        document = None
-    return document if isinstance(document, dict) else {}
+        resumed = json.loads((folder / CONFIG).read_text())["resumed"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return resumed if isinstance(resumed, list) else []

@@ -1,52 +1,47 @@
-"""When a run writes its checkpoint, and what becomes of it if that fails."""
+"""When a run writes its checkpoint."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from ppo_np.learning.ppo import PPO
 from ppo_np.logs.filenames import CHECKPOINT
 from ppo_np.logs.incidents import Incidents
+from ppo_np.logs.run_logs import LogFile
 from ppo_np.running.interval import Interval
 
 
-class Log(Protocol):
-    """What is forced to disk before a checkpoint, so that this never knows more than the logs."""
-
-    def sync(self) -> None:
-        """Write everything, or raise OSError."""
-
-
+@dataclass
 class Saver:
-    """Writes checkpoint.h5 at an interval and keeps the one before as checkpoint.prev.h5.
+    """Writes checkpoint.h5 into a run folder at an interval, and keeps the previous one as checkpoint.prev.h5.
 
-    Args:
-        ppo: that is being trained.
-        folder: of the run.
-        every: the interval.
-        logs: are forced to disk before each checkpoint; none on other ranks than 0.
-        incidents: what cannot be written is told to.
+    The logs (none on ranks > 0) are synced before each checkpoint, so that a checkpoint is never newer than the logs.
     """
 
-    def __init__(self, ppo: PPO, folder: Path, every: Interval, logs: dict[Path, Log], incidents: Incidents):
-        self._ppo, self._path, self._every = ppo, folder / CHECKPOINT, every
-        self._logs, self._incidents = logs, incidents
-        self._last = time.monotonic()
+    ppo: PPO
+    folder: Path
+    every: Interval
+    logs: Mapping[Path | str, LogFile]
+    incidents: Incidents
+
+    def __post_init__(self) -> None:
+        self._last_save = time.monotonic()
 
     def after_update(self) -> None:
-        """Save if it is time, by the clock of rank 0; all ranks must call it."""
-        if self._every.updates:
-            due = self._ppo.update % self._every.updates == 0
+        """Save if the interval is over by the clock of rank 0; all ranks must call this."""
+        if self.every.updates:
+            due = self.ppo.update % self.every.updates == 0
         else:
-            due = time.monotonic() - self._last >= self._every.seconds
-        if self._ppo.ranks.broadcast(lambda: due):  # clocks differ
+            due = time.monotonic() - self._last_save >= self.every.seconds
+        if self.ppo.ranks.broadcast(lambda: due):  # clocks differ
             self.save()
 
     def save(self) -> None:
-        """Save now; that it failed is known to the incidents."""
-        for path, log in self._logs.items():
-            with self._incidents.of(path):
+        """Save now; the incidents record a failure."""
+        for path, log in self.logs.items():
+            with self.incidents.of(path):
                 log.sync()
-        with self._incidents.of(self._path):
-            self._ppo.save(self._path, keep_previous=True)
-        self._last = time.monotonic()
+        with self.incidents.of(self.folder / CHECKPOINT):
+            self.ppo.save(self.folder / CHECKPOINT, keep_previous=True)
+        self._last_save = time.monotonic()

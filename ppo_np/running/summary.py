@@ -1,4 +1,4 @@
-"""What a run says: of its ranks and its network at the beginning, of what it has come to in the end."""
+"""Output of a run: its ranks and its network at the beginning, its results at the end."""
 
 import os
 import socket
@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import Ranks
 from ppo_np.learning.ppo import PPO
 from ppo_np.logs.filenames import BEST, CHECKPOINT, CONFIG, EVALUATIONS, METRICS, VIDEOS
@@ -17,7 +16,7 @@ from ppo_np.saving.checkpoint import Checkpoint, library_versions
 
 
 def ranks_line(ranks: Ranks) -> str:
-    """Which processes the ranks are: a launcher that ends them may only tell a process."""
+    """The process of each rank: a launcher that reports the end of a process names only its number."""
     hosts: dict[str, list[str]] = {}
     for rank, (host, pid) in enumerate(ranks.allgather((socket.gethostname(), os.getpid()))):
         hosts.setdefault(host, []).append(f"{rank} = {pid}")
@@ -25,11 +24,11 @@ def ranks_line(ranks: Ranks) -> str:
 
 
 def differences(saved: Checkpoint | None, ranks: Ranks) -> list[str]:
-    """What is not as it was when the checkpoint was written, and can change the last bits."""
+    """Warnings: what has changed since the checkpoint was written and can change the last bits of results."""
     if not saved:
         return []
-    now = library_versions() | {"the number of ranks": ranks.size}
-    then = saved.versions | {"the number of ranks": saved.ranks}
+    now = library_versions() | {"the number of ranks": str(ranks.size)}
+    then = {**saved.versions, "the number of ranks": str(saved.ranks)}
     return [
         f"{name} was {then.get(name)} and is {version}: results can differ in the last bits."
         for name, version in now.items()
@@ -38,7 +37,7 @@ def differences(saved: Checkpoint | None, ranks: Ranks) -> list[str]:
 
 
 def model_table(model: ActorCritic) -> Table:
-    """The network as a table: layer, output shape, parameters, and the total."""
+    """The network as a table: the output shape and the number of parameters of each layer."""
     table = Table(title="Actor-critic network", show_footer=True)
     tensors = model.named(model.params)
     table.add_column("layer", footer="total")
@@ -56,7 +55,7 @@ def model_table(model: ActorCritic) -> Table:
 
 
 def recent_means(ppo: PPO) -> tuple[float, float]:
-    """Mean return and mean length of the last 100 training episodes; NaN before the first one has ended."""
+    """Mean return and mean length of the last 100 training episodes; NaN if none has ended."""
     if not ppo.recent_episodes:
         return float("nan"), float("nan")
     mean_return, mean_length = np.mean(ppo.recent_episodes, axis=0)
@@ -64,14 +63,13 @@ def recent_means(ppo: PPO) -> tuple[float, float]:
 
 
 def summary(ppo: PPO, folder: Path, options: TrainOptions, interrupted: bool) -> Table:
-    """What was done, and where everything lies."""
-    config: PPOConfig = options.config
+    """The results of a run as a table, and the paths of its files."""
     mean_return, mean_length = recent_means(ppo)
     table = Table(title="Training interrupted" if interrupted else "Training finished")
     table.add_column("what")
     table.add_column("value", overflow="fold")
     rows = {
-        "steps done / asked for": f"{ppo.global_step:,} / {config.total_timesteps:,}",
+        "steps done / requested": f"{ppo.global_step:,} / {options.config.total_timesteps:,}",
         "wall time": f"{ppo.state.wall_time:.1f} s ({ppo.global_step / max(ppo.state.wall_time, 1e-9):,.0f} steps/s)",
         f"last {len(ppo.recent_episodes)} episodes": f"mean return {mean_return:.1f}, mean length {mean_length:.1f}",
         "checkpoint": folder / CHECKPOINT,
@@ -83,6 +81,6 @@ def summary(ppo: PPO, folder: Path, options: TrainOptions, interrupted: bool) ->
         rows["best policy / evaluations"] = f"{folder / BEST} / {folder / EVALUATIONS}"
     if options.capture_video:
         rows["videos"] = folder / VIDEOS
-    for what, value in rows.items():
-        table.add_row(what, str(value))
+    for name, value in rows.items():
+        table.add_row(name, str(value))
     return table

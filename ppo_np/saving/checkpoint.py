@@ -28,25 +28,16 @@ from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
 from ppo_np.saving.files import write_whole
 from ppo_np.saving.hdf5 import MALFORMED, SealError, pack, unpack
-from ppo_np.saving.training_state import RNGS, TrainingState
+from ppo_np.saving.training_state import COUNTERS, RNGS, TrainingState
 
 FORMAT, FORMAT_VERSION = "ppo_np checkpoint", 3
-COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
 RUNNING = "reward/running"  # one number for each environment, so each rank has a part of it
 OTHER_GROUPS = ("counters/", "normalizer/", "environments/", "recent_episodes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint file holds.
-
-    Attributes:
-        tensors: named as in `TrainingState.tensors`.
-        counters: the numbers that `COUNTERS` names.
-        environments: this run's environments; None if it is not known how to restore them.
-        ranks: number of ranks that trained; any number can continue.
-        path: of the file, for messages.
-    """
+    """What a checkpoint file holds: `tensors` by the names in `TrainingState.tensors`, `ranks` = how many trained."""
 
     config: PPOConfig
     tensors: Mapping[str, np.ndarray]
@@ -58,7 +49,7 @@ class Checkpoint:
     environments: EnvRecord | None
     versions: Mapping[str, str]
     ranks: int = 1
-    path: str = ""
+    path: str = ""  # where it was read from, for messages
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -69,25 +60,22 @@ class Checkpoint:
 def capture(
     state: TrainingState, config: PPOConfig, environments: EnvRecord | None, action_rng: Any, ranks: Ranks
 ) -> Checkpoint:
-    """What a checkpoint holds of a training state.
+    """What a checkpoint holds of a training state; all ranks must call this, and the result is the same on all.
 
     Args:
-        state: to be saved.
-        config: the settings.
-        environments: this rank's environments; None if it is not known how to restore them.
+        state, config: of the run. ranks: that share it.
+        environments: those of this rank; None if it is not known how to restore them.
         action_rng: state of the generator of actions that belongs to these environments.
-        ranks: all of them must call this; each gets the complete checkpoint.
     """
     normalizer = state.normalizer_arrays()
     if RUNNING in normalizer:
         normalizer[RUNNING] = np.concatenate(ranks.allgather(normalizer[RUNNING]))
     if environments is not None:
         environments = EnvRecord.joined(ranks.allgather(environments))
-    counters = {"update": state.update, "global_step": state.global_step, "adam_step": state.optimizer.steps}
     return Checkpoint(
         config=config,
         tensors=state.tensors(),
-        counters=counters | {"environments_reset": state.environments_reset},
+        counters={name: getattr(state, name) for name in COUNTERS},
         wall_time=state.wall_time,
         rng=state.rng_states() | {"action_rng": action_rng},
         normalizer=normalizer,
@@ -102,10 +90,8 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
     """Write a saved state into a new one, without the environments; the number of ranks may differ.
 
     Args:
-        state: overwritten.
-        saved: the checkpoint.
-        num_envs: N, over all ranks.
-        ranks: share the environments.
+        state: overwritten. saved: the checkpoint.
+        num_envs: N, over all ranks. ranks: share the environments.
 
     Raises:
         UserError: The checkpoint does not fit the network, or the state of a generator is unusable.
@@ -117,23 +103,21 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
     copy_tensors(normalizer, state.normalizer_arrays(), path)
     copy_tensors(saved.parameters, state.model.named(state.model.params), path)  # first, for clear messages
     copy_tensors(saved.tensors, state.tensors(), path)
-    state.update = saved.counters["update"]
-    state.global_step = saved.counters["global_step"]
-    state.optimizer.steps = saved.counters["adam_step"]
-    state.environments_reset = saved.counters["environments_reset"]
+    for name in COUNTERS:
+        setattr(state, name, saved.counters[name])
     state.wall_time = saved.wall_time
     state.recent_episodes += [Episode(float(total), int(length)) for total, length in saved.recent_episodes]
     try:
-        for name in RNGS:
-            getattr(state, name).bit_generator.state = saved.rng[name]
+        for name, rng in state.rngs.items():
+            rng.bit_generator.state = saved.rng[name]
     except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"checkpoint {str(path)!r} has no usable state of its random generators.") from error
+        raise UserError(f"checkpoint {str(path)!r} has no usable state of {name}.") from error
 
 
 def another_seed(saved: Checkpoint) -> int:
     """A seed for environments that cannot be restored: not the first one, or their episodes would repeat."""
-    entropy = (saved.config.seed, saved.counters["global_step"])
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+    sequence = np.random.SeedSequence((saved.config.seed, saved.counters["global_step"]))
+    return int(sequence.generate_state(1)[0] >> 1)
 
 
 def library_versions() -> dict[str, str]:
@@ -150,10 +134,7 @@ def previous_of(path: str | PathLike) -> Path:
 def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint, keep_previous: bool = False) -> None:
     """Write a checkpoint so that there is always a whole file at `path`: the old one, or the new one.
 
-    Args:
-        path: of the file.
-        checkpoint: what to write.
-        keep_previous: keep the old file under the name that `previous_of` gives.
+    With `keep_previous`, the old file is kept under the name that `previous_of` gives.
 
     Raises:
         OSError: The folder is missing, full or read-only, or what was read again differs; the old file is untouched.
@@ -217,7 +198,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
 
 
 def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise ValueError if a number is infinite or NaN, or a counter is not a natural number."""
+    """Raise ValueError if a number is infinite or NaN, or if a counter is not an integer >= 0."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"{name} is not finite")
@@ -228,11 +209,7 @@ def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> None:
-    """Check that layers have the widths of the settings, before a network of that size is made.
-
-    Raises:
-        ValueError, KeyError: They do not.
-    """
+    """Raise ValueError or KeyError if the hidden layers have other widths than the settings say."""
     towers = {"shared": config.shared_sizes, "policy": config.policy_sizes, "value": config.value_sizes}
     for tower, sizes in towers.items():
         for layer, size in enumerate(sizes):
@@ -240,15 +217,12 @@ def check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> Non
                 raise ValueError(f"{tower}/{layer} is not as wide as the settings say")
 
 
-def read_sealed(
-    path: str | PathLike, what: str, form: str, version: int
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_sealed(path: str | PathLike, what: str, form: str, version: int) -> tuple[dict[str, np.ndarray], dict]:
     """Arrays and attributes of a sealed file of a certain format.
 
     Args:
-        path: of the file.
-        what: name of the argument, for messages.
-        form, version: the attributes `format` and `format_version` that it must have.
+        path: of the file. what: name of the argument, for messages.
+        form, version: the attributes `format` and `format_version` that the file must have.
 
     Raises:
         UserError: There is no such file, it cannot be read, or it has another format.
@@ -262,8 +236,7 @@ def read_sealed(
         raise UserError(f"{what} is {str(path)!r}, but it cannot be read as a {what}: {reason}.") from error
     if attributes.get("format") != form:
         raise UserError(f"{what} is {str(path)!r}, but that is not a {form}.")
-    found = attributes.get("format_version")
-    if found != version:
+    if (found := attributes.get("format_version")) != version:
         raise UserError(f"{what} {str(path)!r} has format {found!r:.50}, but only {version} can be read.")
     return arrays, attributes
 

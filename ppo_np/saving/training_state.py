@@ -9,9 +9,10 @@ import numpy as np
 
 from ppo_np.environments.stream import Episode
 from ppo_np.network.model import ActorCritic
-from ppo_np.network.optimizer import Adam
+from ppo_np.network.optimizer import Optimizer
 
 RECENT_EPISODES = 100
+COUNTERS = ("update", "global_step", "adam_step", "environments_reset")
 RNGS = ("action_rng", "minibatch_rng", "predict_rng")
 
 
@@ -27,23 +28,19 @@ class TrainingState:
     """What learning changes.
 
     Attributes:
-        model: the network; its parameters are `model.params`.
-        optimizer: with its state.
+        model, optimizer: the network, whose parameters are `model.params`, and the optimiser with its state.
         normalizers: running statistics by name: "obs", "reward"; empty without normalisation.
-        action_rng, minibatch_rng, predict_rng: random generators.
-        update: finished updates.
-        global_step: environment steps of finished rollouts, over all environments.
+        rngs: a random generator for each of `RNGS`.
+        update: finished updates. global_step: environment steps of finished rollouts, over all environments.
         environments_reset: environments that could not be restored, since the last update.
         wall_time: seconds of training.
         recent_episodes: the last 100 finished episodes.
     """
 
     model: ActorCritic
-    optimizer: Adam
+    optimizer: Optimizer
     normalizers: Mapping[str, HasArrays]
-    action_rng: np.random.Generator
-    minibatch_rng: np.random.Generator
-    predict_rng: np.random.Generator
+    rngs: Mapping[str, np.random.Generator]
     update: int = 0
     global_step: int = 0
     environments_reset: int = 0
@@ -60,9 +57,18 @@ class TrainingState:
         return {f"{group}/{name}": t for group, flat in flats.items() for name, t in self.model.named(flat).items()}
 
     def normalizer_arrays(self) -> dict[str, np.ndarray]:
-        """The running statistics by name, such as obs/mean."""
+        """The running statistics by name, such as obs/mean; empty without normalisation."""
         return {f"{part}/{name}": a for part, n in self.normalizers.items() for name, a in n.arrays().items()}
+
+    @property
+    def adam_step(self) -> int:
+        """Steps that the optimiser has taken."""
+        return self.optimizer.steps
+
+    @adam_step.setter
+    def adam_step(self, steps: int) -> None:
+        self.optimizer.steps = steps
 
     def rng_states(self) -> dict[str, Any]:
         """The states of the random generators, by name."""
-        return {name: getattr(self, name).bit_generator.state for name in RNGS}
+        return {name: rng.bit_generator.state for name, rng in self.rngs.items()}

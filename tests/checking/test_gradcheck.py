@@ -2,54 +2,19 @@
 
 import json
 
-import gymnasium
 import numpy as np
 import pytest
-import sample_environments  # noqa: F401  registers the test environments
 from commands import run
 from conftest import needs_jit
+from gradcheck_cases import BOX, DICT, MULTI_BINARY, SEQUENCE, TERMS, of_spaces, small
 from gymnasium import spaces
 
-from ppo_np import PPOConfig
-from ppo_np.checking import numerical_check, planted_bugs
-from ppo_np.checking.gradient_report import ratio_hint
-from ppo_np.checking.numerical_check import (
-    EVERY,
-    ROWS,
-    SURROGATE_REGIONS,
-    VALUE_BRANCHES,
-    KinkError,
-    Point,
-    check_gradients,
-)
+from ppo_np.checking import planted_bugs
+from ppo_np.checking.numerical_check import EVERY, SURROGATE_REGIONS
 from ppo_np.checking.planted_bugs import BUGS, LAYERS, LOSS, PlantedBug
 from ppo_np.gradcheck import main
-from ppo_np.network.action_head import ActionHead, discrete
-from ppo_np.network.distributions import Gaussian, MultiCategorical
-from ppo_np.network.model import ActorCritic
 from ppo_np.running import cli
 
-
-class OfSpaces(gymnasium.Env):
-    """Only has spaces."""
-
-    def __init__(self, action_space, observation_space=None):
-        self.action_space = action_space
-        self.observation_space = observation_space or spaces.Box(-1, 1, (3,))
-
-
-def of_spaces(name, *given):
-    """The id of an environment with these spaces."""
-    env_id = f"ppo_np_test/{name}-v0"
-    if env_id not in gymnasium.registry:
-        gymnasium.register(env_id, lambda: OfSpaces(*given))
-    return env_id
-
-
-MULTI_BINARY = of_spaces("MultiBinary", spaces.MultiBinary((2, 2)))
-BOX = of_spaces("Box", spaces.Box(-1, 1, (3,)))
-SEQUENCE = of_spaces("Sequence", spaces.Discrete(2), spaces.Sequence(spaces.Discrete(2)))
-DICT = of_spaces("Dict", spaces.Dict(a=spaces.Discrete(2)))
 # Environment, its action space's parameters, what the policy head gives.
 ACTIONS = [
     ("CartPole-v1", "logits", {}),
@@ -61,12 +26,6 @@ ACTIONS = [
      "means", {"policy/log_std": [1]}),
 ]  # fmt: skip
 SMALL = ["--preset", "article", "--env-id", "CartPole-v1", "--shared-sizes", "3", "3"]
-NETWORKS = {
-    "shared": {"shared_sizes": (4, 3), "policy_sizes": (), "value_sizes": ()},
-    "private": {"shared_sizes": (), "policy_sizes": (4,), "value_sizes": (3,)},
-    "both": {"shared_sizes": (4,), "policy_sizes": (3,), "value_sizes": (3, 2)},
-}
-TERMS = ["policy_loss/dlogprobs", "entropy/dentropies", "value_loss/dvalues", "loss/dlogits"]
 CHECK_KEYS = [
     "name", "shape", "norm", "probes", "worst", "analytic", "numeric", "relative_error", "verdict", "hint",
 ]  # fmt: skip
@@ -99,10 +58,6 @@ SPOILT = {
 }
 
 
-def small(**settings):
-    return PPOConfig(**{"env_id": "CartPole-v1", "shared_sizes": (3, 3)} | settings)
-
-
 def json_report(capsys, *arguments, code):
     assert run(main, *SMALL, "--json", *arguments) == code
     return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
@@ -110,22 +65,6 @@ def json_report(capsys, *arguments, code):
 
 def plant(monkeypatch, place, wrong, name="homemade"):
     monkeypatch.setitem(BUGS, name, PlantedBug("Homemade.", wrong, place, None, "", ""))
-
-
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("settings", [{}, {"activation": "tanh", "norm_adv": False}, {"clip_vloss": False}])
-def test_the_gradients_are_right(network, settings):
-    config = small(**NETWORKS[network] | settings)
-    report = check_gradients(config)
-    assert report.wrong == []
-    tensors = ActorCritic(4, discrete(2), config, np.random.default_rng(0)).shapes
-    assert [check.name for check in report.checks] == TERMS + list(reversed(tensors))
-    for check in report.checks:
-        assert check.relative_error < 1e-7
-        assert check.shape == tensors.get(check.name, check.shape)
-        assert check.probes == (np.prod(check.shape) if np.prod(check.shape) <= EVERY else 32)
-        assert check.analytic == pytest.approx(check.numeric, rel=1e-5, abs=1e-9)
-    assert report.parameters == sum(np.prod(shape) for shape in tensors.values())
 
 
 @pytest.mark.parametrize(("env_id", "outputs", "more"), ACTIONS, ids=[env_id for env_id, *_ in ACTIONS])
@@ -144,23 +83,6 @@ def test_the_gradients_are_right_for_every_action_space(capsys, env_id, outputs,
 @pytest.mark.parametrize("log_std_init", ["-10", "10"])
 def test_a_tiny_or_a_huge_standard_deviation_bends_no_difference(capsys, log_std_init):
     json_report(capsys, "--env-id", BOX, "--log-std-init", log_std_init, code=cli.DONE)
-
-
-@pytest.mark.parametrize("head", [discrete(2), ActionHead(MultiCategorical, (3, 2)), ActionHead(Gaussian, (1, 1))])
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("settings", [{}, {"norm_adv": False}, {"clip_coef": 0.01}, {"clip_coef": 0.9}])
-def test_every_region_and_every_branch_occurs(head, seed, settings):
-    config = small(seed=seed, **settings)
-    rng = np.random.default_rng(seed)
-    model = ActorCritic(4, head, config, rng, np.float64)
-    batch = numerical_check.off_policy_minibatch(model, config, rng)
-    model.loss_and_gradient(batch, config)
-    regions, branches = numerical_check.count_branches(batch, config)
-    assert regions == dict.fromkeys(SURROGATE_REGIONS, ROWS // 6)
-    assert branches == dict.fromkeys(VALUE_BRANCHES, ROWS // 6)
-    # The flat ones are those, and those alone, where the loss has no slope.
-    assert (batch.dlogprobs == 0).sum() == regions["A>0, r>1+e: flat"] + regions["A<0, r<1-e: flat"]
-    assert (batch.dvalues == 0).sum() == branches["V>Vold, outside: flat"] + branches["V<Vold, outside: flat"]
 
 
 def test_the_report_as_json(capsys):
@@ -271,33 +193,6 @@ def test_a_gradient_that_is_not_a_number_is_wrong(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("factor", "hint"),
-    [
-        (-1, "ratio -1: the sign is wrong"),
-        (36, "ratio 36 = B: a sum instead of a mean"),
-        (1 / 36, "ratio 1/36 = 1/B: a mean instead of a sum"),
-        (2, "ratio 2: a square without its factor 1/2"),
-        (0.5, "ratio 1/2: a factor 1/2 too many"),
-        (0, "ratio 0: a term is missing"),
-        (0.37, "ratio 0.37"),
-        (np.nan, "not a finite number"),
-        (np.array([1, 1, 3]), "no common factor; ratio 3 at the worst; 1 of 3 differ"),
-        (np.array([1, 0, 1]), "no common factor; ratio 0 at the worst; 1 of 3 differ"),
-    ],
-)
-def test_what_the_ratio_speaks_for(factor, hint):
-    numeric = np.array([0.3, -0.2, 0.1])
-    noise = 1e-10 * np.array([1, -1, 1])
-    assert ratio_hint(factor * numeric, numeric + noise, 1e-9, 36) == hint
-
-
-def test_what_a_slope_speaks_for_where_the_loss_is_flat():
-    ones, zeros = np.ones(2), np.zeros(2)
-    assert ratio_hint(ones, zeros, 1e-9, 36) == "must be zero: the loss is flat here"
-    assert ratio_hint(ones, np.array([1.0, 0.0]), 1e-9, 36) == "not 0 where it must be; 1 of 2 differ"
-
-
-@pytest.mark.parametrize(
     ("settings", "note"),
     [
         (["--ent-coef", "0"], "ent_coef is 0: the entropy's gradient is not exercised."),
@@ -348,47 +243,6 @@ def test_a_mistake_is_one_sentence(capsys, monkeypatch, arguments, message):
     assert captured.err.count("\n") == 1
     assert message in captured.err
     assert captured.out == ""
-
-
-def a_point(config):
-    """A network and a minibatch in which the first unit is a hair's breadth above its kink in row 0."""
-    rng = np.random.default_rng(0)
-    model = ActorCritic(4, discrete(2), config, rng, np.float64)
-    batch = numerical_check.off_policy_minibatch(model, config, rng)
-    bias = model.named(model.params)["shared/0/bias"]
-    bias[0] = -(batch.obs[0] @ model.named(model.params)["shared/0/weight"][:, 0]) + 1e-6
-    return Point(model, batch, config, rng)
-
-
-def test_a_difference_over_a_kink_is_thrown_away():
-    with pytest.raises(KinkError):
-        a_point(small()).check()
-    many = small(shared_sizes=(EVERY + 1,))
-    point = a_point(many)
-    params = point.model.params.copy()
-    report = {check.name: check for check in point.check()}
-    assert point.kinks > 0
-    assert report["shared/0/bias"].probes == 32
-    assert all(check.verdict == "ok" for check in report.values())
-    np.testing.assert_array_equal(point.model.params, params)
-
-
-def test_tanh_has_no_kink():
-    assert all(check.verdict == "ok" for check in a_point(small(activation="tanh")).check())
-
-
-def test_another_point_is_drawn_near_a_kink(monkeypatch):
-    original, calls = Point.check, []
-
-    def check(point):
-        calls.append(point)
-        if len(calls) < 3:
-            raise KinkError
-        return original(point)
-
-    monkeypatch.setattr(Point, "check", check)
-    assert check_gradients(small()).points == 3
-    assert not np.array_equal(calls[0].batch.obs, calls[2].batch.obs)
 
 
 @needs_jit

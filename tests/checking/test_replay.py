@@ -10,13 +10,14 @@ from conftest import needs_jit
 from faulty import Faulty
 
 from ppo_np import PPO, PPOConfig
+from ppo_np.learning.divergence import DivergenceCheck
 from ppo_np.learning.rollout import RolloutBuffer
 from ppo_np.logs.filenames import CHECKPOINT, CRASH
 from ppo_np.network import model
 from ppo_np.replay import main
 from ppo_np.running import cli
 from ppo_np.saving import crash_file
-from ppo_np.saving.checkpoint import read_checkpoint
+from ppo_np.saving.checkpoint import below, read_checkpoint
 from ppo_np.saving.hdf5 import pack, unpack
 from ppo_np.train import main as train
 
@@ -25,7 +26,7 @@ FLAGS = [
     "--preset", "article", "--env-id", "CartPole-v1", "--num-steps", "8", "--num-minibatches", "2", "--shared-sizes",
     "8", "--no-anneal-lr", "--total-timesteps", "1000",
 ]  # fmt: skip
-FINITE = "Everything is finite here: what the run met does not come from these numbers.\n"
+FINITE = "Everything is finite here: these numbers do not reproduce what ended the run.\n"
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +41,12 @@ def a_wide_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def minibatch_crash(ppo, **rows):
-    crash = crash_file.crash_of(
-        ppo, ppo.config, "It went wrong.", crash_file.MINIBATCH, ppo._minibatch_rows(np.arange(8))
-    )
-    for name, value in rows.items():
+def minibatch_crash(ppo, **wrong):
+    minibatch = ppo.policy.model.minibatch(8)
+    ppo._buffer.gather(np.arange(8), ppo.policy, minibatch)
+    arrays = {name: getattr(minibatch, name) for name in crash_file.MINIBATCH_ARRAYS}
+    crash = crash_file.crash_of(ppo.state, ppo.config, "It went wrong.", crash_file.MINIBATCH, arrays)
+    for name, value in wrong.items():
         crash.arrays[name].reshape(-1)[5] = value
     return crash
 
@@ -86,19 +88,17 @@ def test_the_first_number_that_is_not_finite_is_named(ppo, tmp_path, capsys):
 
 
 def test_a_rollout_and_an_environment(ppo, tmp_path, capsys):
-    obs = ppo._step_batch.obs.copy()
+    obs = ppo._workspace.inputs.copy()
+    arrays = {"obs": obs, "actions": np.zeros(len(obs), int)}
     crash_file.write_crash(
-        tmp_path / "x.h5",
-        crash_file.crash_of(
-            ppo, ppo.config, "Said.", crash_file.ROLLOUT, {"obs": obs, "actions": np.zeros(len(obs), int)}
-        ),
+        tmp_path / "x.h5", crash_file.crash_of(ppo.state, ppo.config, "Said.", crash_file.ROLLOUT, arrays)
     )
     assert run(main, tmp_path / "x.h5") == cli.DONE
     rows = lines_of(capsys.readouterr().out)
     assert {"Adam's v of shared/0/weight", "observation", "logits", "values"} <= rows.keys()
-    rewards = np.array([1.0, -np.inf])
+    arrays = {"rewards": np.array([1.0, -np.inf])}
     crash_file.write_crash(
-        tmp_path / "x.h5", crash_file.crash_of(ppo, ppo.config, "Said.", crash_file.ENVIRONMENT, {"rewards": rewards})
+        tmp_path / "x.h5", crash_file.crash_of(ppo.state, ppo.config, "Said.", crash_file.ENVIRONMENT, arrays)
     )
     assert run(main, tmp_path / "x.h5") == cli.FAILED
     out = capsys.readouterr().out
@@ -200,7 +200,9 @@ def ends_in_one_line(capsys, folder, *flags):
     assert err.count("\n") == 1
     assert err.endswith(f" See where it comes from: python -m ppo_np.replay {folder / CRASH}\n")
     saved = read_checkpoint(folder / CHECKPOINT)
-    for tensors in (saved.parameters, saved.adam_m, saved.adam_v):
+    for group in ("parameters", "adam/m", "adam/v"):
+        tensors = below(saved.tensors, group)
+        assert tensors
         assert all(np.isfinite(tensor).all() for tensor in tensors.values())
     return err
 
@@ -231,20 +233,20 @@ def test_a_run_that_meets_a_number_of_its_computation_and_its_replay(tmp_path, c
     with monkeypatch.context() as patch:
         patch.setattr(model, "ppo_loss_backward", spoilt)
         err = ends_in_one_line(capsys, tmp_path / "run")
-    assert ", gradient by entropies at [2] is nan where" in err
+    assert ", gradient with respect to entropies at [2] is nan where" in err
     assert run(main, tmp_path / "run" / CRASH) == cli.DONE
     assert capsys.readouterr().out.endswith(FINITE)
 
 
 @needs_jit
 def test_a_run_whose_parameters_go_bad_and_its_replay(tmp_path, capsys, monkeypatch):
-    def stopped_at(ppo, *more):
-        if ppo.update == 2:
-            ppo.policy.model.params[3] = -np.inf
-        return original(ppo, *more)
+    def stopped_at(check, *more):
+        if check._state.update == 2:
+            check._state.model.params[3] = -np.inf
+        return original(check, *more)
 
-    original = crash_file.check_state
-    monkeypatch.setattr(crash_file, "check_state", stopped_at)
+    original = DivergenceCheck.check_state
+    monkeypatch.setattr(DivergenceCheck, "check_state", stopped_at)
     err = ends_in_one_line(capsys, tmp_path / "run")
     assert "In update 3, after the epochs, parameter shared/0/weight at [0, 3] is -inf" in err
     assert run(main, tmp_path / "run") == cli.FAILED

@@ -108,10 +108,10 @@ def train(probe, mode, seed, num_steps=2, updates=40, **settings):
 
 def outputs(trained, *observations):
     """The policy head's outputs, (B, K), and the values, (B,), for single numbers."""
-    batch = trained.model.batch(len(observations))
-    batch.obs[:, 0] = observations
-    trained.model.forward(batch)
-    return batch.policy_outputs, batch.values
+    inputs, activations = trained.policy.workspace(len(observations))
+    inputs[:, 0] = observations
+    trained.policy.model.forward(inputs, activations)
+    return activations.policy_outputs, activations.values
 
 
 def probabilities(trained, *observations):

@@ -31,7 +31,7 @@ class Rig:
         self.tensors["value/head/weight"][:, 0] = weights
         self.tensors["value/head/bias"][:] = bias
         self.stream = EnvStream(envs).reset(seed=seed)
-        self.batch = self.policy.model.batch(envs.num_envs)
+        self.workspace = self.policy.workspace(envs.num_envs)
         self.buffer = RolloutBuffer(num_steps, envs.num_envs, self.policy)
         for array in (self.buffer.final_values, self.buffer.advantages, self.buffer.returns):
             array[:] = np.nan
@@ -51,6 +51,6 @@ class Rig:
 
     def collect(self):
         """One rollout with its advantages; the report."""
-        report = collect(self.stream, self.policy, self.batch, self.buffer, self.rng, stopped=lambda: False)
+        report = collect(self.stream, self.policy, self.workspace, self.buffer, self.rng, stopped=lambda: False)
         self.buffer.compute_advantages(GAMMA, LAMBDA)
         return report

@@ -148,7 +148,7 @@ def test_it_trains_and_the_seed_decides_everything(config):
 
     same, same_rows = learned(config)
     other, _ = learned(dataclasses.replace(config, seed=6))
-    assert np.array_equal(ppo.policy.model.params, same.model.params)
+    assert np.array_equal(ppo.policy.model.params, same.policy.model.params)
     assert [row.step for row in rows] == [row.step for row in same_rows]
     assert ppo.recent_episodes == same.recent_episodes
     assert not np.array_equal(ppo._buffer.obs, other._buffer.obs)

@@ -63,14 +63,16 @@ def test_the_learning_network_sees_what_the_acting_one_saw(observations, actions
     """Before the first gradient step of an update the ratio is 1, and V is the V of the rollout."""
     gather, checked = RolloutBuffer.gather, []
 
-    def spy(self, rows, policy, batch):
-        gather(self, rows, policy, batch)
+    def spy(self, indices, policy, minibatch):
+        gather(self, indices, policy, minibatch)
         if len(checked) == ppo.update:
-            policy.model.forward(batch)
-            batch.distribution.forward(batch.policy_outputs, batch.actions)
-            np.testing.assert_allclose(np.exp(batch.distribution.logprobs - batch.old_logprobs), 1, atol=1e-6)
-            np.testing.assert_allclose(batch.values, batch.old_values, rtol=1e-6, atol=1e-6)
-            checked.append(np.abs(batch.obs).max())
+            activations = policy.model.activations(minibatch.rows)
+            policy.model.forward(minibatch.obs, activations)
+            distribution = activations.distribution
+            distribution.forward(activations.policy_outputs, minibatch.actions)
+            np.testing.assert_allclose(np.exp(distribution.logprobs - minibatch.old_logprobs), 1, atol=1e-6)
+            np.testing.assert_allclose(activations.values, minibatch.old_values, rtol=1e-6, atol=1e-6)
+            checked.append(np.abs(minibatch.obs).max())
 
     monkeypatch.setattr(RolloutBuffer, "gather", spy)
     ppo = PPO(CONFIG, noise(mode, observations, actions))

@@ -10,7 +10,6 @@ from episodes import make, scripts_of
 from ppo_np import PPO, PPOConfig
 from ppo_np.learning import ppo
 from ppo_np.learning.rollout import RolloutBuffer
-from ppo_np.saving.training_state import normalizer_arrays
 
 CONFIG = PPOConfig(update_epochs=2, shared_sizes=(4,), total_timesteps=100)
 LOSSES = ("policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac", "grad_norm", "explained_variance")
@@ -69,7 +68,7 @@ def test_each_epoch_takes_exactly_the_valid_rows_once(case, way, gathered):
 
     trained = PPO(config, make(way, scripts)).learn(check)
     assert steps[-2] < config.total_timesteps <= steps[-1]
-    assert np.isfinite(trained.model.params).all()
+    assert np.isfinite(trained.policy.model.params).all()
     assert len(set(orders)) > 5  # in a new order each time
     trained.close()
 
@@ -81,7 +80,7 @@ def test_a_rollout_of_reset_rows_alone_changes_nothing(way):
 
     def note(trained, metrics):
         rows.append(metrics)
-        params.append(trained.model.params.copy())
+        params.append(trained.policy.model.params.copy())
 
     trained = PPO(dataclasses.replace(config, norm_obs=True, norm_reward=True, learning_rate=1e-2), make(way, scripts))
     trained.learn(note)
@@ -123,8 +122,8 @@ def test_what_reset_rows_hold_never_matters(way, normalize, monkeypatch):
     monkeypatch.setattr(ppo, "collect", spoiled)
     dirty, dirty_rows = trained_with(config, make(way, scripts))
     assert spoiled.rows > 20
-    assert np.array_equal(clean.model.params, dirty.model.params)
-    np.testing.assert_equal(normalizer_arrays(clean), normalizer_arrays(dirty))
+    assert np.array_equal(clean.policy.model.params, dirty.policy.model.params)
+    np.testing.assert_equal(clean.state.normalizer_arrays(), dirty.state.normalizer_arrays())
     for name in (*LOSSES, "step"):
         one, other = ([getattr(row, name) for row in rows] for rows in (clean_rows, dirty_rows))
         np.testing.assert_array_equal(one, other, err_msg=name)

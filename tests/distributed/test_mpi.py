@@ -252,7 +252,9 @@ def test_a_rank_that_is_killed(tmp_path, rank):
     os.kill(pid, signal.SIGKILL)
     code, err = ranks.finish(time.monotonic())
     assert code == 1
-    assert re.fullmatch(rf"error: rank {rank} \(process {pid} on .+\) has died, without a word: all ranks end\.\n", err)
+    assert re.fullmatch(
+        rf"error: rank {rank} \(process {pid} on .+\) has died without an error message: all ranks end\.\n", err
+    )
 
 
 def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
@@ -306,7 +308,7 @@ def test_a_command_that_is_killed_takes_its_ranks_along(tmp_path):
     wait_for_updates(tmp_path / "run", ranks.process, 2)
     ranks.process.kill()
     _, err = ranks.finish(time.monotonic())
-    assert err == "error: the process that started the ranks has died, without a word: all ranks end.\n"
+    assert err == "error: the process that started the ranks has died without an error message: all ranks end.\n"
 
 
 @pytest.mark.parametrize("by_launcher", [False, True])
@@ -337,7 +339,8 @@ def test_a_bug_in_one_rank_keeps_its_traceback(tmp_path):
 
 
 def test_cores_are_shared_by_the_ranks_of_a_host():
-    program = "import sys; from ppo_np.distributed.mpi import world; sys.stdout.write(f'{world().cores}\\n')"  # a line in one write
+    write = "sys.stdout.write(f'{world().cores}\\n')"  # a line in one write
+    program = f"import sys; from ppo_np.distributed.mpi import world; {write}"
     code, out, err = run(*mpiexec(2, sys.executable, "-c", program))
     share = max(1, len(os.sched_getaffinity(0)) // 2)
     assert (code, out.split()) == (0, [str(share)] * 2), err

@@ -1,6 +1,8 @@
-"""Several ranks do what one does. Here they are threads; tests/distributed/test_mpi.py does the same with processes of MPI."""
+"""Several ranks do what one does. Here they are threads; test_mpi.py does the same with processes of MPI."""
 
+from copy import deepcopy
 from itertools import chain
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -18,7 +20,7 @@ from ppo_np.distributed.ranks import ALONE, OwnRows
 from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.stream import Episode
 from ppo_np.errors import RanksError
-from ppo_np.learning.minibatches import MinibatchSampler, shuffled
+from ppo_np.learning.minibatches import MinibatchSampler, normalize_advantages, shuffled
 from ppo_np.learning.normalizer import RunningMoments, merge_moments
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.summed_gradient import SummedGradient
@@ -48,10 +50,10 @@ def test_in_single_precision():
     assert differences("Discrete, shared, normalised", 2, np.float32)["params"] < 1e-5
 
 
-def local_normalization(self, advantages, counts, sizes):
+def local_moments(self, advantages, counts, sizes):
     minibatch = np.repeat(np.arange(len(sizes)), counts)
-    deviations = advantages - (np.bincount(minibatch, advantages, len(sizes)) / np.maximum(counts, 1))[minibatch]
-    return deviations / deviations.std()
+    means = np.bincount(minibatch, advantages, len(sizes)) / np.maximum(counts, 1)
+    return [(mean, 1 / (advantages - means[minibatch]).std()) for mean in means]
 
 
 def equal_shares(self, minibatch, config):
@@ -61,7 +63,7 @@ def equal_shares(self, minibatch, config):
 
 original = SummedGradient.loss_and_gradient
 PLANTED = {
-    "each normalises its own advantages": mock.patch.object(MinibatchSampler, "_normalized", local_normalization),
+    "each normalises its own advantages": mock.patch.object(MinibatchSampler, "_advantage_moments", local_moments),
     "ranks count alike, however many rows they have": mock.patch.object(
         SummedGradient, "loss_and_gradient", equal_shares
     ),
@@ -77,7 +79,7 @@ PLANTED = {
     ),
     "episodes as the ranks come": mock.patch.object(
         RolloutReport, "of_all", lambda self, ranks: RolloutReport(
-            self.rows, sum(ranks.allgather(self.steps)), list(chain(*ranks.allgather(self.episodes))), self.ends
+            self.filled, sum(ranks.allgather(self.steps)), list(chain(*ranks.allgather(self.episodes))), self.ends
         ),
     ),
     "the moments of each rank's own returns": mock.patch.object(
@@ -88,7 +90,7 @@ PLANTED = {
 
 def updated(moments, rows, valid):
     """What the moments would be after an update by the own rows."""
-    copy = moments.copy()
+    copy = deepcopy(moments)
     update(copy, rows, valid)
     return tuple(copy.arrays().values())
 
@@ -142,42 +144,56 @@ def test_pooled_moments_are_those_of_all_rows(counts, seed):
 
 
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, 9), seeds)
-def test_hands_are_the_minibatches_of_one_process(size, each, steps, minibatches, seed):
+def test_slices_are_the_minibatches_of_one_process(size, each, steps, minibatches, seed):
     rng = np.random.default_rng(seed)
     num_envs = size * each
     valid = rng.random((steps, num_envs)) < 0.8
     numbers = np.arange(steps * num_envs).reshape(steps, num_envs)  # what lies in the buffers
-    order = rng.permutation(int(valid.sum()))
 
-    def deal(ranks):
+    def split(ranks):
         own = ranks.envs(num_envs)
-        dealer, mine = MinibatchSampler(ranks, steps, num_envs), numbers[:, own.start : own.stop].reshape(-1)
-        rows = dealer.rows(valid[:, own.start : own.stop])[order]
-        epochs = dealer.deal(np.stack([rows, rows[::-1]]), minibatches, None)
-        return [(mine[hand.rows].tolist(), hand.total) for hands in epochs for hand in hands]
+        mine = numbers[:, own.start : own.stop].reshape(-1)
+        sampler = MinibatchSampler(ranks, steps, num_envs)
+        epochs = sampler.epochs(valid[:, own.start : own.stop], 2, minibatches, None, np.random.default_rng(seed))
+        return [
+            (mine[part.indices].tolist(), part.total, (part.epoch, part.number)) for epoch in epochs for part in epoch
+        ]
 
-    expected = [np.array_split(numbers[valid][order][::way], minibatches) for way in (1, -1)]
-    expected = [part for epoch in expected for part in epoch if len(part)]
-    hands = together(size, deal)
-    for number, part in enumerate(expected):
-        dealt = [hand[number] for hand in hands]
-        assert sorted(row for rows, _ in dealt for row in rows) == sorted(part.tolist())
-        assert {total for _, total in dealt} == {len(part)}
-    assert {len(hand) for hand in hands} == {len(expected)}
+    orders = shuffled(np.flatnonzero(valid), 2, np.random.default_rng(seed))
+    expected = [
+        (part, (epoch + 1, number + 1))
+        for epoch, order in enumerate(orders)
+        for number, part in enumerate(np.array_split(numbers.reshape(-1)[order], minibatches))
+        if len(part)
+    ]
+    of_ranks = together(size, split)
+    for number, (whole, name) in enumerate(expected):
+        parts = [slices[number] for slices in of_ranks]
+        assert sorted(row for rows, _, _ in parts for row in rows) == sorted(whole.tolist())
+        assert {(total, part_name) for _, total, part_name in parts} == {(len(whole), name)}
+    assert {len(slices) for slices in of_ranks} == {len(expected)}
 
 
 @given(st.integers(2, 4), st.integers(1, 5), st.integers(1, 12), seeds)
-def test_hands_are_normalised_as_one_process_does(size, steps, minibatches, seed):
+def test_advantages_are_normalised_as_one_process_does(size, steps, minibatches, seed):
     numbers = np.random.default_rng(seed).normal(5, 3, (steps, size))  # an environment a rank
 
-    def deal(ranks):
-        rows = shuffled(np.arange(steps * size), 2, np.random.default_rng(seed))
-        return list(chain(*MinibatchSampler(ranks, steps, size).deal(rows, minibatches, numbers[:, ranks.rank].copy())))
+    def split(ranks):
+        advantages = numbers[:, ranks.rank : ranks.rank + 1].copy()
+        sampler, rng = MinibatchSampler(ranks, steps, size), np.random.default_rng(seed)
+        epochs = sampler.epochs(np.ones((steps, 1), bool), 2, minibatches, advantages, rng)
+        return list(chain(*epochs))
 
-    for hands in zip(*together(size, deal), strict=True):
-        whole = np.concatenate([numbers[hand.rows, rank] for rank, hand in enumerate(hands)])
+    def normalized(part, rank):
+        minibatch = SimpleNamespace(advantages=numbers[part.indices, rank].copy())
+        normalize_advantages(minibatch, part)
+        return minibatch.advantages
+
+    for parts in zip(*together(size, split), strict=True):
+        whole = np.concatenate([numbers[part.indices, rank] for rank, part in enumerate(parts)])
         normalize(whole, whole)
-        np.testing.assert_allclose(np.concatenate([hand.advantages for hand in hands]), whole, rtol=1e-12, atol=1e-12)
+        own = [normalized(part, rank) for rank, part in enumerate(parts)]
+        np.testing.assert_allclose(np.concatenate(own), whole, rtol=1e-12, atol=1e-12)
 
 
 @given(st.integers(1, 4), st.lists(st.booleans(), min_size=1, max_size=3), seeds)
@@ -226,11 +242,11 @@ def test_episodes_of_all_ranks_are_in_the_order_of_one_process():
     def report(ranks):
         ends = [[0, 2, 2], [1, 2]][ranks.rank]
         episodes = [Episode(float(10 * ranks.rank + n), 1) for n in range(len(ends))]
-        return RolloutReport(rows=3, steps=6, episodes=episodes, ends=ends, time=ranks.rank).of_all(ranks)
+        return RolloutReport(filled=3, steps=6, episodes=episodes, ends=ends, time=ranks.rank).of_all(ranks)
 
     for rank, whole in enumerate(together(2, report)):
         assert [episode.episodic_return for episode in whole.episodes] == [0, 10, 1, 2, 11]
-        assert (whole.rows, whole.steps, whole.ends, whole.time) == (3, 12, [0, 1, 2, 2, 2], rank)
+        assert (whole.filled, whole.steps, whole.ends, whole.time) == (3, 12, [0, 1, 2, 2, 2], rank)
 
 
 # --- what may go wrong

@@ -29,14 +29,14 @@ class ThreadRanks(Ranks):
         return everyone
 
     def allgather_array(self, mine):
-        return np.array(self.gather(mine))
+        return np.array(self.allgather(mine))
 
     def allreduce(self, numbers):
         self.sums += 1
-        numbers[:] = sum(self.gather(numbers.copy()))
+        numbers[:] = sum(self.allgather(numbers.copy()))
 
     def broadcast(self, make):
-        return self.gather(make() if self.rank == 0 else None)[0]
+        return self.allgather(make() if self.rank == 0 else None)[0]
 
 
 def together(size: int, work: Callable[[Ranks], Any]) -> list[Any]:

@@ -58,7 +58,7 @@ class Run:
 
 
 def warning(what, reason):
-    return f"warning: {what} cannot be written ({reason}): training goes on, and it will be tried again."
+    return f"warning: {what} cannot be written ({reason}): training continues and will try again."
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_and_is_told(tmp_path):

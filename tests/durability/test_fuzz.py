@@ -1,4 +1,4 @@
-"""A few hundred of the mutants that `python tests/durability/fuzz/run.py` makes by the ten thousand, and that it finds a fault."""
+"""A few hundred of the mutants of `python tests/durability/fuzz/run.py`, and that it finds planted faults."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A sample of tests/durability/kill/run.py: runs that are killed end like the uninterrupted one; planted bugs are found."""
+"""A sample of durability/kill/run.py: runs that are killed end like the uninterrupted one; planted bugs are found."""
 
 import json
 import random

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -13,6 +14,7 @@ from ppo_np.environments import env_recorder
 from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.env_restore import rng_words, set_rng_words
 from ppo_np.environments.make import make_vector_env
+from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import EnvStream
 
 ENVS = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCarContinuous-v0", "LunarLander-v3"]
@@ -35,7 +37,7 @@ class Played:
 
     def record(self):
         rows = np.array(self.stream.observed.obs, np.float32)
-        return self.stream.record(self.stream.mark(rows))
+        return self.stream.record(self.stream.mark(Observed(rows)))
 
     def restore(self, record, seed=99):
         def flatten(obs, row):
@@ -45,8 +47,8 @@ class Played:
 
 
 def plain(transition):
-    final = [] if transition.final is None else transition.final_obs
-    return transition._replace(final_obs=[None if obs is None else obs.tolist() for obs in final])._asdict()
+    final = [] if transition.final is None else transition.final.obs
+    return transition._replace(final=[None if obs is None else obs.tolist() for obs in final])._asdict()
 
 
 def arrays_of(record):
@@ -76,11 +78,11 @@ def test_a_record_is_of_the_mark_and_not_of_later_steps():
     one, other = (Played(make_vector_env(config())) for _ in range(2))
     one.stream.reset(seed=1)
     one.step(30)
-    mark = one.stream.mark(np.array(one.stream.observed.obs))
+    mark = one.stream.mark(Observed(np.array(one.stream.observed.obs)))
     one.step(100)
     record = one.stream.record(mark)
     assert other.restore(record).all()
-    assert np.array_equal(other.stream.observed.obs, mark.obs)
+    assert np.array_equal(other.stream.observed.obs, mark.observed.obs)
     assert record.steps == 30
 
 
@@ -145,7 +147,7 @@ def test_environments_without_a_guard_are_reset_as_a_whole():
     record = one.record()
     assert not record.known.any()
     assert not other.restore(arrays_of(record), seed=44).any()
-    assert np.array_equal(other.stream.observed.obs, reset.stream.reset(44).obs)
+    assert np.array_equal(other.stream.observed.obs, reset.stream.reset(44).observed.obs)
     assert other.stream.steps == 30
 
 
@@ -168,6 +170,31 @@ def test_actions_are_remembered_as_they_were_given():
     played.stream.step(actions)
     actions[:] = -1
     assert played.record().actions.tolist() == [[1], [1], [1]]
+
+
+def test_an_action_mask_goes_with_its_environment():
+    played = Played(make_vector_env(config(num_envs=4)))
+    played.stream.reset(seed=0)
+    played.step(12)
+    without = played.record()
+    assert "action_mask" not in without.arrays()
+    assert without.part(range(1, 3)).action_mask is None
+    mask = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 1]], np.int8)
+    record = replace(without, action_mask=mask)
+    np.testing.assert_equal(arrays_of(record).arrays(), {**without.arrays(), "action_mask": mask})
+
+    parts = [record.part(range(1)), record.part(range(1, 4))]
+    assert [part.action_mask.tolist() for part in parts] == [mask[:1].tolist(), mask[1:].tolist()]
+    np.testing.assert_equal(EnvRecord.joined(parts).arrays(), record.arrays())
+    np.testing.assert_equal(EnvRecord.joined(parts[::-1]).action_mask, mask[[1, 2, 3, 0]])
+    with pytest.raises(ValueError, match="have different lengths"):
+        EnvRecord.of_arrays(record.arrays() | {"action_mask": mask[:3]})
+
+    again = Played(make_vector_env(config(num_envs=4)))
+    lost = replace(record, returns=record.returns + np.eye(4)[2])  # the third one is not what it was
+    assert again.restore(lost).tolist() == [True, True, False, True]
+    shown = again.stream.observed.action_mask
+    assert shown.tolist() == [[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1]] and shown.dtype == np.int8
 
 
 def test_the_state_of_a_generator_as_words():

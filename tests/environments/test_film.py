@@ -4,7 +4,7 @@ import gymnasium
 import pytest
 
 from ppo_np import UserError
-from ppo_np.environments.env_restore import Plan
+from ppo_np.environments.env_restore import RestorePlan
 from ppo_np.environments.film import Film, VideoOptions
 from ppo_np.environments.guard import Guard
 
@@ -23,7 +23,7 @@ def test_a_film_that_cannot_be_written_is_one_warning(tmp_path):
     env.reset(seed=0)
     play(env)
     (tmp_path / "videos").rmdir()
-    with pytest.warns(RuntimeWarning, match=r"^a film cannot be written to .*videos: "):
+    with pytest.warns(RuntimeWarning, match=r"^a video cannot be written to .*videos: "):
         env.reset()
     play(env)
     env.reset()  # the second one in the same incident says nothing
@@ -33,7 +33,7 @@ def test_a_film_that_cannot_be_written_is_one_warning(tmp_path):
     assert [path.name for path in (tmp_path / "videos").iterdir()] == ["rl-video-episode-2.mp4"]
 
 
-def test_a_rebuilt_environment_films_its_episode_whole_and_under_its_number(tmp_path):
+def test_a_restored_environment_films_its_episode_whole_and_under_its_number(tmp_path):
     env = filmed(tmp_path, every=2)
     for seed in (0, None, None):
         env.reset(seed=seed)
@@ -45,7 +45,7 @@ def test_a_rebuilt_environment_films_its_episode_whole_and_under_its_number(tmp_
     whole = (tmp_path / "rl-video-episode-2.mp4").read_bytes()
 
     again = filmed(tmp_path, every=2)
-    again.rebuild([Plan(start, [0, 0, 0])])
+    again.restore([RestorePlan(start, [0, 0, 0])])
     again.close()
     assert (tmp_path / "rl-video-episode-2.mp4").read_bytes() == whole
 

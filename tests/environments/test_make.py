@@ -57,7 +57,9 @@ def test_a_video_or_a_factory_needs_single_environments(tmp_path, vectorization)
 
 
 def test_unsupported_spaces_are_refused_before_anything_is_filmed(tmp_path, monkeypatch):
-    monkeypatch.setattr("ppo_np.environments.make.ActionAdapter", lambda space: (_ for _ in ()).throw(UserError("no")))
+    monkeypatch.setattr(
+        "ppo_np.environments.make.action_head", lambda space, config: (_ for _ in ()).throw(UserError("no"))
+    )
     with pytest.raises(UserError, match="no"):
         make_vector_env(config(), video=VideoOptions(tmp_path / "videos"))
     assert not (tmp_path / "videos").exists()

@@ -1,4 +1,4 @@
-"""What the README says about an environment of one's own, done as it says."""
+"""What docs/environments.md says about an environment of one's own, done as it says."""
 
 import os
 import re
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text().split("## Your own environment")[1].split("\n## ")[0]
-MODULE, SNIPPET = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-(COMMAND,) = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
+PAGE = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
+SECTION = PAGE.split("## Your own environment")[1].split("\n## ")[0]
+MODULE, SNIPPET = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+(COMMAND,) = re.findall(r"```sh\n(.*?)\n```", SECTION, re.DOTALL)
 
 
 @pytest.fixture

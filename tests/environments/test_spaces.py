@@ -10,8 +10,10 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ppo_np.config import PPOConfig
 from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
 from ppo_np.errors import UserError
+from ppo_np.network.action_head import action_head
 from ppo_np.network.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
 
 # Gymnasium says so of each sample of a Box of shape (), a NumPy scalar.
@@ -291,7 +293,7 @@ action_spaces = st.one_of(
 @given(action_spaces, seeds, st.integers(1, 5))
 def test_actions_are_members_of_the_space(space, seed, rows):
     adapter = ActionAdapter(space)
-    actions = policy_actions(adapter.head, seed, rows)
+    actions = policy_actions(action_head(space, PPOConfig()), seed, rows)
     before = actions.copy()
     given_to_env = adapter.to_env(actions)
     assert given_to_env.shape == (rows, *space.shape)
@@ -325,7 +327,7 @@ def test_each_component_has_its_own_bounds():
     ids=str,
 )
 def test_the_head_fits_the_space(space, kind, sizes):
-    head = ActionAdapter(space).head
+    head = action_head(space, PPOConfig())
     assert (head.kind, head.sizes, head.outputs) == (kind, sizes, sum(sizes))
     assert head.has_log_std == (kind is Gaussian)
 
@@ -347,10 +349,10 @@ def test_the_head_fits_the_space(space, kind, sizes):
 )
 def test_other_action_spaces_are_refused(space):
     with pytest.raises(UserError, match=r"^The action space is .*, but it must be Discrete, .* or a Box of floats\.$"):
-        ActionAdapter(space)
+        action_head(space, PPOConfig())
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 0)])
 def test_an_empty_action_space_is_refused(shape):
     with pytest.raises(UserError, match=r"^The action space is .*, but it must be of at least one number\.$"):
-        ActionAdapter(spaces.Box(-1, 1, shape))
+        action_head(spaces.Box(-1, 1, shape), PPOConfig())

@@ -37,7 +37,7 @@ def test_the_final_observation_is_the_real_one():
     stream = EnvStream(counting(lengths=(2,), ends=("t",))).reset(seed=0)
     assert stream.step(np.zeros(2, int)).final is None
     step = stream.step(np.zeros(2, int))
-    assert [list(obs) for obs in step.final_obs] == [[0, 2], [0, 2]]
+    assert [list(obs) for obs in step.final.obs] == [[0, 2], [0, 2]]
     assert stream.observed.obs.tolist() == [[1, 0], [1, 0]]
 
 

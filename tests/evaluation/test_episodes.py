@@ -31,7 +31,7 @@ def test_normalised_observations_use_the_statistics_and_leave_them():
     policy.obs_moments.update(np.array([[0.0, 1.0], [2.0, 5.0]]), np.ones(2, bool))
     before = {name: array.copy() for name, array in policy.obs_moments.arrays().items()}
     inputs, forward = [], policy.model.forward
-    policy.model.forward = lambda batch: (inputs.append(batch.obs.copy()), forward(batch))
+    policy.model.forward = lambda obs, *outputs: (inputs.append(obs.copy()), forward(obs, *outputs))
     play_episode(env, policy, seed=0, deterministic=True)
     np.testing.assert_allclose(np.concatenate(inputs), [[-1, (step - 3) / 2] for step in range(5)], rtol=1e-6)
     np.testing.assert_equal(policy.obs_moments.arrays(), before)

@@ -27,20 +27,20 @@ def gradient(point: Point) -> np.ndarray:
 
 def loss(point: Point, params: np.ndarray) -> complex:
     """The PPO loss at complex parameters, from the formulas of docs/gradients.md; advantages as they are."""
-    model, batch, config = point
+    model, minibatch, _, config = point
     tensors = model.named(params)
-    features = tower(tensors, "shared", batch.obs, config.activation)
+    features = tower(tensors, "shared", minibatch.obs, config.activation)
     policy_outputs = tower(tensors, "policy", features, config.activation)
     values = tower(tensors, "value", features, config.activation)[:, 0]
 
-    logprobs, entropies = DISTRIBUTIONS[model.head.kind](policy_outputs, batch.actions, model.head.sizes, tensors)
+    logprobs, entropies = DISTRIBUTIONS[model.head.kind](policy_outputs, minibatch.actions, model.head.sizes, tensors)
 
-    ratio = np.exp(logprobs - batch.old_logprobs)
-    policy_loss = larger(-batch.advantages * ratio, -batch.advantages * clip(ratio, 1, config.clip_coef)).mean()
-    errors = (values - batch.returns) ** 2
+    ratio = np.exp(logprobs - minibatch.old_logprobs)
+    policy_loss = larger(-minibatch.advantages * ratio, -minibatch.advantages * clip(ratio, 1, config.clip_coef)).mean()
+    errors = (values - minibatch.returns) ** 2
     if config.clip_vloss:
-        clipped = clip(values, batch.old_values, config.clip_coef)
-        errors = larger(errors, (clipped - batch.returns) ** 2)
+        clipped = clip(values, minibatch.old_values, config.clip_coef)
+        errors = larger(errors, (clipped - minibatch.returns) ** 2)
     return policy_loss - config.ent_coef * entropies.mean() + config.vf_coef * 0.5 * errors.mean()
 
 

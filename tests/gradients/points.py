@@ -3,11 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from ppo_np.network.batch import Batch
 
+from kernels.advantage import normalize
 from ppo_np.config import PPOConfig
 from ppo_np.network.action_head import ActionHead
+from ppo_np.network.activations import Activations
 from ppo_np.network.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
+from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
 
 NETWORKS = {
@@ -26,58 +28,65 @@ OBS_SIZE, ROWS = 3, 48
 
 
 class Point(NamedTuple):
-    """A network and a minibatch in float64, and the settings of the loss."""
+    """A network, a minibatch and its activations in float64, and the settings of the loss."""
 
     model: ActorCritic
-    batch: Batch
+    minibatch: Minibatch
+    activations: Activations
     config: PPOConfig
 
 
 def off_policy_point(config: PPOConfig, seed: int, head=HEADS["Discrete"], obs_size=OBS_SIZE, rows=ROWS) -> Point:
     """Draw a point where ratios and values have moved by up to three clip ranges, either way.
 
-    At ratio 1 and V = V_old, where a run begins, a wrong ratio and a missing clip look right.
+    At ratio 1 and V = V_old, where a run begins, a wrong ratio and a missing clip look right. Advantages are normalised
+    if the settings ask for it.
     """
     rng = np.random.default_rng(seed)
     model = ActorCritic(obs_size, head, config, rng, np.float64)
     model.params[:] += 0.3 * rng.standard_normal(model.params.size) / np.sqrt(model.params.size / 50)
-    batch = model.batch(rows)
-    batch.obs[:] = rng.standard_normal(batch.obs.shape)
-    model.forward(batch)
-    batch.distribution.sample(batch.policy_outputs, rng)
-    batch.actions[:] = batch.distribution.actions
-    batch.distribution.forward(batch.policy_outputs, batch.actions)
-    batch.old_logprobs[:] = batch.distribution.logprobs + rng.uniform(-0.6, 0.6, rows)
-    batch.old_values[:] = batch.values + rng.uniform(-0.6, 0.6, rows)
-    batch.advantages[:] = 2 * rng.standard_normal(rows)
-    batch.returns[:] = batch.values + rng.standard_normal(rows)
-    return Point(model, batch, config)
+    minibatch, activations = model.minibatch(rows), model.activations(rows)
+    distribution, values = activations.distribution, activations.values
+    minibatch.obs[:] = rng.standard_normal(minibatch.obs.shape)
+    model.forward(minibatch.obs, activations)
+    distribution.sample(activations.policy_outputs, rng)
+    minibatch.actions[:] = distribution.actions
+    distribution.forward(activations.policy_outputs, minibatch.actions)
+    minibatch.old_logprobs[:] = distribution.logprobs + rng.uniform(-0.6, 0.6, rows)
+    minibatch.old_values[:] = values + rng.uniform(-0.6, 0.6, rows)
+    minibatch.advantages[:] = 2 * rng.standard_normal(rows)
+    if config.norm_adv:
+        normalize(minibatch.advantages, minibatch.advantages)
+    minibatch.returns[:] = values + rng.standard_normal(rows)
+    return Point(model, minibatch, activations, config)
 
 
 def branches(point: Point) -> np.ndarray:
     """Which side of each kink every row and every unit is on, after a forward pass."""
     sides = [ratio_sides(point), *value_sides(point)]
-    return np.concatenate(sides + [h.reshape(-1) > 0 for outputs in point.batch.outputs.values() for h in outputs])
+    return np.concatenate(
+        sides + [h.reshape(-1) > 0 for outputs in point.activations.outputs.values() for h in outputs]
+    )
 
 
 def ratio_sides(point: Point) -> np.ndarray:
     """0, 1, 2 for a ratio below, inside, above the clip range, (B,)."""
-    batch, e = point.batch, point.config.clip_coef
-    return np.digitize(np.exp(batch.distribution.logprobs - batch.old_logprobs), [1 - e, 1 + e])
+    e, logprobs = point.config.clip_coef, point.activations.distribution.logprobs
+    return np.digitize(np.exp(logprobs - point.minibatch.old_logprobs), [1 - e, 1 + e])
 
 
 def value_sides(point: Point) -> tuple[np.ndarray, np.ndarray]:
     """Whether the value left the clip range, and whether it did and the clipped error is the larger one, (B,) each."""
-    batch, e = point.batch, point.config.clip_coef
-    change = batch.values - batch.old_values
-    clipped = batch.old_values + np.clip(change, -e, e)
+    minibatch, values, e = point.minibatch, point.activations.values, point.config.clip_coef
+    change = values - minibatch.old_values
+    clipped = minibatch.old_values + np.clip(change, -e, e)
     outside = np.abs(change) > e
-    return outside, outside & (np.abs(clipped - batch.returns) > np.abs(batch.values - batch.returns))
+    return outside, outside & (np.abs(clipped - minibatch.returns) > np.abs(values - minibatch.returns))
 
 
 def surrogate_regions(point: Point) -> dict[tuple[bool, int], int]:
     """Rows in each region: (advantage is positive, ratio is 0 below, 1 inside, 2 above the clip range) -> count."""
-    return count(point.batch.advantages > 0, ratio_sides(point))
+    return count(point.minibatch.advantages > 0, ratio_sides(point))
 
 
 def value_branches(point: Point) -> dict[tuple[bool, bool], int]:

@@ -7,12 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels import (
-    bernoulli_backward,
-    categorical_backward,
-    categorical_forward,
-    gaussian_backward,
-)
+from kernels.bernoulli import bernoulli_backward
+from kernels.categorical import categorical_backward, categorical_forward
+from kernels.gaussian import gaussian_backward
 
 H = 1e-30
 seeds = st.integers(0, 2**32 - 1)

@@ -6,7 +6,9 @@ from finite_difference import H, assert_gradient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels import categorical_backward, categorical_forward, clip_by_global_norm, gae, global_norm
+from kernels.advantage import gae
+from kernels.categorical import categorical_backward, categorical_forward
+from kernels.optimizer import clip_by_global_norm, global_norm
 
 seeds = st.integers(0, 2**32 - 1)
 

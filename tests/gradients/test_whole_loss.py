@@ -29,8 +29,8 @@ def config_of(network, activation="relu", clip_vloss=True, norm_adv=True):
 
 
 def analytic_gradient(point):
-    """The hand-written one, (P,); normalises the point's advantages if the settings ask for it."""
-    point.model.loss_and_gradient(point.batch, point.config)
+    """The hand-written one, (P,)."""
+    point.model.loss_and_gradient(*point[1:])
     return point.model.grads.copy()
 
 
@@ -39,7 +39,7 @@ def central_differences(point):
     model, home, crossed = point.model, branches(point), []
 
     def loss():
-        value = model.loss(point.batch, point.config)[0]
+        value = model.loss(*point[1:])[0]
         crossed.append(not np.array_equal(branches(point), home))
         return value
 
@@ -69,7 +69,9 @@ def test_every_coordinate_against_the_complex_step(head, network, activation, cl
     point = off_policy_point(config_of(network, activation, clip_vloss, norm_adv), 100, HEADS[head])
     analytic = analytic_gradient(point)
     oracle = complex_step.gradient(point)
-    assert point.batch.terms[0] == pytest.approx(complex_step.loss(point, point.model.params).real, rel=1e-12)
+    assert point.activations.loss_terms[0] == pytest.approx(
+        complex_step.loss(point, point.model.params).real, rel=1e-12
+    )
     for name, tensor in point.model.named(analytic).items():
         error = np.linalg.norm(tensor - point.model.named(oracle)[name])
         assert error <= COMPLEX_TOLERANCE * np.linalg.norm(tensor) + 1e-15, name
@@ -117,7 +119,7 @@ def loss_and_sides(point, step):
     """The loss and the sides of the kinks at the parameters + step; the parameters are restored."""
     home = point.model.params.copy()
     point.model.params += step
-    result = point.model.loss(point.batch, point.config)[0], branches(point)
+    result = point.model.loss(*point[1:])[0], branches(point)
     point.model.params[:] = home
     return result
 
@@ -126,8 +128,8 @@ def loss_and_sides(point, step):
 def test_on_policy_the_gradient_is_the_plain_policy_gradient(head):
     """Ratio 1, V = V_old: -mean(A grad log pi) - c_H mean(grad H) + c_V mean((V - R) grad V), by the complex step."""
     point = off_policy_point(config_of("both", norm_adv=False), 3, HEADS[head])
-    point.batch.old_logprobs[:] = point.batch.distribution.logprobs
-    point.batch.old_values[:] = point.batch.values
+    point.minibatch.old_logprobs[:] = point.activations.distribution.logprobs
+    point.minibatch.old_values[:] = point.activations.values
     analytic = analytic_gradient(point)
     loss_without_ratio = complex_step.gradient(point._replace(config=config_of("both", clip_vloss=False)))
     np.testing.assert_allclose(analytic, loss_without_ratio, rtol=1e-9, atol=1e-14)

@@ -31,35 +31,34 @@ def network_of(head, network, dtype=np.float32):
 @pytest.mark.parametrize("rows", [1, 2, 16, 17, 40])
 def test_acting_is_the_forward_pass(head, network, rows):
     model, rng = network_of(head, network)
-    batch, acting = model.batch(rows), model.batch(rows)
-    batch.obs[:] = rng.standard_normal(batch.obs.shape)
-    model.forward(batch)
-    assert model.act(batch.obs, 1e15, acting) == FINE
-    np.testing.assert_array_equal(acting.policy_outputs, batch.policy_outputs)
-    np.testing.assert_array_equal(acting.values, batch.values)
-    assert np.abs(batch.policy_outputs).min() > 0
+    activations, acting = model.activations(rows), model.activations(rows)
+    obs = rng.standard_normal((rows, 3)).astype(np.float32)
+    model.forward(obs, activations)
+    assert model.act(obs, 1e15, acting) == FINE
+    np.testing.assert_array_equal(acting.policy_outputs, activations.policy_outputs)
+    np.testing.assert_array_equal(acting.values, activations.values)
+    assert np.abs(activations.policy_outputs).min() > 0
 
 
-def test_another_size_of_batch_between():
+def test_another_number_of_rows_between():
     model, rng = network_of(HEADS["Box"], NETWORKS["a fork"])
-    batches = [model.batch(rows) for rows in (2, 30, 3)]
-    for batch in batches:
-        batch.obs[:] = rng.standard_normal(batch.obs.shape)
-        model.act(batch.obs, 1e15, batch)
-    for batch in batches:
-        found = batch.policy_outputs.copy()
-        model.forward(batch)
-        np.testing.assert_array_equal(found, batch.policy_outputs)
+    every = [(rng.standard_normal((rows, 3)).astype(np.float32), model.activations(rows)) for rows in (2, 30, 3)]
+    for obs, activations in every:
+        model.act(obs, 1e15, activations)
+    for obs, activations in every:
+        found = activations.policy_outputs.copy()
+        model.forward(obs, activations)
+        np.testing.assert_array_equal(found, activations.policy_outputs)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 11])
 @pytest.mark.parametrize("place", [0, 1, 5])
 def test_observations_out_of_range_are_found_and_nothing_is_computed(bad, place):
     model, _ = network_of(HEADS["Discrete"], NETWORKS["separate"])
-    batch = model.batch(2)
-    batch.obs.reshape(-1)[place] = bad
-    assert model.act(batch.obs, 10.0, batch) == place
-    assert not batch.policy_outputs.any()
+    obs, activations = np.zeros((2, 3), np.float32), model.activations(2)
+    obs.reshape(-1)[place] = bad
+    assert model.act(obs, 10.0, activations) == place
+    assert not activations.policy_outputs.any()
 
 
 @pytest.mark.parametrize("tower", ["policy", "value"])
@@ -68,8 +67,7 @@ def test_observations_out_of_range_are_found_and_nothing_is_computed(bad, place)
 def test_outputs_that_are_not_finite_are_found(tower, bad):
     model, _ = network_of(HEADS["Discrete"], NETWORKS["separate"])
     model.named(model.params)[f"{tower}/head/bias"][0] = bad
-    batch = model.batch(2)
-    assert model.act(batch.obs, 10.0, batch) == NOT_FINITE
+    assert model.act(np.zeros((2, 3), np.float32), 10.0, model.activations(2)) == NOT_FINITE
 
 
 def test_two_layers_by_hand():

@@ -10,12 +10,10 @@ from finite_difference import assert_gradient, crosses_a_kink, numeric_gradient
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bench.reference.mlp import numpy_mlp_backward, numpy_mlp_forward
 from kernels.activation import RELU, TANH
 from kernels.linear import linear_backward_input, linear_forward
 from kernels.mlp import mlp_backward, mlp_forward
-
-NUMPY = {RELU: lambda z: np.maximum(z, 0), TANH: np.tanh}
-NUMPY_DERIVATIVE = {RELU: lambda h: np.where(h > 0, 1.0, 0.0), TANH: lambda h: 1 - h**2}
 
 widths = st.integers(1, 4)
 one_or_three_layers = st.tuples(widths, widths) | st.tuples(widths, widths, widths, widths)
@@ -50,20 +48,24 @@ def backward(dh, x, outputs, weights, activation, activate_last):
 
 
 def reference_forward(x, weights, biases, activation, activate_last):
-    outputs = [x]
-    for weight, bias in zip(weights, biases, strict=True):
-        z = outputs[-1] @ weight + bias
-        is_last = len(outputs) == len(weights)
-        outputs.append(z if is_last and not activate_last else NUMPY[activation](z))
-    return outputs[1:]
+    outputs = tuple(np.zeros((len(x), len(bias))) for bias in biases)
+    numpy_mlp_forward(x, weights, biases, activation, activate_last, outputs)
+    return outputs
 
 
-def reference_dz(dh, outputs, weights, activation, activate_last):
-    """dz of every layer, by the recursion dz_l = (dz_{l+1} W_{l+1}^T) f'(z_l)."""
-    dz = [dh * NUMPY_DERIVATIVE[activation](outputs[-1]) if activate_last else dh]
-    for weight, h in zip(weights[:0:-1], outputs[-2::-1], strict=True):
-        dz.insert(0, dz[0] @ weight.T * NUMPY_DERIVATIVE[activation](h))
-    return dz
+def reference_backward(dh, x, outputs, weights, activation, activate_last):
+    """dz of every layer, dW and db of every layer."""
+    doutputs = (*[np.zeros_like(h) for h in outputs[:-1]], dh.copy())
+    dweights, dbiases = tuple(map(np.zeros_like, weights)), tuple(np.zeros(weight.shape[1]) for weight in weights)
+    numpy_mlp_backward(doutputs, x, outputs, weights, activation, activate_last, dweights, dbiases)
+    return doutputs, dweights, dbiases
+
+
+def assert_gradients_agree_with_numpy(dh, x, outputs, weights, activation, activate_last):
+    arguments = dh, x, outputs, weights, activation, activate_last
+    for found, expected in zip(backward(*arguments), reference_backward(*arguments), strict=True):
+        for tensor, reference in zip(found, expected, strict=True):
+            assert_close(tensor, reference)
 
 
 @every_kind
@@ -93,12 +95,7 @@ def test_agrees_with_numpy(activation, activate_last, seed, rows, layer_sizes):
     outputs = forward(x, weights, biases, activation, activate_last)
     for h, expected in zip(outputs, reference_forward(x, weights, biases, activation, activate_last), strict=True):
         assert_close(h, expected)
-    doutputs, dweights, dbiases = backward(dh, x, outputs, weights, activation, activate_last)
-    dz = reference_dz(dh, outputs, weights, activation, activate_last)
-    for layer, h in enumerate((x, *outputs[:-1])):
-        assert_close(doutputs[layer], dz[layer])
-        assert_close(dweights[layer], h.T @ dz[layer])
-        assert_close(dbiases[layer], dz[layer].sum(axis=0))
+    assert_gradients_agree_with_numpy(dh, x, outputs, weights, activation, activate_last)
 
 
 @pytest.mark.parametrize("layer_sizes", [(3, 4, 2), (2, 3, 4, 2, 3)], ids=["two layers", "four layers"])
@@ -106,11 +103,7 @@ def test_other_depths_agree_with_numpy(layer_sizes):
     x, weights, biases, dh = draw(0, 3, layer_sizes)
     outputs = forward(x, weights, biases, TANH, False)
     assert_close(outputs[-1], reference_forward(x, weights, biases, TANH, False)[-1])
-    _, dweights, dbiases = backward(dh, x, outputs, weights, TANH, False)
-    dz = reference_dz(dh, outputs, weights, TANH, False)
-    for layer, h in enumerate((x, *outputs[:-1])):
-        assert_close(dweights[layer], h.T @ dz[layer])
-        assert_close(dbiases[layer], dz[layer].sum(axis=0))
+    assert_gradients_agree_with_numpy(dh, x, outputs, weights, TANH, False)
 
 
 @given(seeds, widths, st.tuples(widths, widths))

@@ -1,5 +1,7 @@
 """Running statistics of observations and rewards as training uses them; their kernels have their own tests."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def test_rows_come_out_with_mean_0_and_standard_deviation_1():
 def test_a_copy_stands_still():
     moments = RunningMoments(2)
     moments.update(draw(10, 2), np.ones(10, bool))
-    twin = moments.copy()
+    twin = deepcopy(moments)
     before = {name: array.copy() for name, array in twin.arrays().items()}
     moments.update(100 * draw(10, 2), np.ones(10, bool))
     np.testing.assert_equal(twin.arrays(), before)

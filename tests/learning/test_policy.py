@@ -37,19 +37,18 @@ def test_a_batch_equals_its_rows(policy):
 
 def test_greedy_is_the_largest_logit(policy):
     obs = np.random.default_rng(3).standard_normal((50, 3))
-    batch = policy.model.batch(50)
-    batch.obs[:] = obs
-    policy.model.forward(batch)
-    assert np.array_equal(policy.predict(obs), 10 + batch.policy_outputs.argmax(axis=1))
+    activations = policy.model.activations(50)
+    policy.model.forward(obs.astype(np.float32), activations)
+    assert np.array_equal(policy.predict(obs), 10 + activations.policy_outputs.argmax(axis=1))
 
 
 def test_drawn_actions_follow_the_distribution(policy):
     obs = np.tile(np.float32([0.1, -0.2, 0.3]), (20_000, 1))
     drawn = policy.predict(obs, deterministic=False, rng=np.random.default_rng(4)) - 10
-    batch = policy.model.batch(1)
-    batch.obs[:] = obs[0]
-    policy.model.forward(batch)
-    expected = np.exp(batch.policy_outputs[0] - np.log(np.exp(batch.policy_outputs[0]).sum()))
+    activations = policy.model.activations(1)
+    policy.model.forward(obs[:1], activations)
+    logits = activations.policy_outputs[0]
+    expected = np.exp(logits - np.log(np.exp(logits).sum()))
     np.testing.assert_allclose(
         np.bincount(drawn, minlength=4) / len(drawn), expected, atol=4 * 0.5 / np.sqrt(len(drawn))
     )
@@ -121,7 +120,7 @@ def test_what_the_network_sees_of_bytes(high, scale, norm_obs):
     obs = np.random.default_rng(1).integers(high, size=(5, 2, 2), dtype=np.uint8)
     rows, inputs = np.zeros((5, 4), policy.obs_dtype), np.full((5, 4), np.nan, np.float32)
     policy.observations.flatten(obs, rows)
-    policy.encode(rows, inputs)
+    policy.preprocess(rows, inputs)
     expected = obs.reshape(5, 4) * np.float32(scale)
     np.testing.assert_allclose(inputs, np.minimum(expected, 10) if norm_obs else expected, rtol=1e-6)
 
@@ -136,14 +135,14 @@ def test_normalised_observations_may_be_written_over():
     rows = np.random.default_rng(1).normal(3, 2, (50, 3)).astype(np.float32)
     policy.obs_moments.update(rows, np.ones(50, bool))
     expected = (rows - rows.mean(axis=0)) / rows.std(axis=0)
-    policy.encode(rows, rows)
+    policy.preprocess(rows, rows)
     np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("obs", [{}, {"eye": np.zeros((2, 2), np.uint8)}, np.zeros(3)], ids=["empty", "a part", "flat"])
 def test_half_an_observation_is_refused(obs):
     policy = Policy(NESTED, spaces.Discrete(2), SMALL, np.random.default_rng(0))
-    with pytest.raises(UserError, match="^obs is .*, but it must be in Dict.*, or a batch of such"):
+    with pytest.raises(UserError, match="^obs is .*, but it must be in Dict.*, or a batch of observations in it"):
         policy.predict(obs)
 
 
@@ -152,7 +151,7 @@ def test_bytes_must_be_bytes():
     policy = Policy(space, spaces.Discrete(2), SMALL, np.random.default_rng(0))
     policy.predict(np.full((2, 2), 255))
     for wrong in (np.full((2, 2), 0.5), np.full((2, 2), np.nan), np.full((2, 2), -1), np.full((2, 2), 256)):
-        with pytest.raises(UserError, match="^obs has numbers that are no integers from 0 to 255"):
+        with pytest.raises(UserError, match="^obs has numbers that are not integers from 0 to 255"):
             policy.predict(wrong)
 
 

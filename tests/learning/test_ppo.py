@@ -43,28 +43,29 @@ def test_the_seed_decides_everything():
     first, first_rows = collected(SMALL)
     same, same_rows = collected(SMALL)
     other, _ = collected(dataclasses.replace(SMALL, seed=4))
-    assert np.array_equal(first.model.params, same.model.params)
+    assert np.array_equal(first.policy.model.params, same.policy.model.params)
     np.testing.assert_equal(without_times(first_rows), without_times(same_rows))
-    assert not np.array_equal(first.model.params, other.model.params)
+    assert not np.array_equal(first.policy.model.params, other.policy.model.params)
 
 
 def reference_update(ppo, buffer, config, learning_rate, rng):
     """The epochs of one update in plain NumPy, from the paper's formulas; only the gradient is the model's."""
-    model = ActorCritic(
-        ppo.policy.observations.size, ppo.policy.actions.head, config, np.random.default_rng(0), np.float64
-    )
+    head = ppo.policy.model.head
+    model = ActorCritic(ppo.policy.observations.size, head, config, np.random.default_rng(0), np.float64)
     model.params[:] = ppo.policy.model.params
     m, v = np.zeros((2, model.params.size))
     order, step = np.arange(config.batch_size), 0
-    batch = model.batch(config.minibatch_size)
+    minibatch, activations = model.minibatch(config.minibatch_size), model.activations(config.minibatch_size)
     for _ in range(config.update_epochs):
         rng.shuffle(order)
         for rows in np.split(order, config.num_minibatches):
             t, n = np.divmod(rows, config.num_envs)
-            batch.obs[:], batch.actions[:] = buffer.obs[t, n], buffer.actions[t, n]
-            batch.old_logprobs[:], batch.old_values[:] = buffer.logprobs[t, n], buffer.values[t, n]
-            batch.advantages[:], batch.returns[:] = buffer.advantages[t, n], buffer.returns[t, n]
-            model.loss_and_gradient(batch, config)
+            minibatch.obs[:], minibatch.actions[:] = buffer.obs[t, n], buffer.actions[t, n]
+            minibatch.old_logprobs[:], minibatch.old_values[:] = buffer.logprobs[t, n], buffer.values[t, n]
+            advantages = buffer.advantages[t, n].astype(np.float64)
+            minibatch.advantages[:] = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+            minibatch.returns[:] = buffer.returns[t, n]
+            model.loss_and_gradient(minibatch, activations, config)
             g = model.grads * min(1, config.max_grad_norm / np.linalg.norm(model.grads))
             step += 1
             m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
@@ -77,10 +78,10 @@ def test_one_update_equals_the_formulas():
     ppo = PPO(config)
     before, after = PPO(config), ppo.learn()
     before._buffer = ppo._buffer
-    expected = reference_update(before, ppo._buffer, config, 1e-2, before.minibatch_rng)
-    change = np.linalg.norm(expected - before.model.params)
+    expected = reference_update(before, ppo._buffer, config, 1e-2, before.state.rngs["minibatch_rng"])
+    change = np.linalg.norm(expected - before.policy.model.params)
     assert change > 0.01
-    assert np.linalg.norm(after.model.params - expected) < 1e-4 * change
+    assert np.linalg.norm(after.policy.model.params - expected) < 1e-4 * change
 
 
 def test_rollouts_go_on_where_the_last_one_ended():
@@ -123,7 +124,7 @@ def test_stop_ends_after_the_current_step_or_the_epochs(where):
     assert ppo.global_step == (32 if where == "epochs" else 0)
     ppo.learn(lambda _, metrics: rows.append(metrics))
     uninterrupted, all_rows = collected(SMALL)
-    assert np.array_equal(ppo.policy.model.params, uninterrupted.model.params)
+    assert np.array_equal(ppo.policy.model.params, uninterrupted.policy.model.params)
     np.testing.assert_equal(without_times(rows), without_times(all_rows))
 
 
@@ -148,7 +149,7 @@ def test_the_budget_holds_across_stops():
 def test_predicting_does_not_touch_training():
     plain = PPO(SMALL).learn()
     drawn = PPO(SMALL).learn(lambda ppo, _: ppo.predict(np.zeros(4), deterministic=False))
-    assert np.array_equal(plain.model.params, drawn.model.params)
+    assert np.array_equal(plain.policy.model.params, drawn.policy.model.params)
 
 
 def test_learning_can_go_on_after_a_stop():
@@ -172,7 +173,7 @@ def test_an_env_can_be_an_id_a_factory_or_a_vector_env():
     assert (by_id.config, by_name.config) == (SMALL, SMALL)
     assert made.config == dataclasses.replace(SMALL, env_id="")
     assert ready.config == dataclasses.replace(SMALL, env_id="", num_envs=4)
-    assert np.array_equal(by_id.learn().model.params, made.learn().model.params)
+    assert np.array_equal(by_id.learn().policy.model.params, made.learn().policy.model.params)
     assert ready.learn().global_step == 256
 
 
@@ -226,9 +227,12 @@ def test_annealed_settings_reach_the_loss(monkeypatch, name):
     config = dataclasses.replace(SMALL, **{"anneal_lr": False, flag: True})
     ppo, seen = PPO(config), []
     original = ppo.policy.model.loss_and_gradient
-    monkeypatch.setattr(
-        ppo.policy.model, "loss_and_gradient", lambda batch, now: (seen.append(now), original(batch, now))[1]
-    )
+
+    def watched(minibatch, activations, now, *more):
+        seen.append(now)
+        return original(minibatch, activations, now, *more)
+
+    monkeypatch.setattr(ppo.policy.model, "loss_and_gradient", watched)
     ppo.learn()
     start = getattr(config, name)
     assert [getattr(now, name) for now in seen[::8]] == [start * (1 - update / 8) for update in range(8)]
@@ -254,8 +258,8 @@ def test_target_kl_takes_the_mean_over_an_epoch(monkeypatch):
         ppo = PPO(dataclasses.replace(SMALL, total_timesteps=32, target_kl=target))
         original = ppo.policy.model.loss_and_gradient
 
-        def with_kl(batch, config, original=original):
-            terms = original(batch, config)
+        def with_kl(*arguments, original=original):
+            terms = original(*arguments)
             terms[LOSS_TERMS.index("approx_kl")] = next(kls)
             return terms
 

@@ -7,9 +7,11 @@ import sample_environments
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ppo_np.config import PPOConfig
+from ppo_np.environments.observed import Observed
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.stream import EnvStream
 from ppo_np.errors import EnvironmentFault
+from ppo_np.learning.minibatches import MinibatchSlice
 from ppo_np.learning.policy import Policy
 from ppo_np.learning.rollout import RolloutBuffer, collect, flatten_obs
 
@@ -28,12 +30,12 @@ class Setup:
         tensors["value/head/weight"][:] = [[10], [1]]
         tensors["value/head/bias"][:] = 0.5
         self.stream = EnvStream(envs).reset(seed=0)
-        self.batch = self.policy.model.batch(num_envs)
+        self.workspace = self.policy.workspace(num_envs)
         self.buffer = RolloutBuffer(steps, num_envs, self.policy)
         self.rng = np.random.default_rng(1)
 
     def collect(self, stopped=lambda: False):
-        report = collect(self.stream, self.policy, self.batch, self.buffer, self.rng, stopped)
+        report = collect(self.stream, self.policy, self.workspace, self.buffer, self.rng, stopped)
         self.buffer.compute_advantages(GAMMA, LAMBDA)
         return report
 
@@ -149,15 +151,33 @@ def test_gather_copies_the_same_row_of_everything():
         getattr(buffer, name).reshape(-1)[:] = flat * 10**scale
     buffer.values[:-1].reshape(-1)[:] = flat * 0.5
     buffer.values[-1] = 99
-    batch = policy.model.batch(5)
-    rows = np.array([11, 0, 7, 3, 3])
-    buffer.gather(rows, policy, batch)
-    assert np.array_equal(batch.obs, np.stack([rows, -rows], axis=1))
-    assert np.array_equal(batch.actions, 10 * rows)
-    assert np.array_equal(batch.old_logprobs, 100 * rows)
-    assert np.array_equal(batch.old_values, 0.5 * rows)
-    assert np.array_equal(batch.advantages, 1000 * rows)
-    assert np.array_equal(batch.returns, 10_000 * rows)
+    minibatch = policy.model.minibatch(5)
+    indices = np.array([11, 0, 7, 3, 3])
+    buffer.gather(indices, policy, minibatch)
+    assert np.array_equal(minibatch.obs, np.stack([indices, -indices], axis=1))
+    assert np.array_equal(minibatch.actions, 10 * indices)
+    assert np.array_equal(minibatch.old_logprobs, 100 * indices)
+    assert np.array_equal(minibatch.old_values, 0.5 * indices)
+    assert np.array_equal(minibatch.advantages, 1000 * indices)
+    assert np.array_equal(minibatch.returns, 10_000 * indices)
+
+
+def test_minibatches_of_changing_sizes_share_memory_and_hold_their_own_rows():
+    policy = Setup(steps=1).policy
+    buffer = RolloutBuffer(4, 3, policy)
+    buffer.obs[:] = np.random.default_rng(0).standard_normal(buffer.obs.shape)
+    buffer.returns[:] = np.arange(12).reshape(4, 3)
+    largest = None
+    for rows in (5, 7, 4, 7, 9, 5, 0):
+        part = MinibatchSlice(np.arange(12)[::-1][:rows], 20 + rows, 1, 1)
+        minibatch, expected = buffer.minibatch(part, policy), policy.model.minibatch(rows)
+        buffer.gather(part.indices, policy, expected)
+        assert (minibatch.rows, minibatch.total) == (rows, 20 + rows)
+        np.testing.assert_array_equal(minibatch.obs, expected.obs)
+        np.testing.assert_array_equal(minibatch.loss_inputs, expected.loss_inputs)
+        largest = minibatch if rows in (7, 9) else largest
+        assert largest is None or rows == 0 or np.shares_memory(minibatch.obs, largest.obs)
+    assert np.array_equal(largest.returns, np.arange(12)[::-1][:9])
 
 
 def test_explained_variance():
@@ -213,7 +233,7 @@ def test_final_observations_of_nested_spaces(batched):
 def test_observations_that_do_not_fit_are_a_fault(monkeypatch):
     setup = Setup(steps=3)
     for wrong in (np.zeros((2, 3), np.float32), np.zeros((4, 1), np.float32), np.zeros(4, np.float32), {"a": 1}):
-        setup.stream.observed.obs = wrong
+        setup.stream.observed = Observed(wrong)
         with pytest.raises(EnvironmentFault, match="^In step 0, the environments gave observations that do not fit"):
             setup.collect()
 
@@ -242,7 +262,7 @@ def test_actions_given_to_environments_do_not_change_afterwards(space):
     envs = SyncVectorEnv([lambda: Rememberer(space)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
     policy = Policy(envs.single_observation_space, space, PPOConfig(shared_sizes=()), np.random.default_rng(0))
     buffer = RolloutBuffer(20, 2, policy)
-    collect(EnvStream(envs).reset(0), policy, policy.model.batch(2), buffer, np.random.default_rng(1), lambda: False)
+    collect(EnvStream(envs).reset(0), policy, policy.workspace(2), buffer, np.random.default_rng(1), lambda: False)
     assert len({str(action) for action in envs.envs[0].kept}) > 1
     for n in range(2):
         np.testing.assert_array_equal(np.array(envs.envs[n].kept), buffer.actions[:, n])

@@ -15,7 +15,7 @@ def test_an_incident_is_told_once_until_it_is_over():
         with incidents.of("x.h5"):
             if fails:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    sentence = "x.h5 cannot be written (No space left on device): training goes on, and it will be tried again."
+    sentence = "x.h5 cannot be written (No space left on device): training continues and will try again."
     assert told == [sentence, sentence]
     assert incidents.summary() == "x.h5 could not be written: No space left on device."
     with incidents.of("x.h5"):

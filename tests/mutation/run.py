@@ -6,8 +6,9 @@
     python tests/mutation/run.py --sample 100             # the same 100 mutants each time: for CI
 
 cosmic-ray makes the mutants, in copies of the tree, one copy a module, with the operators of `cosmic-ray.toml`. A
-mutant of kernels/X.py is killed if tests/kernels/test_X.py fails; nothing else of the suite is run. That file has to pass
-unmutated first, or the run ends there. Exit code 1 if the score is below `REQUIRED`. Needs `os.fork`: Linux or macOS.
+mutant of kernels/X.py is killed if tests/kernels/test_X.py fails; nothing else of the suite is run. That file has to
+pass unmutated first, or the run ends there. Exit code 1 if the score is below `REQUIRED`. Needs `os.fork`: Linux or
+macOS.
 """
 
 import argparse
@@ -63,7 +64,7 @@ def test_command(module, socket):
 def prepare(module, folder, socket):
     """Copy the tree for one module, and write the session with all its mutants. Returns the copy."""
     tree = folder / module
-    for name in ("kernels", "ppo_np", "tests"):
+    for name in ("bench", "kernels", "ppo_np", "tests"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tree)
     config = tomllib.loads((HERE / "cosmic-ray.toml").read_text(encoding="utf-8"))["cosmic-ray"]

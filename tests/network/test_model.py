@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from action_heads import every_head
+from action_heads import BOX, every_head
 
+from kernels.advantage import normalize
 from ppo_np.config import PPOConfig
 from ppo_np.network.action_head import discrete
 from ppo_np.network.distributions import Categorical
@@ -60,11 +61,13 @@ def test_log_std_begins_where_the_settings_say(log_std_init):
     config = PPOConfig(shared_sizes=(4,), log_std_init=log_std_init)
     model = ActorCritic(3, BOX, config, np.random.default_rng(0))
     assert (model.named(model.params)["policy/log_std"] == log_std_init).all()
-    batch = model.batch(5000)
-    model.forward(batch)
-    batch.distribution.sample(batch.policy_outputs, np.random.default_rng(1))
-    assert np.std(batch.distribution.actions - batch.policy_outputs) == pytest.approx(math.exp(log_std_init), rel=0.03)
-    assert (batch.distribution.actions.dtype, batch.actions.shape) == (np.float32, (5000, 2))
+    minibatch, activations = model.minibatch(5000), model.activations(5000)
+    distribution = activations.distribution
+    model.forward(minibatch.obs, activations)
+    distribution.sample(activations.policy_outputs, np.random.default_rng(1))
+    spread = np.std(distribution.actions - activations.policy_outputs)
+    assert spread == pytest.approx(math.exp(log_std_init), rel=0.03)
+    assert (distribution.actions.dtype, minibatch.actions.shape) == (np.float32, (5000, 2))
 
 
 def test_the_same_seed_gives_the_same_weights_whatever_log_std_is():
@@ -78,7 +81,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_log_std_is():
 
 def test_the_distributions_log_std_is_the_models():
     model = ActorCritic(3, BOX, PPOConfig(shared_sizes=(4,)), np.random.default_rng(0))
-    for pi in (model.distribution(7), model.batch(3).distribution):
+    for pi in (model.distribution(7), model.activations(3).distribution):
         for flat, view in ((model.params, pi.log_std), (model.grads, pi.dlog_std)):
             assert np.shares_memory(flat, view)
             model.named(flat)["policy/log_std"][:] = [3, 4]
@@ -87,13 +90,14 @@ def test_the_distributions_log_std_is_the_models():
 
 
 @every_head
-def test_a_batch_has_room_for_the_actions(head):
-    batch = ActorCritic(3, head, NETWORK, np.random.default_rng(0)).batch(6)
-    assert batch.actions.shape == batch.distribution.actions.shape
-    assert batch.actions.dtype == batch.distribution.actions.dtype
-    assert not np.shares_memory(batch.actions, batch.distribution.actions)
-    assert batch.policy_outputs.shape == batch.dpolicy_outputs.shape == (6, head.outputs)
-    assert batch.actions.shape == ((6,) if head.kind is Categorical else (6, len(head.sizes)))
+def test_a_minibatch_has_room_for_the_actions(head):
+    model = ActorCritic(3, head, NETWORK, np.random.default_rng(0))
+    actions, activations = model.minibatch(6).actions, model.activations(6)
+    assert actions.shape == activations.distribution.actions.shape
+    assert actions.dtype == activations.distribution.actions.dtype
+    assert not np.shares_memory(actions, activations.distribution.actions)
+    assert activations.policy_outputs.shape == activations.dpolicy_outputs.shape == (6, head.outputs)
+    assert actions.shape == ((6,) if head.kind is Categorical else (6, len(head.sizes)))
 
 
 def test_initial_weights_are_orthogonal_with_the_right_gains():
@@ -130,13 +134,17 @@ def test_float32_agrees_with_float64(head):
     )
     model64.params[:] += 0.3 * rng.standard_normal(model64.params.size)
     model32.params[:] = model64.params
-    batch64, batch32 = model64.batch(24), model32.batch(24)
+    minibatch64, minibatch32 = model64.minibatch(24), model32.minibatch(24)
+    activations64, activations32 = model64.activations(24), model32.activations(24)
     for name in ("obs", "old_logprobs", "old_values", "advantages", "returns"):
-        numbers = rng.standard_normal(getattr(batch64, name).shape) - (1 if name == "old_logprobs" else 0)
-        getattr(batch64, name)[:] = getattr(batch32, name)[:] = numbers
-    model64.forward(batch64)
-    batch64.distribution.sample(batch64.policy_outputs, rng)
-    batch64.actions[:] = batch32.actions[:] = batch64.distribution.actions
-    terms64, terms32 = model64.loss_and_gradient(batch64, NETWORK), model32.loss_and_gradient(batch32, NETWORK)
+        numbers = rng.standard_normal(getattr(minibatch64, name).shape) - (1 if name == "old_logprobs" else 0)
+        getattr(minibatch64, name)[:] = getattr(minibatch32, name)[:] = numbers
+    for minibatch in (minibatch64, minibatch32):
+        normalize(minibatch.advantages, minibatch.advantages)
+    model64.forward(minibatch64.obs, activations64)
+    activations64.distribution.sample(activations64.policy_outputs, rng)
+    minibatch64.actions[:] = minibatch32.actions[:] = activations64.distribution.actions
+    terms64 = model64.loss_and_gradient(minibatch64, activations64, NETWORK)
+    terms32 = model32.loss_and_gradient(minibatch32, activations32, NETWORK)
     np.testing.assert_allclose(terms32, terms64, rtol=1e-4, atol=1e-6)
     assert np.linalg.norm(model32.grads - model64.grads) < 1e-5 * np.linalg.norm(model64.grads)

@@ -12,12 +12,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kernels import LOSS_TERMS, adam, clip_by_global_norm, global_norm
+from kernels.advantage import normalize
+from kernels.loss import LOSS_TERMS
+from kernels.optimizer import clip_by_global_norm, global_norm
 from ppo_np import PPO, PPOConfig
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.action_head import discrete
 from ppo_np.network.blocks import BlockedGradient
 from ppo_np.network.model import ActorCritic
+from ppo_np.network.optimizer import Adam
 
 REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text(encoding="utf-8"))
 RESULTS = REFERENCE["results"]
@@ -60,12 +63,16 @@ every_convention = pytest.mark.parametrize("name", CONVENTIONS)
 
 @dataclass
 class Update:
-    """What an update works on and leaves: `terms` (minibatches, 6) and `grad_norm` (minibatches,) of its passes."""
+    """What an update works on and leaves.
+
+    Attributes:
+        model, buffer, optimizer: changed by it.
+        terms: (minibatches, 6), grad_norm: (minibatches,), of its passes.
+    """
 
     model: ActorCritic
     buffer: RolloutBuffer
-    m: np.ndarray
-    v: np.ndarray
+    optimizer: Adam
     terms: np.ndarray
     grad_norm: np.ndarray
 
@@ -82,49 +89,52 @@ def start():
     buffer.valid[:] = True
     for name, column in ROLLOUT.items():
         getattr(buffer, name)[:] = column
-    m, v = np.zeros((2, model.params.size))
     passes = PERMUTATIONS.size // CONFIG.minibatch_size
-    return Update(model, buffer, m, v, np.zeros((passes, len(LOSS_TERMS))), np.zeros(passes))
+    return Update(
+        model, buffer, Adam(model.params, model.grads, CONFIG), np.zeros((passes, len(LOSS_TERMS))), np.zeros(passes)
+    )
 
 
-def adapt(model, batch, convention):
+def adapt(model, minibatch, activations, convention):
     """Change a minibatch so that our loss of it is the convention's, where no setting of ours does it.
 
     Without `larger_branch` a row whose V left the clip range has the error V_old +- clip - R, and no gradient. V_old
     and R are moved so that our clipped error is of that size and our unclipped one 0: ours then takes the clipped one.
     """
     if convention.ddof:
-        spread = np.std(batch.advantages, ddof=convention.ddof) + 1e-8
-        batch.advantages[:] = (batch.advantages - np.mean(batch.advantages)) / spread
+        advantages = minibatch.advantages
+        spread = np.std(advantages, ddof=convention.ddof) + 1e-8
+        advantages[:] = (advantages - np.mean(advantages)) / spread
     if not convention.larger_branch:
-        model.forward(batch)
-        change = batch.values - batch.old_values
-        error = batch.old_values + np.copysign(CONFIG.clip_coef, change) - batch.returns
-        moved = batch.values - np.copysign(CONFIG.clip_coef + np.abs(error), change)
+        model.forward(minibatch.obs, activations)
+        values = activations.values
+        change = values - minibatch.old_values
+        error = minibatch.old_values + np.copysign(CONFIG.clip_coef, change) - minibatch.returns
+        moved = values - np.copysign(CONFIG.clip_coef + np.abs(error), change)
         far = np.abs(change) > CONFIG.clip_coef
-        batch.old_values[far], batch.returns[far] = moved[far], batch.values[far]
+        minibatch.old_values[far], minibatch.returns[far] = moved[far], values[far]
 
 
-def our_update(convention, watch=lambda batch: None):
+def our_update(convention, watch=lambda minibatch, activations: None):
     """Advantages, epochs and Adam by our kernels and our network; `watch` sees each minibatch after its backward."""
     vf_coef = CONFIG.vf_coef * convention.value_factor
     config = replace(CONFIG, norm_adv=not convention.ddof, clip_vloss=convention.clip_vloss, vf_coef=vf_coef)
     update = start()
-    model, buffer, batch = update.model, update.buffer, update.model.batch(config.minibatch_size)
+    model, buffer = update.model, update.buffer
+    minibatch, activations = model.minibatch(config.minibatch_size), model.activations(config.minibatch_size)
     if not convention.bootstrap_truncations:
         buffer.terminations |= buffer.truncations
     buffer.compute_advantages(config.gamma, config.gae_lambda)
-    for i, rows in enumerate(PERMUTATIONS.reshape(-1, config.minibatch_size)):
-        buffer.gather(rows, None, batch)
-        adapt(model, batch, convention)
-        update.terms[i] = model.loss_and_gradient(batch, config)
-        watch(batch)
+    for i, indices in enumerate(PERMUTATIONS.reshape(-1, config.minibatch_size)):
+        buffer.gather(indices, None, minibatch)
+        adapt(model, minibatch, activations, convention)
+        if config.norm_adv:
+            normalize(minibatch.advantages, minibatch.advantages)
+        update.terms[i] = model.loss_and_gradient(minibatch, activations, config)
+        watch(minibatch, activations)
         update.grad_norm[i] = norm = global_norm(model.grads)
         clip_by_global_norm(model.grads, norm, config.max_grad_norm * (norm / (norm + convention.norm_eps)))
-        adam(
-            model.params, model.grads, update.m, update.v, i + 1,
-            config.learning_rate, config.adam_beta1, config.adam_beta2, config.adam_eps,
-        )  # fmt: skip
+        update.optimizer.step(config.learning_rate)
     return update
 
 
@@ -142,7 +152,7 @@ def assert_same_update(update, expected):
     """Compare advantages, returns, gradient norms and, tensor by tensor, Adam's moments and what weights gained."""
     far = {name: distance(getattr(update.buffer, name), expected[name]) for name in ("advantages", "returns")}
     far["grad_norm"] = distance(update.grad_norm, expected["grad_norm"])
-    for key, flat in (("params", update.model.params), ("m", update.m), ("v", update.v)):
+    for key, flat in (("params", update.model.params), ("m", update.optimizer.m), ("v", update.optimizer.v)):
         for name, tensor in update.model.named(flat).items():
             before = PARAMETERS[name] if key == "params" else 0
             far[f"{key} {name}"] = distance(tensor - before, np.subtract(expected[key][name], before))
@@ -191,16 +201,12 @@ def test_the_training_loop_takes_that_update(monkeypatch):
     """`PPO.learn` itself, with the rollout already there; the environment serves for its spaces alone."""
     expected, update, rows = RESULTS["ours"], start(), []
     ppo = PPO(replace(CONFIG, env_id="CartPole-v1"))
-    ppo.policy.model, ppo._buffer, ppo.state.optimizer.m, ppo.state.optimizer.v = (
-        update.model,
-        update.buffer,
-        update.m,
-        update.v,
-    )
+    ppo.policy.model = ppo.state.model = update.model
+    ppo.state.optimizer, ppo._buffer = update.optimizer, update.buffer
     ppo._gradient = BlockedGradient(update.model, threads=1, wide=False)
-    ppo.state.minibatch_rng = Shuffler()
+    ppo.state.rngs["minibatch_rng"] = Shuffler()
     monkeypatch.setattr(
-        "ppo_np.learning.ppo.collect", lambda *_, **__: RolloutReport(rows=CONFIG.num_steps, steps=CONFIG.batch_size)
+        "ppo_np.learning.ppo.collect", lambda *_, **__: RolloutReport(filled=CONFIG.num_steps, steps=CONFIG.batch_size)
     )
     ppo.learn(lambda _, metrics: rows.append(metrics))
     assert_same_update(replace(update, grad_norm=expected["grad_norm"]), expected)
@@ -243,13 +249,14 @@ def test_every_difference_is_measured():
 def test_the_update_reaches_every_branch():
     surrogate, value = set(), set()
 
-    def watch(batch):
-        ratio = np.exp(batch.distribution.logprobs - batch.old_logprobs)
+    def watch(minibatch, activations):
+        values = activations.values
+        ratio = np.exp(activations.distribution.logprobs - minibatch.old_logprobs)
         side = np.digitize(ratio, [1 - CONFIG.clip_coef, 1 + CONFIG.clip_coef])
-        surrogate.update(zip((batch.advantages > 0).tolist(), side.tolist(), strict=True))
-        change = batch.values - batch.old_values
-        clipped_error = batch.old_values + np.clip(change, -CONFIG.clip_coef, CONFIG.clip_coef) - batch.returns
-        far, flat = np.abs(change) > CONFIG.clip_coef, np.abs(clipped_error) > np.abs(batch.values - batch.returns)
+        surrogate.update(zip((minibatch.advantages > 0).tolist(), side.tolist(), strict=True))
+        change = values - minibatch.old_values
+        clipped_error = minibatch.old_values + np.clip(change, -CONFIG.clip_coef, CONFIG.clip_coef) - minibatch.returns
+        far, flat = np.abs(change) > CONFIG.clip_coef, np.abs(clipped_error) > np.abs(values - minibatch.returns)
         value.update(zip((far * np.sign(change)).tolist(), (far & flat).tolist(), strict=True))
 
     our_update(OURS, watch)

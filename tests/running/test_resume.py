@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import sample_environments
 from commands import run
-from kill.compare import differences, rows
+from durability.kill.compare import differences, rows
 
 from ppo_np.environments import env_recorder
 from ppo_np.environments.stream import EnvStream
@@ -156,7 +156,7 @@ def test_a_run_that_is_done_says_so_and_is_left_alone(uninterrupted, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--gamma", "0.9"], "gamma is 0.9, but it must be 0.99 as in the run that --resume goes on with"),
+        (["--gamma", "0.9"], "gamma is 0.9, but it must be 0.99 as in the run that --resume continues"),
         (["--seed", "1"], "seed is 1, but it must be 42 as in the run"),
         (["--num-envs", "4"], "num_envs is 4, but it must be 2"),
         (["--env-id", "Acrobot-v1"], "env_id is 'Acrobot-v1', but it must be 'CartPole-v1'"),
@@ -164,7 +164,10 @@ def test_a_run_that_is_done_says_so_and_is_left_alone(uninterrupted, capsys):
         (["--learning-rate", "1"], "learning_rate is 1.0, but it must be 0.003"),
         (["--norm-obs"], "norm_obs is True, but it must be False"),
         (["--vectorization", "async"], "vectorization is 'async', but it must be 'sync'"),
-        (["--preset", "cleanrl"], "preset is 'cleanrl', but it must be 'article' as in the run that goes on"),
+        (
+            ["--preset", "cleanrl"],
+            "preset is 'cleanrl', but it must be 'article' as in the run that --resume continues",
+        ),
         (["--total-timesteps", "0"], "total_timesteps is 0"),
         (["--checkpoint-every", "0"], "checkpoint_every is '0'"),
     ],
@@ -206,7 +209,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
     go_on(folder)
     (warning,) = warnings_in(capsys.readouterr())
     assert warning.startswith(f"checkpoint is '{folder / 'checkpoint.h5'}', but ")
-    assert warning.endswith("; going on from the one before it.")
+    assert warning.endswith("; resuming from the one before it.")
     assert differences(uninterrupted(CARTPOLE), folder) == []
 
 
@@ -315,7 +318,7 @@ def test_a_second_process_is_refused(tmp_path, monkeypatch, capsys, hold):
     before = contents(folder)
     capsys.readouterr()
     go_on(folder, code=cli.BAD_ARGUMENTS)
-    assert capsys.readouterr().err == f"error: run_dir is '{folder}', but another run is at work there.\n"
+    assert capsys.readouterr().err == f"error: run_dir is '{folder}', but another run is using it.\n"
     assert contents(folder) == before
 
 

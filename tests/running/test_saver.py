@@ -57,7 +57,7 @@ def test_a_failure_is_told_once_and_tried_again_at_the_next_interval(monkeypatch
     run.fails = {"checkpoint.h5"}
     assert run.updates(5) == [2, 4]
     assert run.told == [
-        "run/checkpoint.h5 cannot be written (Permission denied): training goes on, and it will be tried again."
+        "run/checkpoint.h5 cannot be written (Permission denied): training continues and will try again."
     ]
     assert list(run.incidents.lasting) == ["run/checkpoint.h5"]
     run.fails = set()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import gymnasium
 import h5py
@@ -10,7 +11,7 @@ import pytest
 
 from ppo_np import PPO, PPOConfig, UserError
 from ppo_np.evaluation.playback import evaluate
-from ppo_np.saving.checkpoint import previous_of, read_checkpoint
+from ppo_np.saving.checkpoint import previous_of, read_checkpoint, write_checkpoint
 from ppo_np.saving.hdf5 import MAGIC, pack, unpack
 
 SMALL = PPOConfig(
@@ -31,12 +32,12 @@ def test_everything_comes_back(trained):
     loaded = PPO.load(path)
     assert loaded.config == SMALL
     for name in ("m", "v"):
-        assert np.array_equal(getattr(loaded, name), getattr(ppo, name))
-        assert getattr(loaded, name).any()
-    assert np.array_equal(loaded.model.params, ppo.policy.model.params)
+        assert np.array_equal(getattr(loaded.state.optimizer, name), getattr(ppo.state.optimizer, name))
+        assert getattr(loaded.state.optimizer, name).any()
+    assert np.array_equal(loaded.policy.model.params, ppo.policy.model.params)
     assert (loaded.update, loaded.global_step, loaded.state.optimizer.steps) == (2, 64, 32)
     for name in ("action_rng", "minibatch_rng", "predict_rng"):
-        assert getattr(loaded, name).bit_generator.state == getattr(ppo, name).bit_generator.state
+        assert loaded.state.rngs[name].bit_generator.state == ppo.state.rngs[name].bit_generator.state
     obs = np.random.default_rng(0).standard_normal((20, 4))
     assert np.array_equal(loaded.predict(obs), ppo.predict(obs))
 
@@ -84,6 +85,17 @@ def test_the_statistics_of_the_normalisation_come_back(tmp_path):
         assert file["parameters/policy/log_std"].shape == (1,)
 
 
+def test_an_action_mask_comes_back(trained, tmp_path):
+    ppo, _ = trained
+    checkpoint = ppo.resume_point.checkpoint(ppo.config, ppo.ranks)
+    assert checkpoint.environments.action_mask is None
+    record = replace(checkpoint.environments, action_mask=np.array([[1, 0], [0, 1]], np.int8))
+    write_checkpoint(tmp_path / "c.h5", replace(checkpoint, environments=record))
+    again = read_checkpoint(tmp_path / "c.h5").environments
+    np.testing.assert_equal(again.arrays(), record.arrays())
+    assert again.action_mask.dtype == np.int8
+
+
 def test_missing_statistics_are_refused(tmp_path):
     PPO(NORMALIZED).save(tmp_path / "c.h5")
     path = change(tmp_path / "c.h5", tmp_path, lambda arrays, _: arrays.pop("normalizer/obs/mean"))
@@ -108,7 +120,7 @@ def test_an_environment_without_an_id_has_to_be_given_again(tmp_path):
         PPO.load(tmp_path / "c.h5")
     with pytest.raises(UserError, match=r"was trained on an env without an id: name one with --env-id\.$"):
         evaluate(tmp_path / "c.h5", 1, 0)
-    assert np.array_equal(PPO.load(tmp_path / "c.h5", make).model.params, ppo.policy.model.params)
+    assert np.array_equal(PPO.load(tmp_path / "c.h5", make).policy.model.params, ppo.policy.model.params)
     assert evaluate(tmp_path / "c.h5", 2, 0, env_id="CartPole-v1")["episodes"] == 2
 
 
@@ -181,7 +193,7 @@ def of_config(**settings):
         (of_config(shared_sizes=[10**9]), "shared/0 is not as wide as the settings say"),
         (of_config(value_sizes=[6]), "cannot be read as a checkpoint: 'value/0/bias'"),
         (of_config(num_envs=4), "is for 2 environments, but the settings say 4"),
-        (leave_out("adam/m/shared/0/weight"), "only one of them has the tensor shared/0/weight"),
+        (leave_out("adam/m/shared/0/weight"), "only one of them has the tensor adam/m/shared/0/weight"),
         (leave_out("parameters/value/head/bias"), "only one of them has the tensor value/head/bias"),
         (leave_out("counters/update"), "cannot be read"),
         (put("counters/update", np.zeros(2)), "cannot be read"),
@@ -191,7 +203,7 @@ def of_config(**settings):
         (put("environments/seeds", np.zeros(2)), "arrays of environments are of other types"),
         (put("environments/rng_now", np.zeros((2, 5), np.uint64)), "arrays of environments have different lengths"),
         (put("environments/actions", np.zeros(1)), "actions are not as many as their steps"),
-        (put("environments/lengths", np.array([-1, 1])), "environments have done less than no step"),
+        (put("environments/lengths", np.array([-1, 1])), "numbers of steps of environments are negative"),
         (put("parameters/shared/0/weight", np.zeros((8, 8), np.float32)), r"\(8, 8\) \(float32\), but it must be \(4,"),
         (put("adam/m/shared/0/weight", np.zeros((4, 8))), r"\(4, 8\) \(float64\), but it must be \(4, 8\) \(float32\)"),
     ],
@@ -236,16 +248,16 @@ def test_saving_in_the_midst_of_a_rollout_saves_its_beginning(tmp_path):
     step, calls = ppo.stream.step, []
     ppo.stream.step = lambda actions: (calls.append(1), len(calls) == 21 and ppo.stop(), step(actions))[-1]
     ppo.learn()
-    assert (ppo.update, ppo._rollout.rows) == (1, 5)
+    assert (ppo.update, ppo._report.filled) == (1, 5)
     ppo.save(tmp_path / "c.h5")
     loaded = PPO.load(tmp_path / "c.h5").learn()
-    assert np.array_equal(loaded.model.params, whole.model.params)
-    assert np.array_equal(ppo.learn().model.params, whole.model.params)
+    assert np.array_equal(loaded.policy.model.params, whole.policy.model.params)
+    assert np.array_equal(ppo.learn().policy.model.params, whole.policy.model.params)
 
 
 def test_after_an_exception_in_the_epochs_the_environments_are_left_out(tmp_path, monkeypatch):
     ppo = PPO(SMALL)
-    monkeypatch.setattr(ppo, "_optimize", lambda *_: 1 / 0)
+    monkeypatch.setattr(ppo.state.optimizer, "step", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ppo.learn()
     assert not ppo.resumable

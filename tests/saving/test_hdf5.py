@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from ppo_np.saving import hdf5
-from ppo_np.saving.hdf5 import LARGEST_BLOCK, MAGIC, SMALLEST_BLOCK, START, SealError, pack, unpack
+from ppo_np.saving.hdf5 import LARGEST_HEADER, MAGIC, SMALLEST_BLOCK, START, SealError, pack, unpack
 
 TYPES = [np.dtype(name) for name in sorted(hdf5.TYPES)]
 SMALL = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "group/b": np.array([1, 2], np.int64)}
@@ -102,7 +102,7 @@ def test_the_head_grows_with_the_number_of_arrays(tmp_path, count):
 
 @pytest.mark.parametrize("arrays", [0, 20])
 def test_a_head_that_is_almost_too_long_comes_back(arrays):
-    noted = {f"{n:03}": "x" * 50_000 for n in range(LARGEST_BLOCK // 50_000 - 1)}
+    noted = {f"{n:03}": "x" * 50_000 for n in range(LARGEST_HEADER // 50_000 - 1)}
     packed = {f"a{n}": np.arange(n) for n in range(arrays)}
     unpacked, found = unpack(pack(packed, noted))
     assert found == noted
@@ -111,7 +111,7 @@ def test_a_head_that_is_almost_too_long_comes_back(arrays):
 
 def test_a_head_that_is_too_long_is_refused_at_once():
     with pytest.raises((SealError, ValueError)):
-        pack({}, {f"{n:03}": "x" * 50_000 for n in range(LARGEST_BLOCK // 50_000 + 1)})
+        pack({}, {f"{n:03}": "x" * 50_000 for n in range(LARGEST_HEADER // 50_000 + 1)})
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_what_is_not_ours_or_damaged_is_refused(data, message):
         '{"arrays": {"a": []}, "attributes": {}}', '{"arrays": {"a": [1, 2, 3]}, "attributes": {}}',
         '{"arrays": {"a": [1, 2, 3, 4, 5]}, "attributes": {}}',
         '{"arrays": {}, "attributes": {"a": ' + "9" * 5000 + "}}", "[" * 100_000, '{"a":' * 100_000,
-        " " * LARGEST_BLOCK + '{"arrays": {}, "attributes": {}}',
+        " " * LARGEST_HEADER + '{"arrays": {}, "attributes": {}}',
     ],
     ids=lambda text: text[:50],
 )  # fmt: skip

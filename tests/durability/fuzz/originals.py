@@ -30,7 +30,7 @@ def make(folder: Path) -> list[Original]:
     for name, config in RUNS.items():
         ppo = PPO(config)
         try:
-            ppo.learn(lambda ppo, _: ppo.stop())  # one update: `flight` has settings for the next one
+            ppo.learn(lambda ppo, _: ppo.stop())  # one update: a crash file has settings for the next one
             ppo.save(folder / name)
             originals.append(Original(name, "checkpoint", (folder / name).read_bytes()))
             if name != "async":
@@ -42,14 +42,18 @@ def make(folder: Path) -> list[Original]:
 
 def crash_files(ppo: PPO, name: str, folder: Path) -> list[Original]:
     """As if a number had not been finite in a minibatch, in a rollout, or in what an environment gave."""
+    minibatch, (inputs, activations) = ppo.policy.model.minibatch(8), ppo._workspace
+    ppo._buffer.gather(np.arange(8), ppo.policy, minibatch)
     rows = {
-        crash_file.MINIBATCH: ppo._minibatch_rows(np.arange(8)),
-        crash_file.ROLLOUT: {"obs": ppo._step_batch.obs, "actions": ppo._step_batch.distribution.actions},
+        crash_file.MINIBATCH: {name: getattr(minibatch, name) for name in crash_file.MINIBATCH_ARRAYS},
+        crash_file.ROLLOUT: {"obs": inputs, "actions": activations.distribution.actions},
         crash_file.ENVIRONMENT: {"rewards": np.array([1.0, np.nan])},
     }
     originals = []
     for during, arrays in rows.items():
         path = folder / f"{name}-{during}"
-        crash_file.write_crash(path, crash_file.crash_of(ppo, ppo.config, "something went wrong.", during, arrays))
+        crash_file.write_crash(
+            path, crash_file.crash_of(ppo.state, ppo.config, "something went wrong.", during, arrays)
+        )
         originals.append(Original(path.name, "crash file", path.read_bytes()))
     return originals

@@ -1,6 +1,6 @@
 """Fuzz the reading of checkpoints and crash files: mutants of whole files, read in a process under limits.
 
-    python tests/durability/fuzz/run.py                          # 10,000 raw mutants and 10,000 with a seal that is right
+    python tests/durability/fuzz/run.py                     # 10,000 raw mutants and 10,000 with a seal that is right
     python tests/durability/fuzz/run.py --mutants 500 --seed 7
     python tests/durability/fuzz/run.py --plant seal             # a weak reader, which has to be found: exit code 1
 

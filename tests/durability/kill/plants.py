@@ -5,27 +5,28 @@ from ppo_np.saving import checkpoint, files
 
 def minibatch_rng():
     """A resumed run shuffles with a generator that starts anew."""
-    from ppo_np.learning import ppo
+    from ppo_np.learning import on_policy
 
-    restore = ppo.restore
+    restore = on_policy.restore
 
-    def forgetful(learner, saved):
-        state = learner.minibatch_rng.bit_generator.state
-        restore(learner, saved)
-        learner.minibatch_rng.bit_generator.state = state
+    def forgetful(state, *arguments):
+        generator = state.rngs["minibatch_rng"].bit_generator
+        before = generator.state
+        restore(state, *arguments)
+        generator.state = before
 
-    ppo.restore = forgetful
+    on_policy.restore = forgetful
 
 
 def environments():
     """A resumed run resets its environments instead of bringing them back, and does not tell."""
-    from ppo_np.learning import ppo
+    from ppo_np.learning import on_policy
 
-    def reset(learner, saved):
-        learner.stream.reset(saved.config.seed)
-        return ppo.np.ones(saved.config.num_envs, bool)
+    def reset(stream, policy, state, saved, *_):
+        stream.reset(saved.config.seed)
+        return []
 
-    ppo.restore_environments = reset
+    on_policy.restore_environments = reset
 
 
 def in_place():

@@ -4,7 +4,7 @@
     python tests/durability/kill/run.py --kills 20 --env-id CartPole-v1
     python tests/durability/kill/run.py --kills 10 --plant minibatch_rng    # with a planted bug, which it finds
 
-Each trial is a process that ends by a signal: at a system call of the write path (tests/durability/kill/at_system_call.py), or at
+Each trial is a process that ends by a signal: at a system call of the write path (at_system_call.py), or at
 a random instant from the first checkpoint on. Then checkpoint.h5 has to be whole, and the resumed run has to end with
 the same checkpoint.h5, best.h5, metrics.csv, evaluations.csv and TensorBoard events as the uninterrupted one, but for
 times. Exit code 1 if anything differs.

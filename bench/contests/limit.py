@@ -1,0 +1,164 @@
+"""What the machine allows: seconds of an environment step, part by part, beside ours; rows a to e of end_to_end.py.
+
+The limit is the sum of the bare environments, of BLAS calls with the shapes of one rollout and of one update, and of
+the bytes that Adam and the gradient's norm must move, at the bandwidth of BLAS's axpy on arrays of that size. Products
+of wide networks have BLAS's best number of threads; those of narrow ones are of a block, and two threads are taken to
+halve the update's. No activation, no loss, no Python is in it. On two ranks, whatever one core does is taken to be
+halved, but for Adam and the norm, which each rank does for itself. Everything takes turns in slices of less than a
+second.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+import numpy as np
+from scipy.linalg.blas import saxpy
+
+from bench.contests.contest import Result, new_document, parser, show, write
+from bench.contests.end_to_end import ROWS
+from bench.contests.parts import rows_at_once
+from bench.contests.slices import Training, alone_seconds, per_call
+from bench.contests.turns import spread
+from bench.ours import config_of, is_wide, limit_blas_threads
+from bench.peers.alone import Alone
+from bench.peers.protocol import Job
+from bench.report.sections import limit_table
+
+THREADS = (1, 2)
+ENVIRONMENT, ACTING, LEARNING, MOVING = PARTS = (
+    "environment",
+    "products, inference",
+    "products, update",
+    "memory of Adam and norm",
+)
+FIRST = {True: ("shared/0/weight",), False: ("policy/0/weight", "value/0/weight")}  # layers that see observations
+ADAM_AND_NORM = 8 * 4  # bytes a parameter: p, m, v and the gradient are read, p, m and v written; the norm reads again
+
+
+def products(
+    shapes: Sequence[tuple[int, int]], rows: int, backward: bool, first: Sequence[int] = (0,)
+) -> Callable[[], None]:
+    """A function that does the matrix products of one pass through layers (I, O); to `first` ones, no gradient goes."""
+    calls, rng = [], np.random.default_rng(0)
+
+    def array(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    for layer, (fan_in, width) in enumerate(shapes):
+        x, weight, out = array(rows, fan_in), array(fan_in, width), array(rows, width)
+        calls.append((x, weight, out))
+        if backward:
+            calls.append((x.T, array(rows, width), array(fan_in, width)))
+        if backward and layer not in first:
+            calls.append((array(rows, width), weight.T, array(rows, fan_in)))
+
+    def run() -> None:
+        for left, right, out in calls:
+            np.dot(left, right, out=out)
+
+    return run
+
+
+def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[int], float]]:
+    """By name, functions that measure seconds of an environment step with a number of threads."""
+    model, policy = training.ppo.policy.model, training.ppo.policy
+    wide = is_wide(config_of(job), policy.observations.size)
+    shapes = {name: shape for name, shape in model.shapes.items() if name.endswith("weight")}
+    first = [i for i, name in enumerate(shapes) if name in FIRST[bool(job.shared_sizes)]]
+    shapes = list(shapes.values())
+    size, rows = model.params.size, rows_at_once(job, policy)
+    act, learn = products(shapes, job.num_envs, False), products(shapes, rows, True, first)
+    minibatches, alone = job.num_minibatches * job.update_epochs, Alone(job)
+    pieces = minibatches * job.minibatch_size / rows
+    arrays = np.ones((4, size), np.float32)
+
+    def move() -> None:
+        saxpy(arrays[0], arrays[1], a=1e-9)
+        saxpy(arrays[2], arrays[3], a=1e-9)
+
+    def environment(threads: int) -> float:
+        return alone_seconds(alone, seconds / 2)
+
+    def acting(threads: int) -> float:
+        with limit_blas_threads(threads if wide else 1):
+            return per_call(act, seconds / 4) * job.num_steps / job.batch_size
+
+    def learning(threads: int) -> float:
+        with limit_blas_threads(threads if wide else 1):
+            found = per_call(learn, seconds / 2) * pieces / job.batch_size
+        return found if wide else found / threads
+
+    def moving(threads: int) -> float:
+        with limit_blas_threads(threads if wide else 1):
+            bandwidth = 2 * 3 * 4 * size / per_call(move, seconds / 4)
+        return minibatches * ADAM_AND_NORM * size / bandwidth / job.batch_size
+
+    return dict(zip(PARTS, (environment, acting, learning, moving), strict=True))
+
+
+def one_round(training: dict[int, Training], measured: dict[str, Callable[[int], float]], seconds: float) -> Result:
+    """Microseconds of a step: ours, and each part of the limit, by the number of threads."""
+    found = {}
+    for threads, ours in training.items():
+        found[threads] = {"ours": ours.seconds_a_step(seconds) * 1e6}
+        found[threads] |= {name: measure(threads) * 1e6 for name, measure in measured.items()}
+    return found
+
+
+def fixed_threads(job: Job, obs_size: int) -> dict[str, int]:
+    """The threads of those parts that do not depend on the number of ours."""
+    narrow = {} if is_wide(config_of(job), obs_size) else {ACTING: 1, MOVING: 1}
+    return {ENVIRONMENT: job.num_env_threads} | narrow
+
+
+def judged(rounds: Sequence[Result], fixed: Mapping[str, int]) -> Result:
+    """Each part with its best number of threads by the median, or its only one; the limit over ours, round by round.
+
+    `on_ranks` is the limit of two ranks: what has one thread is halved, but for Adam and the norm.
+    """
+    best, columns = dict(fixed), {}
+    for name in rounds[0][THREADS[0]]:
+        of_threads = {threads: [one[threads][name] for one in rounds] for threads in THREADS}
+        best.setdefault(name, min(THREADS, key=lambda threads, of_threads=of_threads: median(of_threads[threads])))
+        columns[name] = of_threads[THREADS[0] if name in fixed else best[name]]
+    ours = columns.pop("ours")
+    limits = [sum(values) for values in zip(*columns.values(), strict=True)]
+    found = {name: spread(values, "q1", "q3") for name, values in columns.items()}
+    middle = {name: value["median"] for name, value in found.items()}
+    shared = {name: value * best[name] / len(THREADS) for name, value in middle.items()}
+    on_ranks = sum(shared.values()) - shared[MOVING] + middle[MOVING]
+    return {
+        "microseconds": found,
+        "threads": best,
+        "limit": spread(limits, "q1", "q3"),
+        "on_ranks": float(f"{on_ranks:.5g}"),
+        "ours": spread(ours, "q1", "q3"),
+        "share": spread([limit / one for limit, one in zip(limits, ours, strict=True)], "q1", "q3"),
+    }
+
+
+def measure(job: Job, rounds: int, seconds: float) -> Result:
+    """The limit of one row, and ours beside it."""
+    training = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in THREADS}
+    measured = parts(job, training[THREADS[0]], seconds)
+    fixed = fixed_threads(job, training[THREADS[0]].ppo.policy.observations.size)
+    found = judged([one_round(training, measured, seconds) for _ in range(rounds)], fixed)
+    for one in training.values():
+        one.ppo.close()
+    return found
+
+
+def main() -> None:
+    """Measure row by row, print the parts, write the JSON file."""
+    options = parser(__doc__, "limit", rounds=15).parse_args()
+    rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
+    document = new_document("limit", options) | {"limits": {}}
+    for row in "abcde":
+        document["limits"][row] = measure(ROWS[row].job, rounds, seconds)
+        write(options.out, document)
+    show(limit_table(document))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The parts of our training as functions of their own, on the shapes of a job: what `where` and `limit` time alone."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+import gymnasium
+import numpy as np
+
+from bench.ours import config_of
+from bench.peers.protocol import Job
+from kernels.activation import activation_backward, activation_forward
+from kernels.advantage import normalize
+from kernels.loss import ppo_loss_backward, ppo_loss_forward
+from kernels.optimizer import clip_by_global_norm, global_norm
+from ppo_np.config import PPOConfig
+from ppo_np.environments.make import make_env, make_vector_env
+from ppo_np.environments.observed import Observed
+from ppo_np.environments.stream import LARGEST, EnvStream
+from ppo_np.learning.policy import Policy
+from ppo_np.learning.rollout import RolloutBuffer, flatten_obs
+from ppo_np.network.activations import Activations
+from ppo_np.network.blocks import blocks_of
+from ppo_np.network.minibatch import Minibatch
+from ppo_np.network.optimizer import Adam
+from ppo_np.network.threads import is_wide
+
+THREADS = (1, 2)
+
+
+class Stepping:
+    """Rollouts with random actions, of our stream of environments and of the environments as Gymnasium makes them."""
+
+    def __init__(self, job: Job):
+        config = config_of(job)
+        self._stream = EnvStream(make_vector_env(config), config.env_timeout).reset(job.seed)
+        space = self._stream.envs.single_action_space
+        self.policy = Policy(self._stream.envs.single_observation_space, space, config, np.random.default_rng(0))
+        self._obs = np.zeros((job.num_envs, self.policy.observations.size), self.policy.obs_dtype)
+        self._actions = np.random.default_rng(0).integers(space.n, size=(job.num_steps, job.num_envs))
+        if job.vectorization == "vector":
+            self._raw = [gymnasium.make_vec(job.env_id, job.num_envs, vectorization_mode="vector_entry_point")]
+        else:
+            self._raw = [make_env(job.env_id) for _ in range(job.num_envs)]
+        for env in self._raw:
+            env.reset(seed=job.seed)
+
+    def stream(self) -> float:
+        """Seconds of one rollout of the stream."""
+        flatten_obs(self._stream, self.policy, self._obs)
+        self._stream.mark(Observed(self._obs))
+        begin = perf_counter()
+        for actions in self._actions:
+            self._stream.step(actions)
+        return perf_counter() - begin
+
+    def raw(self) -> float:
+        """Seconds of one rollout of the environments alone; of a native vector environment, itself."""
+        begin = perf_counter()
+        for actions in self._actions:
+            if len(self._raw) < len(actions):
+                self._raw[0].step(actions)
+                continue
+            for env, action in zip(self._raw, actions, strict=True):
+                _, _, terminated, truncated, _ = env.step(action)
+                if terminated or truncated:
+                    env.reset()
+        return perf_counter() - begin
+
+
+def loss(minibatch: Minibatch, activations: Activations, config: PPOConfig) -> None:
+    """From the network's outputs to their gradients, as in `ActorCritic.loss_and_gradient`."""
+    distribution, outputs, actions = activations.distribution, activations.policy_outputs, minibatch.actions
+    normalize(minibatch.advantages, minibatch.advantages)
+    distribution.forward(outputs, actions)
+    coefs = config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss
+    given = activations.values, *minibatch.loss_inputs, *coefs
+    gradients = activations.dlogprobs, activations.dentropies
+    ppo_loss_forward(distribution.logprobs, distribution.entropies, *given, activations.loss_terms)
+    ppo_loss_backward(1.0, distribution.logprobs, *given, *gradients, activations.dvalues)
+    distribution.backward(*gradients, outputs, actions, activations.dpolicy_outputs)
+
+
+def threads_of(job: Job, policy: Policy) -> tuple[int, ...]:
+    """The numbers of threads to choose from: one, if they are of blocks and not of BLAS."""
+    return THREADS if is_wide(config_of(job), policy.observations.size) else THREADS[:1]
+
+
+def rows_at_once(job: Job, policy: Policy) -> int:
+    """Rows of a minibatch that are computed in one piece."""
+    wide = is_wide(config_of(job), policy.observations.size)
+    return job.minibatch_size if wide else blocks_of(job.minibatch_size)[0][1]
+
+
+def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
+    """What an update and an inference consist of, on arrays of the run's shapes; by name."""
+    config, model, rng = config_of(job), policy.model, np.random.default_rng(0)
+    few = policy.workspace(job.num_envs)
+    many, gathered = (model.minibatch(n) for n in (rows_at_once(job, policy), job.minibatch_size))
+    activations, sampled = model.activations(many.rows), few.activations
+    buffer, rows = RolloutBuffer(job.num_steps, job.num_envs, policy), rng.permutation(job.batch_size)
+    buffer.obs[:] = rng.standard_normal(buffer.obs.shape)
+    buffer.advantages[:] = rng.standard_normal(buffer.advantages.shape)
+    few.inputs[:] = buffer.obs[0]
+    buffer.gather(rows[: many.rows], policy, many)
+    adam = Adam(model.params, model.grads, config)
+    hidden = [
+        (output, gradient)
+        for tower in activations.outputs
+        for output, gradient in zip(activations.outputs[tower], activations.doutputs[tower], strict=True)
+        if output.shape[1] > 1 and output is not activations.policy_outputs
+    ]
+
+    def passes() -> None:
+        model.forward(many.obs, activations)
+        model.backward(many.obs, activations)
+
+    def activation_functions() -> None:
+        for output, gradient in hidden:
+            activation_forward(output, model.activation)
+            activation_backward(gradient, output, model.activation)
+
+    def optimizer() -> None:
+        clip_by_global_norm(model.grads, global_norm(model.grads), config.max_grad_norm)
+        adam.step(0.0)
+
+    return {
+        "act": lambda: model.act(few.inputs, LARGEST, sampled),
+        "sample": lambda: sampled.distribution.sample(sampled.policy_outputs, rng),
+        "gather": lambda: buffer.gather(rows[: gathered.rows], policy, gathered),
+        "loss": lambda: loss(many, activations, config),
+        "passes": passes,
+        "activations": activation_functions,
+        "optimizer": optimizer,
+    }

@@ -1,0 +1,87 @@
+"""Seconds until something happens: from the start of the process to the first update done, and to the import done.
+
+The first update is that of `python -m ppo_np.train`, the article's run, with the compiled kernels in the cache (warm)
+and with an empty cache folder (cold).
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from bench.contests.contest import new_document, parser, write
+from ppo_np.config import PPOConfig
+
+ONE_UPDATE = PPOConfig().batch_size
+FLAGS: list[str] = []  # of the run; none are the article's
+TOO_EARLY = ("Box2D", "envpool", "pygame", "torch")
+PROBE = "import sys; {}; print([name for name in {} if name in sys.modules])"
+IMPORTS = {"import": "import ppo_np", "PPO": "from ppo_np import PPO"}
+
+
+def first_update(cache: Path | None, scratch: Path, timeout: float) -> float:
+    """Seconds from the start of a training process to the line of its first update.
+
+    Args:
+        cache: folder for compiled kernels; None is the user's.
+        scratch: folder for what the run leaves.
+        timeout: seconds from there to its end.
+
+    Raises:
+        RuntimeError: It ended without one.
+    """
+    folder = tempfile.mkdtemp(dir=scratch)
+    command = [sys.executable, "-m", "ppo_np.train", *FLAGS, "--total-timesteps", str(ONE_UPDATE)]
+    command += ["--run-dir", folder]
+    begin = perf_counter()
+    env = os.environ | ({"XDG_CACHE_HOME": str(cache)} if cache else {})
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for line in process.stdout:
+            if line.startswith(f"step={ONE_UPDATE} "):
+                seconds = perf_counter() - begin
+                process.communicate(timeout=timeout)
+                return seconds
+    raise RuntimeError(f"{' '.join(command)} ended without an update")
+
+
+def imported(statement: str) -> tuple[float, list[str]]:
+    """Seconds of a process that does nothing but this import, and which libraries of environments came with it."""
+    begin = perf_counter()
+    command = [sys.executable, "-c", PROBE.format(statement, TOO_EARLY)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return perf_counter() - begin, [name for name in TOO_EARLY if f"'{name}'" in told]
+
+
+def result(what: str, seconds: list[float], **more: Any) -> dict[str, Any]:
+    """All runs of one kind, with their median, least and most."""
+    numbers = {"median": median(seconds), "min": min(seconds), "max": max(seconds)}
+    print(f"{what}: {numbers['median']:.2f} s ({numbers['min']:.2f} to {numbers['max']:.2f})")
+    return {"what": what, "seconds": seconds, **numbers, **more}
+
+
+def main() -> None:
+    """Measure cold and warm starts in turn, then the imports; write the JSON file."""
+    options = parser(__doc__, "start", timeout=120)
+    options.add_argument("--runs", type=int, default=5, help="runs behind each median (default 5)")
+    options = options.parse_args()
+    runs = 2 if options.quick else options.runs
+    document = new_document("start", options)
+    cold, warm = [], []
+    with tempfile.TemporaryDirectory() as scratch:
+        for run in range(runs):
+            cache = Path(scratch) / f"cache{run}"
+            cold.append(first_update(cache, Path(scratch), options.timeout))
+            warm.append(first_update(cache, Path(scratch), options.timeout))
+    document["results"] = [result("warm", warm), result("cold", cold)]
+    for what, statement in IMPORTS.items():
+        seconds, early = zip(*(imported(statement) for _ in range(2 * runs)), strict=True)
+        document["results"].append(result(what, list(seconds), too_early=early[0]))
+    write(options.out, document)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""PPO's loss and its gradient against vectorised NumPy, which stays in float32 where the kernels sum in float64."""
+
+import numpy as np
+
+from bench.kernels.cases import Case, benchmark_of, every_shape
+from bench.reference.loss import numpy_ppo_loss_backward, numpy_ppo_loss_forward
+from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
+
+ROWS = every_shape(of=lambda rows, width: (rows,))
+COEFS = 0.2, 0.01, 0.5, True  # clip_coef, ent_coef, vf_coef, clip_vloss
+
+
+def minibatch(draw, b):
+    """Log-probabilities, values, the old ones, advantages and returns; about half of the rows leave each clip range."""
+    logprobs, values = draw(b), draw(b)
+    return logprobs, values, logprobs + 0.3 * draw(b), values + 0.3 * draw(b), draw(b), draw(b)
+
+
+@benchmark_of(ROWS)
+def test_ppo_loss_forward(draw, b):
+    logprobs, *others = minibatch(draw, b)
+    arguments = logprobs, draw(b), *others, *COEFS, np.zeros(len(LOSS_TERMS))
+    return Case(ppo_loss_forward, numpy_ppo_loss_forward, arguments)
+
+
+@benchmark_of(ROWS)
+def test_ppo_loss_backward(draw, b):
+    arguments = 1.0, *minibatch(draw, b), *COEFS, draw(b), draw(b), draw(b)
+    return Case(ppo_loss_backward, numpy_ppo_loss_backward, arguments)

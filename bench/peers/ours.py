@@ -1,0 +1,49 @@
+"""ppo_np: training through its Python interface, one minibatch, and the race to solve the environment."""
+
+import dataclasses
+from typing import NoReturn
+
+from bench.ours import Learner, config_of, limit_blas_threads
+from bench.peers.protocol import Clock, Job, Race, perform
+from bench.peers.referee import Referee
+from bench.peers.rows import random_rows, repeat
+from ppo_np import PPO, PPOConfig
+from ppo_np.config import preset_for
+from ppo_np.distributed.mpi import world
+
+
+def train(job: Job, clock: Clock) -> NoReturn:
+    """Train."""
+    ppo = PPO(config_of(job))
+    clock.start()
+    ppo.learn(lambda ppo, _metrics: clock.mark(ppo.global_step))
+
+
+def minibatch(job: Job, clock: Clock) -> NoReturn:
+    """Do one minibatch with the model, the kernels and the threads that training uses."""
+    learner = Learner(config_of(job), random_rows(job.minibatch_size, job.seed))
+    with limit_blas_threads(job.threads):
+        repeat(learner.step, clock)
+
+
+def solve(race: Race) -> dict:
+    """Train with the preset that is named for the environment; evaluate with `predict`, on rank 0 of several."""
+    names = ("seed", "threads", "total_timesteps", "vectorization")
+    known = {name: getattr(race, name) for name in names}
+    ranks = world()
+    ppo = PPO(dataclasses.replace(PPOConfig.preset(preset_for(race.env_id)), **known), ranks=ranks)
+    referee = Referee(race)
+
+    def after_update(ppo, metrics):
+        if ranks.rank == 0 and referee.solved(metrics.step, ppo.predict):
+            ppo.stop()
+
+    ppo.learn(after_update)
+    ppo.close()
+    if ranks.rank:
+        raise SystemExit
+    return referee.verdict()
+
+
+if __name__ == "__main__":
+    perform("ppo_np", ("numpy", "numba", "scipy", "gymnasium"), train=train, minibatch=minibatch, solve=solve)

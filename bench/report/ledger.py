@@ -1,0 +1,179 @@
+"""The ledger of speed, docs/performance.md, from the JSON files that the benchmarks write.
+
+    python -m bench.report.ledger                            # print the page, from runs/bench/*.json
+    python -m bench.report.ledger --out docs/performance.md  # write it, and copy the files to docs/performance/
+
+Where two files are of the same benchmark, the later one counts. Why a target was missed is written by hand, in
+reasons.toml, by the target's key.
+"""
+
+import argparse
+import json
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.contests.contest import OUT, commands_before
+from bench.contests.end_to_end import ON_RANKS
+from bench.contests.limit import ENVIRONMENT
+from bench.report.ranks_section import ranks_section
+from bench.report.sections import blocks_table, limit_table, row_table, solve_table, where_table
+from bench.report.tables import number, table
+from bench.report.targets import ALONE, TARGETS, Documents, Result, UnknownError, judge, result_of
+
+REASONS = Path(__file__).with_name("reasons.toml")
+BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "blocks", "scaling", "start", "solve", "ranks")
+PICTURES = ("end_to_end", "scaling", "solve")
+PREAMBLE = """\
+# Performance
+
+What training costs, beside peers and beside what the machine allows. This page is written by
+`python -m bench.report.ledger --out docs/performance.md`, from the JSON files in [performance](performance), which the
+commands of the last section write.
+
+Contestants of a row are processes that take turns in slices of less than a second, each with its best number of
+threads. Of rates, the figure is the median slice, and the range is from the least to the most; of ratios, the figure is
+the median over the peer's slices, each with ours just before and after it, and the range is that of the quartiles
+(one rank and several take turns update for update: there it is that of each round).
+Memory is that of one process: on two ranks, of rank 0.
+"""
+QUICK = (
+    "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
+)
+
+
+def share_reached(row: str, documents: Documents) -> float | None:
+    """How near ours came to what the machine allows in that row, to limit.py's; None if that is not known.
+
+    Ours and the bare environments took turns in end_to_end.py, the limit and the bare environments in limit.py.
+    """
+    like = ON_RANKS[row][0] if row in ON_RANKS else row
+    try:
+        found = documents["limit"]["limits"][like]
+        if row == "c":  # most of it is not the environment, and its share is a target itself
+            return found["share"]["median"]
+        ratio = result_of(documents, row, ALONE)["ratio"]["median"]
+    except (KeyError, UnknownError):
+        return None
+    limit = found["on_ranks"] if row in ON_RANKS else found["limit"]["median"]
+    return ratio * limit / found["microseconds"][ENVIRONMENT]["median"]
+
+
+def target_table(documents: Documents) -> list[str]:
+    """A line for each target."""
+    rows = []
+    for target in TARGETS:
+        found = judge(target, documents)
+        wanted = f"{'at most' if target.at_most else 'at least'} {target.limit:,g}"
+        if "why" in found:
+            rows.append([target.row, target.text, wanted, "", "", "", f"unknown: {found['why']}"])
+            continue
+        spread = f"{number(found['low'])} to {number(found['high'])}"
+        verdict = "met" if found["met"] else "**missed**"
+        share = None if target.at_most else share_reached(target.row, documents)
+        share = f"{share:.2f}" if share else ""
+        rows.append([target.row, target.text, wanted, number(found["figure"]), spread, share, verdict])
+    return table(("row", "what", "target", "figure", "range", "share of the limit", "verdict"), rows, words=(0, 1, 6))
+
+
+def reasons_of(documents: Documents, reasons: Mapping[str, str]) -> list[str]:
+    """Why each missed target was missed, as far as somebody has written it down."""
+
+    lines = []
+    for target in TARGETS:
+        found = judge(target, documents)
+        if found.get("met") is not False or target.key not in reasons:
+            continue
+        own = target.at_most or target.key == "c-limit"
+        share = None if own else share_reached(target.row, documents)
+        best = f" At the limit of the machine it would be {number(found['figure'] / share)}." if share else ""
+        lines.append(f"- **{target.row}**, {target.text}:{best} {reasons[target.key]}")
+    return ["Why targets were missed:", "", *lines, ""] if lines else []
+
+
+def provenance(document: Result) -> list[str]:
+    """Where and when the numbers of a document were measured, as cells."""
+    versions = ", ".join(f"{package} {number}" for package, number in document.get("versions", {}).items())
+    told = [one["commit"] for one in document.get("rows", {}).values() if "commit" in one]
+    told += [commit for one in document.get("results", ()) for commit in one.get("commits", ())]
+    commits = dict.fromkeys(told) or [document.get("commit") or ""]
+    at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document.get("dirty") else "")
+    machine = f"{document['cpu']}, {document['cores']} cores"
+    name = document["benchmark"]
+    commands = ", ".join(
+        f"`{' '.join([f'python -m bench.contests.{name}', *told])}`" for told in commands_before(document)
+    )
+    return [commands, document["date"], machine, at, versions]
+
+
+def picture(title: str, name: str) -> list[str]:
+    """A picture beside the page."""
+    return [f"![{title}](images/{name}.png)", ""]
+
+
+def page(documents: Documents, reasons: Mapping[str, str]) -> str:
+    """The whole page, from documents by the names of their benchmarks."""
+    lines = [PREAMBLE]
+    if any(document["quick"] for document in documents.values()):
+        lines += [QUICK, ""]
+    lines += ["## Targets", "", *target_table(documents), *reasons_of(documents, reasons)]
+    for name, section in {"limit": limit_table, "where": where_table, "blocks": blocks_table}.items():
+        lines += section(documents[name]) if name in documents else []
+    if "scaling" in documents:
+        lines += ["## Scaling", "", documents["scaling"]["caption"], ""]
+        lines += picture("Steps a second against environments, width and minibatch size", "scaling")
+    lines += ["## Contestants", ""]
+    if "end_to_end" in documents:
+        lines += picture("Steps a second of all contestants, row by row", "end_to_end")
+    for name in ("end_to_end", "minibatch"):
+        for key, row in documents.get(name, {}).get("rows", {}).items():
+            lines += row_table(key, row)
+    if "solve" in documents:
+        lines += solve_table(documents["solve"])
+        lines += picture("Greedy return against seconds since the start of the process", "solve")
+    if "ranks" in documents:
+        lines += ranks_section(documents["ranks"])
+    heading = ("command", "date", "machine", "commit", "versions")
+    found = [provenance(one) for one in documents.values()]
+    lines += ["## How it was measured", "", *table(heading, found, words=range(5))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def read(files: Sequence[Path]) -> Documents:
+    """Documents by the names of their benchmarks, in the order of `BENCHMARKS`."""
+    found = {document["benchmark"]: document for document in (json.loads(path.read_text()) for path in files)}
+    return {name: found[name] for name in BENCHMARKS if name in found}
+
+
+def publish(documents: Documents, text: str, out: Path) -> None:
+    """Write the page, the documents without the runs' curves beside it, and the pictures."""
+    folder, images = out.parent / out.stem, out.parent / "images"
+    folder.mkdir(exist_ok=True)
+    images.mkdir(exist_ok=True)
+    out.write_text(text)
+    for name, document in documents.items():
+        small = {key: value for key, value in document.items() if key != "runs"}
+        (folder / f"{name}.json").write_text(json.dumps(small, indent=1) + "\n")
+    for name in PICTURES:
+        if (OUT / f"{name}.png").exists():
+            shutil.copy(OUT / f"{name}.png", images / f"{name}.png")
+
+
+def main() -> None:
+    """Read the files and print the page, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, help="JSON files; without any, those in runs/bench")
+    parser.add_argument("--out", type=Path, help="write the page to this file instead of printing it")
+    options = parser.parse_args()
+    files = options.files or [path for path in (OUT / f"{name}.json" for name in BENCHMARKS) if path.exists()]
+    documents = read(files)
+    text = page(documents, tomllib.loads(REASONS.read_text()))
+    if options.out:
+        publish(documents, text, options.out)
+    else:
+        print(text, end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""The page docs/results.md, and the JSON files beside it from which it is made: one of each preset."""
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+from scipy.stats import bootstrap, trim_mean
+
+from bench.report.tables import table_of
+from ppo_np.errors import UserError, check
+from ppo_np.logs.filenames import CONFIG
+
+Document = dict[str, Any]
+COMMAND = "python -m bench.report.results"
+RESAMPLES = 9_999
+ANNEALED = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}
+
+TEXT = """\
+## How to read it
+
+- **Greedy, unseen seeds.** After training, the last network plays {episodes} episodes, always with its most probable
+  action, from the environment seeds {first:,} to {last:,}; training started its environments from other ones. These are
+  other episodes of the same environment, not of a harder one.
+- **IQM**, the interquartile mean over seeds. The score of a run is the mean return of its {episodes} episodes; of n
+  scores, n / 4 rounded down are left out at each end, and the others are averaged: the middle three of five, all of
+  three. "Mean" and "worst seed" leave none out.
+- **Interval.** It belongs to the IQM alone: a 95% bootstrap interval by percentiles ({resamples:,} resamples, fixed
+  random seed), as [Agarwal et al. (2021)](https://arxiv.org/abs/2108.13264) advise. Seeds are resampled within a preset
+  (the stratum), each with all its episodes; episodes are not. From few seeds such an interval is wide, and still not
+  wide enough: even if scores were normally distributed, it would hold the true value in about 91% of cases with 5
+  seeds, and in 75% with 3, where it simply goes from the worst to the best. One seed has none.
+- **Episodes at threshold**: the share of all seeds' episodes whose return is at or above the environment's reward
+  threshold; **seeds at threshold**: the runs whose score is. Some environments have none.
+- **Time** is the median over seeds, of training alone, imports and evaluation left out; the very first run on a machine
+  compiles the kernels as well. SPS is the median of steps / time. Whatever else the machine did at the time is in both.
+"""
+
+
+def iqm(scores: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Interquartile mean: the mean without the lowest and the highest quarter, each rounded down to whole scores."""
+    return trim_mean(scores, 0.25, axis=axis)
+
+
+def interval(scores: Sequence[float]) -> tuple[float, float] | None:
+    """95% interval of the interquartile mean, by resampling scores; None for a single score."""
+    if len(scores) < 2:
+        return None
+    found = bootstrap(
+        (np.array(scores),), iqm, n_resamples=RESAMPLES, method="percentile", vectorized=True, axis=-1,
+        random_state=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    return float(found.low), float(found.high)
+
+
+def read_json(path: Path) -> Any:
+    """Read a file.
+
+    Raises:
+        UserError: It is missing, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def read_results(runs: Path, name: str) -> dict[str, list[Document]]:
+    """What is stored in the files `name` of all run folders <runs>/<preset>/<seed>: by preset, in the order of seeds.
+
+    Each has its settings as "config". Folders without such a file are told and left out.
+
+    Raises:
+        UserError: No run is finished, or two seeds of a preset have different settings.
+    """
+    found: dict[str, list[Document]] = {}
+    for folder in sorted(path.parent for path in runs.glob(f"*/*/{CONFIG}")):
+        if (folder / name).is_file():
+            result = read_json(folder / name) | {"config": read_json(folder / CONFIG)["config"]}
+            found.setdefault(result["preset"], []).append(result)
+        else:
+            print(f"Not finished, so left out: {folder}")
+    check(bool(found), "runs", str(runs), f"a folder with a finished run: {COMMAND} train")
+    for preset, results in found.items():
+        results.sort(key=lambda result: result["seed"])
+        first = results[0]["config"]
+        for other in results[1:]:
+            changed = [key for key in first if key != "seed" and first[key] != other["config"].get(key)]
+            if changed:
+                seeds = f"the seeds {results[0]['seed']} and {other['seed']} of the preset {preset}"
+                raise UserError(f"runs is {str(runs)!r}, but there {seeds} differ in the setting {changed[0]}.")
+    return found
+
+
+def document_of(results: list[Document]) -> Document:
+    """What is kept of a preset: its settings, the numbers of the first table, and those of each seed."""
+    first = results[0]
+    shared = {name: first[name] for name in ("preset", "env_id", "flags", "config", "reward_threshold")}
+    return shared | summary(results) | {"runs": [{k: v for k, v in run.items() if k not in shared} for run in results]}
+
+
+def summary(results: list[Document]) -> Document:
+    """The numbers of one preset, from the results of its seeds."""
+    scores, threshold = [result["mean"] for result in results], results[0]["reward_threshold"]
+    return {
+        "wall_time": median(result["wall_time"] for result in results),
+        "SPS": median(result["steps"] / result["wall_time"] for result in results),
+        "iqm": float(iqm(scores)),
+        "interval": interval(scores),
+        "mean": mean(scores),
+        "worst": min(scores),
+        "success_rate": None if threshold is None else mean(result["success_rate"] for result in results),
+        "seeds_reached": None if threshold is None else sum(score >= threshold for score in scores),
+    }
+
+
+def percent(share: float | None) -> str:
+    """With a digit behind the point, so that 100% means all."""
+    return "none" if share is None else f"{share:.1%}"
+
+
+def preset_cells(document: Document) -> dict[str, str]:
+    """A row of the first table."""
+    seeds, threshold, reached = len(document["runs"]), document["reward_threshold"], document["seeds_reached"]
+    ends = document["interval"]
+    return {
+        "preset": document["preset"],
+        "environment": document["env_id"],
+        "seeds": str(seeds),
+        "steps": f"{document['runs'][0]['steps']:,}",
+        "time": f"{document['wall_time'] / 60:.1f} min",
+        "SPS": f"{document['SPS']:,.0f}",
+        "greedy return, IQM": f"{document['iqm']:.1f}",
+        "95% interval": " to ".join(f"{end:.1f}" for end in ends) if ends else "none",
+        "mean": f"{document['mean']:.1f}",
+        "worst seed": f"{document['worst']:.1f}",
+        "threshold": "none" if threshold is None else f"{threshold:g}",
+        "episodes at threshold": percent(document["success_rate"]),
+        "seeds at threshold": "none" if reached is None else f"{reached} of {seeds}",
+    }
+
+
+def seed_cells(result: Document) -> dict[str, str]:
+    """A row about one run."""
+    return {
+        "seed": str(result["seed"]),
+        "steps": f"{result['steps']:,}",
+        "training time": f"{result['wall_time'] / 60:.1f} min",
+        "last 100 training episodes": f"{result['training_return']:.1f}",
+        "greedy mean": f"{result['mean']:.1f}",
+        **{name: f"{result[name]:.1f}" for name in ("std", "min", "max")},
+        "success": percent(result["success_rate"]),
+    }
+
+
+def network(config: Document) -> str:
+    """Hidden layers and activation, for instance "policy 64, 64; value 64, 64; tanh"."""
+    sizes = {name: config.get(f"{name}_sizes") for name in ("shared", "policy", "value")}
+    parts = (f"{name} {', '.join(map(str, layers))}" for name, layers in sizes.items() if layers)
+    return "; ".join([*parts, config.get("activation", "?")])
+
+
+def setting_cells(document: Document) -> dict[str, str]:
+    """A row of the table of settings; a setting that was not stored is a question mark."""
+    config = document["config"]
+
+    def text(name: str) -> str:
+        value = config.get(name, "?")
+        number = f"{value:g}" if isinstance(value, float) else f"{value}"
+        return f"{number}, annealed" if config.get(ANNEALED.get(name)) else number
+
+    normalised = [name.removeprefix("norm_") for name in config if name.startswith("norm_") and config[name]]
+    return {
+        "preset": document["preset"],
+        "environments x steps": f"{text('num_envs')} x {text('num_steps')}",
+        "epochs": text("update_epochs"),
+        "minibatches": text("num_minibatches"),
+        "network": network(config),
+        "learning rate": text("learning_rate"),
+        "gamma": text("gamma"),
+        "lambda": text("gae_lambda"),
+        "clip": text("clip_coef"),
+        "entropy": text("ent_coef"),
+        "normalised": ", ".join(normalised) or "none",
+    }
+
+
+def commit_text(run: Document) -> str:
+    """The first digits of a commit, and whether the code was changed after it."""
+    return (run["commit"] or "unknown")[:7] + (" + changes" if run["dirty"] else "")
+
+
+def commands(documents: Sequence[Document]) -> list[str]:
+    """The commands that made the page; presets that were trained alike share one."""
+    groups: dict[str, list[str]] = {}
+    for document in documents:
+        flags = [part for name, value in document["flags"].items() for part in (f"--{name.replace('_', '-')}", value)]
+        words = ["--seeds", *(run["seed"] for run in document["runs"]), *flags]
+        groups.setdefault(shlex.join(map(str, words)), []).append(document["preset"])
+    return [
+        *(f"{COMMAND} train --presets {' '.join(names)} {rest}" for rest, names in groups.items()),
+        f"{COMMAND} table",
+    ]
+
+
+def distinct(texts: Iterable[str]) -> str:
+    """Each text once, in the given order."""
+    return " and ".join(dict.fromkeys(texts))
+
+
+def origins(documents: Sequence[Document]) -> list[str]:
+    """When, on what and with what the presets were trained; those that were trained alike share a paragraph."""
+    groups: dict[str, list[Document]] = {}
+    for document in documents:
+        runs = sorted(document["runs"], key=lambda run: run["date"])
+        days = " to ".join(dict.fromkeys((runs[0]["date"], runs[-1]["date"])))
+        machines = distinct(f"{run['machine']['cpu']}, {run['machine']['cores']} cores" for run in runs)
+        versions = distinct(", ".join(f"{name} {number}" for name, number in run["versions"].items()) for run in runs)
+        groups.setdefault(f"Trained {days} on {machines}; {versions}", []).append(document)
+    return [
+        f"{', '.join(one['preset'] for one in group)}: {text}; "
+        f"commit {distinct(commit_text(run) for one in group for run in one['runs'])}."
+        for text, group in groups.items()
+    ]
+
+
+def page(documents: Sequence[Document]) -> str:
+    """The whole page."""
+    seeds = [
+        {"preset": document["preset"], **seed_cells(run), "commit": commit_text(run)}
+        for document in documents
+        for run in document["runs"]
+    ]
+    first, episodes = (documents[0]["runs"][0][name] for name in ("first_seed", "episodes"))
+    text = TEXT.format(episodes=episodes, first=first, last=first + episodes - 1, resamples=RESAMPLES)
+    listing = "\n".join(commands(documents))
+    origin = "\n\n".join(origins(documents))
+    return f"""\
+# Results of the presets
+
+This page is generated from the files in [results](results), every number of it; do not edit it, but repeat
+
+```sh
+{listing}
+```
+
+{origin}
+
+{table_of([preset_cells(document) for document in documents])}
+
+{text}
+## Every seed
+
+{table_of(seeds)}
+
+## Settings
+
+{table_of([setting_cells(document) for document in documents])}
+"""
