@@ -1,4 +1,4 @@
-"""Divergence: a run ends at the first number that is not finite, with all that is needed to compute it again."""
+"""Divergence: a run ends at the first number that is not finite, and keeps what is needed to compute it again."""
 
 import math
 import sys
@@ -27,12 +27,7 @@ LARGEST_NORM = 1e18  # its square must fit float32
 
 
 class DivergenceCheck:
-    """Checks a run's numbers, and raises `DivergedError` with a `Crash` in it.
-
-    Args:
-        state, policy, buffer, resume_point: of the run.
-        ranks: check together: the error arises on all of them.
-    """
+    """Checks the numbers of a run; raises `DivergedError` with a `Crash`, on all ranks at the same time."""
 
     def __init__(
         self, state: TrainingState, policy: Policy, buffer: RolloutBuffer, resume_point: ResumePoint, ranks: Ranks
@@ -50,15 +45,15 @@ class DivergenceCheck:
         flats, statistics = state.flats(), state.normalizer_arrays()
         if all(map(all_finite, (state.model.params, *flats.values(), *statistics.values()))):
             return
-        parts = [name.split("/") for name in statistics]  # such as obs/mean
-        names = [f"{name} of the {STATISTICS[part]}" for part, name in parts]
         self._resume_point.exists = False
-        stages = chain(state_stages(state.model, flats), map(Stage, names, statistics.values()))
+        names = [name.split("/") for name in statistics]  # such as obs/mean
+        titles = [f"{name} of the {STATISTICS[part]}" for part, name in names]
+        stages = chain(state_stages(state.model, flats), map(Stage, titles, statistics.values()))
         raise self._diverged(config, where, NotFiniteError(stages), ROLLOUT, {}, "it was not saved")
 
     @contextmanager
     def acting(self, config: PPOConfig, report: RolloutReport, workspace: ActingWorkspace) -> Iterator[None]:
-        """A context for a rollout: a number of the network that is not finite raises `DivergedError`."""
+        """A context for a rollout: raises DivergedError if the network computes a number that is not finite."""
         try:
             yield
         except NotFiniteError as error:
@@ -68,7 +63,7 @@ class DivergenceCheck:
 
     @contextmanager
     def environments(self, config: PPOConfig) -> Iterator[None]:
-        """A context that adds a `Crash` to a fault of the environments which is about numbers."""
+        """A context that adds a `Crash` to a fault of the environments if numbers are not finite."""
         try:
             yield
         except EnvironmentFault as fault:
@@ -79,11 +74,11 @@ class DivergenceCheck:
     def check_minibatch(
         self, part: MinibatchSlice, minibatch: Minibatch, loss_terms: np.ndarray, grad_norm: float, config: PPOConfig
     ) -> None:
-        """Check everything that an optimiser's step depends on, before it is taken.
+        """Check everything that a step of the optimiser depends on, before the step.
 
-        These are the loss terms, the gradient by its norm, and what can be invisible in both: numbers of the rollout
-        behind max() and clipping, parameters behind saturated units. An infinite ratio can be invisible in the loss,
-        but not in approx_kl.
+        These are the loss terms, the gradient by its norm, and numbers that may not affect either: numbers of the
+        rollout because of max() and clipping, parameters because of saturated units. An infinite ratio may not affect
+        the loss, but it affects approx_kl.
 
         Raises:
             DivergedError: A number is not finite, or the square of the gradient is too large for float32.
@@ -92,8 +87,7 @@ class DivergenceCheck:
         if not (finite and all_finite(minibatch.loss_inputs.reshape(-1)) and all_finite(self._state.model.params)):
             error = NotFiniteError(self._learning_stages(minibatch, loss_terms, config))
         elif min(grad_norm, config.max_grad_norm) > LARGEST_NORM:
-            what = "square of the gradient, whose norm is too large,"
-            error = NotFiniteError(iter([Stage(what, np.array(np.inf))]))
+            error = NotFiniteError(iter([Stage("square of the gradient, whose norm is too large,", np.array(np.inf))]))
         else:
             return
         raw = self._policy.model.minibatch(len(part.indices))  # before its advantages were normalised
@@ -102,7 +96,7 @@ class DivergenceCheck:
         raise self._diverged(config, where, error, MINIBATCH, self._of_all_ranks(raw))
 
     def _learning_stages(self, minibatch: Minibatch, loss_terms: np.ndarray, config: PPOConfig) -> Iterator[Stage]:
-        """The computation of a minibatch, computed again in one piece with all its rows."""
+        """The computation of a minibatch, repeated in one piece with the rows of all ranks."""
         model = self._state.model
         whole, activations = model.minibatch(minibatch.total), model.activations(minibatch.total)
         for name, array in self._of_all_ranks(minibatch).items():
@@ -112,14 +106,14 @@ class DivergenceCheck:
         return learning_stages(model, whole, activations)
 
     def _of_all_ranks(self, minibatch: Minibatch) -> dict[str, np.ndarray]:
-        """What `MINIBATCH_ARRAYS` names, with the rows of all ranks, in the order of the ranks."""
+        """The arrays that `MINIBATCH_ARRAYS` names, with the rows of all ranks."""
         own = {name: getattr(minibatch, name) for name in MINIBATCH_ARRAYS}
         parts = self._ranks.allgather(own)
         return {name: np.concatenate([part[name] for part in parts]) for name in own}
 
     def _diverged(
         self, config: PPOConfig, where: str, error: NotFiniteError, during: str, arrays: Mapping[str, np.ndarray],
-        end: str = "Adam has changed nothing by it",
+        end: str = "the parameters were not changed by it",
     ) -> DivergedError:  # fmt: skip
         """The exception that ends a run."""
         found = f"{error.finding} where everything before it was finite" if error.finding else "a number is not finite"

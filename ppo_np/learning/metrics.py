@@ -1,8 +1,8 @@
 """The metrics of an update: one row of metrics.csv."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class MinibatchLosses:
         self._grad_norms.append(grad_norm)
 
     def approx_kl(self, minibatches: int) -> float:
-        """Mean approx_kl of the last so many minibatches; 0 if there are none."""
+        """Mean approx_kl of the last `minibatches` minibatches; 0 if that is 0."""
         return float(np.mean([terms[APPROX_KL] for terms in self._loss_terms[-minibatches:]])) if minibatches else 0.0
 
     def means(self) -> dict[str, float]:
@@ -38,62 +38,48 @@ class MinibatchLosses:
 
 @dataclass(frozen=True)
 class Metrics:
-    """One row of metrics.csv: everything that is known after an update."""
+    """One row of metrics.csv: everything that is known after an update. NaN becomes an empty cell."""
 
-    update: int
-    """Finished updates."""
-    step: int
-    """Environment steps done, over all environments."""
-    wall_time: float
-    """Seconds since the start of training."""
-    SPS: float
-    """Environment steps a second in this update."""
-    episodes: int
-    """Episodes that ended in this update."""
-    episodic_return: float
-    """Mean return of those episodes; NaN (empty in the CSV) if none ended."""
-    episodic_length: float
-    """Mean length of those episodes in steps; NaN (empty in the CSV) if none ended."""
-    policy_loss: float
-    """Clipped surrogate loss; this and the next four are means over all minibatches of all epochs."""
-    value_loss: float
-    """Value loss, with the factor 1/2, before vf_coef."""
-    entropy: float
-    """Entropy of the policy in nats."""
-    approx_kl: float
-    """Estimate of KL(old policy, new policy): mean of (ratio - 1) - log ratio."""
-    clipfrac: float
-    """Share of rows whose ratio left the clip range."""
-    explained_variance: float
-    """1 - Var(returns - values) / Var(returns) of the rollout."""
-    grad_norm: float
-    """Global norm of the gradient before clipping, mean over the minibatches."""
-    learning_rate: float
-    """Learning rate of this update."""
-    time_env: float
-    """Seconds of this update spent in the environments."""
-    time_inference: float
-    """Seconds of this update spent choosing actions."""
-    time_update: float
-    """Seconds of this update spent in advantages, epochs and Adam."""
-    environments_reset: int = 0
-    """Environments that a resumed run could not bring back: from here on it is continuous in statistics only."""
+    update: int  # finished updates
+    step: int  # environment steps done, over all environments
+    wall_time: float  # seconds since the start of training
+    SPS: float  # environment steps per second in this update
+    episodes: int  # episodes that ended in this update
+    episodic_return: float  # mean return of those episodes; NaN if none ended
+    episodic_length: float  # mean length of those episodes in steps; NaN if none ended
+    policy_loss: float  # clipped surrogate loss; this and the next four are means over all minibatches of all epochs
+    value_loss: float  # value loss, with the factor 1/2, before vf_coef
+    entropy: float  # entropy of the policy in nats
+    approx_kl: float  # estimate of KL(old policy, new policy): mean of (ratio - 1) - log ratio
+    clipfrac: float  # share of rows whose ratio left the clip range
+    explained_variance: float  # 1 - Var(returns - values) / Var(returns) of the rollout
+    grad_norm: float  # global norm of the gradient before clipping, mean over the minibatches
+    learning_rate: float  # learning rate of this update
+    time_env: float  # seconds of this update spent in the environments
+    time_inference: float  # seconds of this update spent choosing actions
+    time_update: float  # seconds of this update spent in advantages, epochs and Adam
+    environments_reset: int = 0  # environments that could not be restored when the run was resumed
 
     @classmethod
     def of_update(
-        cls, *, rollout: RolloutReport, losses: dict[str, float], time_update: float, **fields: Any
-    ) -> "Metrics":
-        """Put a row together: a rollout's report, means over the minibatches (losses, grad_norm), fields by name."""
+        cls, *, update: int, step: int, environments_reset: int = 0, rollout: RolloutReport,
+        losses: Mapping[str, float], time_update: float, **others: float,
+    ) -> "Metrics":  # fmt: skip
+        """The row of an update, from the report of the rollout, the means of the losses, and the other fields."""
         returns, lengths = zip(*rollout.episodes, strict=True) if rollout.episodes else ((), ())
         return cls(
+            update=update,
+            step=step,
             SPS=rollout.steps / (rollout.time + time_update),
-            time_update=time_update,
             episodes=len(returns),
             episodic_return=float(np.mean(returns)) if returns else math.nan,
             episodic_length=float(np.mean(lengths)) if lengths else math.nan,
             time_env=rollout.time_env,
             time_inference=rollout.time_inference,
-            **fields | {name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
+            time_update=time_update,
+            environments_reset=environments_reset,
+            **{name: float(losses[name]) for name in (*LOSS_NAMES, "grad_norm")},
+            **others,
         )
 
 

@@ -1,4 +1,4 @@
-"""How the transitions of a rollout are split into minibatches, and which of a minibatch's rows are on this rank."""
+"""Minibatches: how the transitions of a rollout are split, and which rows of a minibatch are on this rank."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -10,14 +10,16 @@ from kernels.advantage import NORMALIZE_EPS, normalize
 from ppo_np.distributed.ranks import Ranks
 from ppo_np.network.minibatch import Minibatch
 
+Moments = tuple[np.float64, np.float64]
+
 
 class MinibatchSlice(NamedTuple):
     """This rank's part of a minibatch.
 
     Attributes:
-        indices: (B_r,), of its transitions in this rank's buffer, flat; B_r may be 0.
+        indices: (B_r,), flat indices of its transitions in this rank's buffer; B_r may be 0.
         total: B, rows of the minibatch on all ranks.
-        epoch, number: which minibatch it is, both counted from 1.
+        epoch, number: of the minibatch, both counted from 1.
         advantage_moments: mean of the advantages of all B rows, and 1 / (their standard deviation + epsilon); None if
             the whole minibatch is on this rank, or if advantages are not normalised.
     """
@@ -26,14 +28,14 @@ class MinibatchSlice(NamedTuple):
     total: int
     epoch: int
     number: int
-    advantage_moments: tuple[np.float64, np.float64] | None = None
+    advantage_moments: Moments | None = None
 
 
 class MinibatchSampler:
     """Splits the valid transitions of a rollout into minibatches, in a random order that all ranks share.
 
     Args:
-        ranks: that have the rollout together.
+        ranks: share the rollout.
         num_steps, num_envs: T and N, over all ranks.
     """
 
@@ -42,7 +44,7 @@ class MinibatchSampler:
         t, n = np.divmod(np.arange(num_steps * num_envs), num_envs)
         own = ranks.envs(num_envs)
         mine = (n >= own.start) & (n < own.stop)
-        # Where the transitions are in this rank's buffer; -1 for those of other ranks.
+        # Flat index of each transition in this rank's buffer; -1 if another rank has it.
         self._place = np.where(mine, t * len(own) + n - own.start, -1)
 
     def epochs(
@@ -53,20 +55,16 @@ class MinibatchSampler:
         advantages: np.ndarray | None,
         rng: np.random.Generator,
     ) -> list[list[MinibatchSlice]]:
-        """Shuffle the valid transitions anew for each epoch and split them evenly.
+        """The minibatches of each epoch: the valid transitions, shuffled and split evenly.
 
-        Minibatches can differ in size by one; those without any row are left out. Ranks communicate here, once for all
+        Minibatches can differ in size by one; those without rows are left out. The ranks communicate once for all
         epochs.
 
         Args:
             valid: (T, N_r) bool, of this rank's transitions.
-            update_epochs: E.
-            num_minibatches: M, of an epoch.
-            advantages: (T, N_r), this rank's, if they are to be normalised over each minibatch; else None.
+            update_epochs, num_minibatches: E, and M per epoch.
+            advantages: (T, N_r), of this rank; None if they are not to be normalised over each minibatch.
             rng: in the same state on all ranks.
-
-        Returns:
-            For each epoch its minibatches.
         """
         order = shuffled(self.valid_indices(valid), update_epochs, rng)
         sizes = even_parts(order.shape[1], num_minibatches)
@@ -81,9 +79,9 @@ class MinibatchSampler:
     def _split(
         self, order: np.ndarray, sizes: list[int], names: list[tuple[int, int]], advantages: np.ndarray | None
     ) -> list[MinibatchSlice]:
-        """Minibatches of these sizes, one after the other."""
+        """Split the order into minibatches of these sizes and keep this rank's rows of them."""
         ends = [0, *accumulate(sizes)]
-        moments: Sequence[tuple[np.float64, np.float64] | None] = [None] * len(sizes)
+        moments: Sequence[Moments | None] = [None] * len(sizes)
         if self._ranks.size > 1 and sizes:
             places = self._place.take(order)
             mine = places >= 0
@@ -96,20 +94,17 @@ class MinibatchSampler:
         every = zip(parts, sizes, names, moments, strict=True)
         return [MinibatchSlice(part, size, *name, moment) for part, size, name, moment in every]
 
-    def _advantage_moments(
-        self, advantages: np.ndarray, counts: np.ndarray, sizes: np.ndarray
-    ) -> list[tuple[np.float64, np.float64]]:
+    def _advantage_moments(self, advantages: np.ndarray, counts: np.ndarray, sizes: np.ndarray) -> list[Moments]:
         """Mean and 1 / (standard deviation + epsilon) of each minibatch over all ranks, in float64.
 
-        Args:
-            advantages: of this rank's rows, minibatch after minibatch.
-            counts, sizes: (M,), rows of each minibatch on this rank, and on all ranks.
+        `advantages` are those of this rank, minibatch after minibatch; `counts` and `sizes`, (M,), are the rows of each
+        minibatch on this rank and on all ranks.
         """
         minibatch = np.arange(len(sizes)).repeat(counts)
         means: np.ndarray = np.bincount(minibatch, advantages, len(sizes))
         self._ranks.allreduce(means)
         means /= sizes
-        means[sizes == 1] = 0  # a single row is left as it is
+        means[sizes == 1] = 0  # a single row is not changed
         deviations = advantages - means.take(minibatch)
         variances = np.bincount(minibatch, deviations * deviations, len(sizes))
         self._ranks.allreduce(variances)
@@ -129,7 +124,7 @@ def normalize_advantages(minibatch: Minibatch, part: MinibatchSlice) -> None:
 
 
 def shuffled(indices: np.ndarray, epochs: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices, (B,), in a random order for each of E epochs, (E, B); `indices` is left in the last order."""
+    """Indices, (B,), in a random order for each of E epochs, (E, B). Modified in place: indices."""
     orders = np.empty((epochs, len(indices)), indices.dtype)
     for order in orders:
         rng.shuffle(indices)
@@ -138,6 +133,6 @@ def shuffled(indices: np.ndarray, epochs: int, rng: np.random.Generator) -> np.n
 
 
 def even_parts(rows: int, parts: int) -> list[int]:
-    """Sizes of so many parts, or of fewer if there are not enough rows: the first ones may be larger by one."""
+    """Sizes of the parts, or of fewer if there are not enough rows; the first parts may be larger by one."""
     parts = min(rows, parts)
     return [rows // parts + (part < rows % parts) for part in range(parts)]

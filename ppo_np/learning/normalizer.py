@@ -9,13 +9,13 @@ CLIP = 10.0
 
 
 class RunningMoments:
-    """Mean and variance of everything seen so far; before anything was seen, 0 and 1.
+    """Mean and variance of all rows so far; 0 and 1 before the first row.
 
     Args:
-        size: D, numbers a row.
+        size: D, numbers per row.
 
     Attributes:
-        count: (1,), rows seen. mean, variance: (D,). All float64, changed in place.
+        count: (1,), number of rows. mean, variance: (D,). All float64, changed in place.
     """
 
     def __init__(self, size: int):
@@ -26,7 +26,7 @@ class RunningMoments:
         return {"count": self.count, "mean": self.mean, "variance": self.variance}
 
     def update(self, rows: np.ndarray, valid: np.ndarray, ranks: Ranks = ALONE) -> None:
-        """Count the rows, (B, D), that `valid`, (B,), marks, and those of all other ranks."""
+        """Add the rows, (B, D), where `valid`, (B,), is True, and those of all other ranks."""
         if ranks.size == 1:
             update_moments(rows, valid, self.count, self.mean, self.variance)
             return
@@ -45,11 +45,10 @@ class RunningMoments:
 class RewardScaler:
     """Divides rewards by the standard deviation of the discounted sum of rewards (Engstrom et al. 2020, section 3).
 
-    The mean is left in: shifting rewards would change what is optimal.
+    The mean is not subtracted: shifting rewards would change the optimal policy.
 
     Args:
-        num_envs: N, of this rank.
-        gamma: discount factor of the sums.
+        num_envs: N, of this rank. gamma: discount factor of the sums.
 
     Attributes:
         moments: of the discounted sums.

@@ -1,4 +1,4 @@
-"""What surrounds the training loop: environments, training state and workspace, made once; predict, save and load."""
+"""What an on-policy algorithm has around its training loop: environments, state and workspace; predict, save, load."""
 
 import warnings
 from collections import deque
@@ -40,13 +40,13 @@ class OnPolicyAlgorithm:
         resume: Checkpoint | None = None,
         ranks: Ranks = ALONE,
     ):
-        seed, self.ranks = another_seed(resume) if resume else None, ranks
+        self.ranks = ranks
+        seed = another_seed(resume) if resume else None
         self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video, seed, ranks)
         with ExitStack() as on_error:
             on_error.callback(envs.close)
             self.own_envs = ranks.envs(config.num_envs)
-            seeds = np.random.SeedSequence(config.seed).spawn(4)
-            weights_rng, *rngs = map(np.random.default_rng, seeds)
+            weights_rng, *rngs = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
             spaces = envs.single_observation_space, envs.single_action_space
             self.policy = Policy(*spaces, config, None if resume else weights_rng)
             self.reward_scaler = RewardScaler(len(self.own_envs), config.gamma) if config.norm_reward else None
@@ -54,7 +54,7 @@ class OnPolicyAlgorithm:
             self.state = TrainingState(
                 model=model,
                 optimizer=Optimizer(model.params, model.grads, config),
-                normalizers={name: n for name, n in statistics.items() if n},
+                normalizers={name: normalizer for name, normalizer in statistics.items() if normalizer},
                 rngs=dict(zip(RNGS, rngs, strict=True)),
             )
             self.stream = EnvStream(envs, config.env_timeout, self.own_envs.start)
@@ -71,20 +71,21 @@ class OnPolicyAlgorithm:
         self._stopped = False
 
     def _allocate(self) -> None:
-        """Make all arrays that training needs, once."""
-        config, ranks, policy, own = self.config, self.ranks, self.policy, len(self.own_envs)
-        self._buffer, self._report = RolloutBuffer(config.num_steps, own, policy), RolloutReport()
-        self._workspace = policy.workspace(own)
+        """Preallocate all arrays that training needs."""
+        config, ranks, policy = self.config, self.ranks, self.policy
+        self._report = RolloutReport()
+        self._buffer = RolloutBuffer(config.num_steps, len(self.own_envs), policy)
+        self._workspace = policy.workspace(len(self.own_envs))
         self._sampler = MinibatchSampler(ranks, config.num_steps, config.num_envs)
-        how = policy.model, threads(config, ranks), is_wide(config, policy.observations.size)
-        self._gradient = BlockedGradient(*how) if ranks.size == 1 else SummedGradient(*how, ranks)
+        arguments = policy.model, threads(config, ranks), is_wide(config, policy.observations.size)
+        self._gradient = BlockedGradient(*arguments) if ranks.size == 1 else SummedGradient(*arguments, ranks)
         self._divergence = DivergenceCheck(self.state, policy, self._buffer, self.resume_point, ranks)
 
     def stop(self) -> None:
-        """Ask `learn` to return after the current environment step; when the rollout is full, after the epochs over it.
+        """Let `learn` return after the current environment step, or after the epochs if the rollout is full.
 
-        With several ranks, all return after the present update if one was asked. Safe in a signal handler. The steps of
-        an unfinished rollout are kept: the next `learn` continues it.
+        The next `learn` continues an unfinished rollout. With several ranks, all of them return after the current
+        update. Safe in a signal handler.
         """
         self._stopped = True
 
@@ -120,14 +121,11 @@ class OnPolicyAlgorithm:
     def save(self, path: str | PathLike, *, keep_previous: bool = False) -> None:
         """Write everything that is needed to continue training to an HDF5 file, atomically.
 
-        During a rollout, the state at its beginning is written. All ranks must call this; rank 0 writes.
-
-        Args:
-            path: of the file; with `keep_previous`, one that is there is kept as NAME.prev.h5.
-            keep_previous: whether to do so.
+        During a rollout, the state at its beginning is written. All ranks must call this; rank 0 writes. With
+        `keep_previous`, the old file is kept as NAME.prev.h5.
 
         Raises:
-            OSError: It cannot be written; the file that was there is untouched.
+            OSError: The file cannot be written; the old file is untouched.
         """
         checkpoint = self.resume_point.checkpoint(self.config, self.ranks)
         if self.ranks.rank == 0:
@@ -137,15 +135,15 @@ class OnPolicyAlgorithm:
     def load(cls, path: str | PathLike, env: EnvSource = None, ranks: Ranks = ALONE) -> Self:
         """Rebuild the object from a file that `save` wrote; `learn` then continues exactly where it stopped.
 
-        Environments are restored by repeating their actions; a RuntimeWarning tells where that fails (`lost_envs`).
+        Environments are restored by repeating their actions; if that fails, a RuntimeWarning names them.
 
         Args:
             path: of the file.
-            env: as for `PPO`; needed if the run was on a function's environments or on a VectorEnv.
-            ranks: as for `PPO`; their number may differ from that of the run which wrote the file.
+            env: as for `PPO`; needed if the run was trained on an `env` without an id.
+            ranks: as for `PPO`; their number may differ from that of the saved run.
 
         Raises:
-            UserError: There is no such file, or it is not a checkpoint, or it does not fit its environment.
+            UserError: There is no such file, it is not a checkpoint, or it does not fit its environment.
         """
         saved = read_checkpoint(path)
         if not saved.config.env_id and env is None:
@@ -159,6 +157,6 @@ class OnPolicyAlgorithm:
         return ppo
 
     def close(self) -> None:
-        """Close the environments, and end the threads; a video that is being filmed is finished."""
+        """Close the environments and end the threads; a video is finished first."""
         self._gradient.close()
         self.envs.close()

@@ -1,9 +1,9 @@
-"""A policy that acts: the network together with the spaces of its environment and the statistics of observations."""
+"""The policy: the network with the spaces of its environment and the statistics of the observations."""
 
 from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
+from gymnasium import Space
 
 from ppo_np.config import PPOConfig
 from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
@@ -17,7 +17,7 @@ from ppo_np.network.model import ActorCritic
 class ActingWorkspace(NamedTuple):
     """Arrays to choose B actions with."""
 
-    inputs: np.ndarray  # (B, D), what the network sees where that differs from the observations
+    inputs: np.ndarray  # (B, D), input of the network, if it is not the flat observations themselves
     activations: Activations
 
 
@@ -27,23 +27,19 @@ class Policy:
     Args:
         observation_space, action_space: of a single environment.
         config: gives the network, and whether observations are normalised.
-        rng: source of the initial weights; None leaves all parameters 0, to be filled.
+        rng: draws the initial weights; None leaves all parameters 0.
 
     Attributes:
         obs_moments: running statistics of the observations; None if they are not normalised.
-        preprocesses: whether the network sees other numbers than the flat observations.
-        obs_dtype: of flat observations as the environment gave them.
+        preprocesses: whether the input of the network differs from the flat observations.
+        obs_dtype: of the flat observations.
 
     Raises:
         UserError: A space is not supported.
     """
 
     def __init__(
-        self,
-        observation_space: gymnasium.Space,
-        action_space: gymnasium.Space,
-        config: PPOConfig,
-        rng: np.random.Generator | None,
+        self, observation_space: Space, action_space: Space, config: PPOConfig, rng: np.random.Generator | None
     ):
         self.config = config
         self.observations = ObservationAdapter(observation_space)
@@ -55,15 +51,12 @@ class Policy:
         self._workspace = self.workspace(1)
 
     def workspace(self, rows: int) -> ActingWorkspace:
-        """Preallocate the arrays to choose `rows` actions with."""
+        """Preallocate the arrays for `rows` actions."""
         inputs = np.zeros((rows, self.observations.size), self.model.dtype)
         return ActingWorkspace(inputs, self.model.activations(rows))
 
     def preprocess(self, flat_obs: np.ndarray, inputs: np.ndarray) -> None:
-        """Write what the network sees of flat observations, (B, D), scaled or normalised, into `inputs`, (B, D).
-
-        `flat_obs` has the type `obs_dtype`; `inputs` may be the same array.
-        """
+        """Scale or normalise flat observations, (B, D), into `inputs`, (B, D), which may be the same array."""
         if self.obs_moments:
             self.obs_moments.standardize(flat_obs, inputs)
         elif flat_obs.dtype == np.uint8:
@@ -86,7 +79,10 @@ class Policy:
             UserError: `obs` is neither in the space nor a batch of such, or is not finite; or `rng` is missing.
         """
         length = self.observations.batch_length(obs)
-        inputs, activations = self._workspace_for(1 if length is None else length)
+        rows = 1 if length is None else length
+        if rows != len(self._workspace.inputs):
+            self._workspace = self.workspace(rows)
+        inputs, activations = self._workspace
         flat_obs = np.zeros(inputs.shape, self.obs_dtype)
         try:
             if length is None:
@@ -108,8 +104,3 @@ class Policy:
             distribution.sample(activations.policy_outputs, rng)
         actions = self.actions.to_env(distribution.actions)
         return actions[0] if length is None else actions
-
-    def _workspace_for(self, rows: int) -> ActingWorkspace:
-        if rows != len(self._workspace.inputs):
-            self._workspace = self.workspace(rows)
-        return self._workspace

@@ -8,7 +8,7 @@ from kernels.optimizer import clip_by_global_norm, global_norm
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import own_generator
 from ppo_np.learning.metrics import Metrics, MinibatchLosses
-from ppo_np.learning.minibatches import normalize_advantages
+from ppo_np.learning.minibatches import MinibatchSlice, normalize_advantages
 from ppo_np.learning.on_policy import OnPolicyAlgorithm
 from ppo_np.learning.rollout import RolloutReport, collect
 from ppo_np.network.threads import blas_threads, limit_blas_threads
@@ -22,26 +22,25 @@ class PPO(OnPolicyAlgorithm):
         env: what to train on instead of `config.env_id`: an id, a function that makes a gymnasium.Env, or a
             gymnasium.vector.VectorEnv, whose `num_envs` then holds.
         video: film episodes of environment 0.
-        resume: continue where this checkpoint, of the same network and environment, stood.
-        ranks: processes that train together; each makes its own PPO, of the same config, and calls the same methods.
+        resume: a checkpoint of the same network and environment, from which training continues.
+        ranks: processes that train together; each makes its own PPO with the same config and calls the same methods.
 
     Attributes:
         config: the settings in force; its `env_id` is empty if `env` is a function or a VectorEnv.
         policy: the network and its spaces; `policy.model.params` is the flat parameter vector.
         state: everything that learning changes.
-        own_envs: which of the `config.num_envs` environments this rank steps: all of them if it is alone.
-        lost_envs: indices of environments that `resume` could not restore; they have begun another episode.
+        own_envs: indices of the environments that this rank steps: all `config.num_envs` if there is one rank.
+        lost_envs: indices of environments that `resume` could not restore; they have begun a new episode.
 
     Raises:
-        UserError: The environment cannot be made, or a space is not supported, or `resume` does not fit.
-        EnvironmentFault: The environment's first reset failed.
+        UserError: The environment cannot be made, a space is not supported, or `resume` does not fit.
+        EnvironmentFault: The first reset of an environment failed.
     """
 
     def learn(self, callback: Callable[[Self, Metrics], None] | None = None) -> Self:
-        """Train until `config.total_timesteps` steps are done, or until `stop` is called; then it can be called again.
+        """Train until `config.total_timesteps` steps are done or `stop` is called; then it can be called again.
 
-        Args:
-            callback: called with this object and the metrics after each update.
+        `callback` is called with this object and the metrics after each update.
 
         Raises:
             DivergedError: A parameter, an output of the network, a loss or a gradient is not finite.
@@ -67,7 +66,7 @@ class PPO(OnPolicyAlgorithm):
     def _update(self, learn_start: float) -> Metrics | None:
         """One update: a rollout, then epochs of minibatches over it (Schulman et al. 2017, algorithm 1).
 
-        None if `stop` was called before the rollout was full.
+        Returns None if `stop` was called before the rollout was full.
         """
         state, model, buffer = self.state, self.policy.model, self._buffer
         config = self.config.annealed(state.global_step)
@@ -109,7 +108,7 @@ class PPO(OnPolicyAlgorithm):
         return self._finish_update(config, rollout, losses, update_start, learn_start)
 
     def _collect(self, config: PPOConfig) -> RolloutReport | None:
-        """Fill the buffer; the report of all ranks, or None if `stop` was called before it was full."""
+        """Fill the buffer. Returns the report of all ranks; None if `stop` was called before the buffer was full."""
         self.resume_point.rollout_start()
         rng = own_generator(self.state.rngs["action_rng"], self.ranks, config.num_envs)
         stopped = (lambda: self._stopped) if self.ranks.size == 1 else (lambda: False)  # ranks stop between updates
@@ -123,11 +122,11 @@ class PPO(OnPolicyAlgorithm):
         self.state.recent_episodes += report.episodes
         return report
 
-    def _epochs(self, config: PPOConfig) -> list:
+    def _epochs(self, config: PPOConfig) -> list[list[MinibatchSlice]]:
         """The minibatches of each epoch."""
         advantages = self._buffer.advantages if config.norm_adv else None
-        shape = config.update_epochs, config.num_minibatches
-        return self._sampler.epochs(self._buffer.valid, *shape, advantages, self.state.rngs["minibatch_rng"])
+        counts = config.update_epochs, config.num_minibatches
+        return self._sampler.epochs(self._buffer.valid, *counts, advantages, self.state.rngs["minibatch_rng"])
 
     def _finish_update(
         self,
@@ -137,13 +136,14 @@ class PPO(OnPolicyAlgorithm):
         update_start: float,
         learn_start: float,
     ) -> Metrics:
-        """Count the update; its metrics."""
+        """Count the update and return its metrics."""
         state, end = self.state, perf_counter()
         state.update += 1
         state.wall_time = end - learn_start
-        reset, state.environments_reset = state.environments_reset, 0
-        return Metrics.of_update(
+        metrics = Metrics.of_update(
             update=state.update, step=state.global_step, rollout=rollout, losses=losses.means(),
             explained_variance=self._buffer.explained_variance(self.ranks), learning_rate=config.learning_rate,
-            wall_time=state.wall_time, time_update=end - update_start, environments_reset=reset,
+            wall_time=state.wall_time, time_update=end - update_start, environments_reset=state.environments_reset,
         )  # fmt: skip
+        state.environments_reset = 0
+        return metrics

@@ -1,4 +1,4 @@
-"""The point from which a run can go on exactly: where its present rollout began."""
+"""The point from which a run can be resumed exactly: the beginning of the current rollout."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,16 +18,11 @@ from ppo_np.saving.training_state import TrainingState
 
 
 class ResumePoint:
-    """Remembers where environments and the generator of actions stood when the present rollout began.
-
-    During the epochs of an update there is no such point: if an exception ends them, environments and parameters do not
-    belong together any more.
-
-    Args:
-        stream, policy, state: of the run.
+    """Remembers the state of the environments and of the generator of actions when the current rollout began.
 
     Attributes:
-        exists: whether there is such a point.
+        exists: whether the run can be resumed exactly. It is False during the epochs of an update: if an exception ends
+            them, environments and parameters do not belong together any more.
     """
 
     def __init__(self, stream: EnvStream, policy: Policy, state: TrainingState):
@@ -36,7 +31,7 @@ class ResumePoint:
         self.exists = True
 
     def rollout_start(self) -> tuple[Mark, Mapping[str, Any]]:
-        """Where the environments and the generator of actions stood; noted now if the rollout has not begun."""
+        """The state of environments and generator of actions; it is recorded now if the rollout has not begun."""
         if self._start is None:
             shape = self._stream.envs.num_envs, self._policy.observations.size
             flat_obs = np.zeros(shape, self._policy.obs_dtype)
@@ -48,16 +43,14 @@ class ResumePoint:
 
     @contextmanager
     def moving(self) -> Iterator[None]:
-        """A context for the epochs of an update: there is no such point until it has ended without an exception."""
-        self.exists, self._start = False, None
+        """A context for the epochs of an update: the point exists again when it ends without an exception."""
+        self.exists = False
+        self._start = None
         yield
         self.exists = True
 
     def checkpoint(self, config: PPOConfig, ranks: Ranks) -> Checkpoint:
-        """What a checkpoint holds: the state after an update, or where the rollout began.
-
-        Without such a point the environments are left out, and a run that goes on from there is continuous in
-        statistics only. All ranks must call this.
+        """A checkpoint of this point; without the environments if it does not exist. All ranks must call this.
 
         Raises:
             EnvironmentFault: A worker has died.
@@ -72,10 +65,10 @@ class ResumePoint:
 def restore_environments(
     stream: EnvStream, policy: Policy, state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
 ) -> list[int]:
-    """Let the environments, N over all ranks, begin where the saved ones stood.
+    """Restore the saved environments, N over all ranks. Those that cannot be restored begin a new episode.
 
     Returns:
-        Indices, over all ranks, of those that do not: they have begun another episode.
+        Indices, over all ranks, of the environments that were not restored.
 
     Raises:
         EnvironmentFault: A reset failed.
@@ -95,9 +88,9 @@ def restore_environments(
 
 
 def lost_environments_warning(lost: list[int], global_step: int) -> str:
-    """One sentence on environments that could not be restored; empty if there are none."""
+    """The warning about environments that could not be restored; empty if there are none."""
     if not lost:
         return ""
     which = f"environment{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}"
-    what = "could not be brought back to where they stood, and began another episode"
-    return f"{which} {what}: from step {global_step} on, the run is continuous in statistics only."
+    what = "could not be restored and began a new episode"
+    return f"{which} {what}: from step {global_step} on, results differ from those of an uninterrupted run."

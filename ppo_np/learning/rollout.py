@@ -13,12 +13,13 @@ import numpy as np
 from kernels.acting import FINE
 from kernels.advantage import gae
 from kernels.finite import all_finite
-from ppo_np.distributed.ranks import ALONE, OwnRows, Ranks
+from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import LARGEST, EnvStream, Episode, Transition
 from ppo_np.learning.minibatches import MinibatchSlice
 from ppo_np.learning.normalizer import merge_moments
 from ppo_np.learning.policy import ActingWorkspace, Policy
+from ppo_np.network.distributions import Rng
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.tensor_trace import NotFiniteError, acting_stages, sampling_stages
 
@@ -27,10 +28,10 @@ class RolloutBuffer:
     """Preallocated arrays for the T x N transitions of one rollout.
 
     Attributes:
-        obs: (T, N, D), as the environments gave them until `normalize_obs`; uint8 or float32.
+        obs: (T, N, D), flat observations, uint8 or float32; `normalize_obs` replaces them by normalised ones.
         actions: (T, N, ...), as drawn. logprobs, rewards, advantages, returns: (T, N).
         terminations, truncations: (T, N) bool.
-        valid: (T, N) bool, False in reset rows, which nothing is learned from.
+        valid: (T, N) bool, False in reset rows, which are not learned from.
         values: (T+1, N), the last row for the observation that follows the rollout.
         final_values: (T, N), V(final observation) where an episode was truncated.
     """
@@ -42,10 +43,10 @@ class RolloutBuffer:
         self.logprobs, self.rewards, self.final_values, self.advantages, self.returns = np.zeros((5, *shape), dtype)
         self.terminations, self.truncations, self.valid = np.zeros((3, *shape), bool)
         self.values = np.zeros((num_steps + 1, num_envs), dtype)
-        # Views with all transitions in one axis, as minibatches take them.
+        # Views with all transitions in one axis.
         self._flat_obs, self._flat_actions = (a.reshape(-1, *a.shape[2:]) for a in (self.obs, self.actions))
-        of_loss = self.logprobs, self.values[:-1], self.advantages, self.returns
-        self._flat_loss_inputs = [array.reshape(-1) for array in of_loss]
+        loss_inputs = self.logprobs, self.values[:-1], self.advantages, self.returns
+        self._flat_loss_inputs = [array.reshape(-1) for array in loss_inputs]
         self._minibatches: dict[int, Minibatch] = {}  # by rows; all share the memory of the largest
 
     @property
@@ -54,9 +55,9 @@ class RolloutBuffer:
         return self.terminations | self.truncations
 
     def normalize_obs(self, policy: Policy, ranks: Ranks = ALONE) -> None:
-        """Replace `obs` by what the network saw, then add them to the statistics for the next rollout.
+        """Replace `obs` by the inputs of the network, and add them to the statistics for the next rollout.
 
-        The statistics do not change within a rollout, so learning uses the same network inputs as acting did.
+        The statistics do not change within a rollout, so the network learns from the inputs that it acted on.
         """
         flat_obs, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
         assert moments is not None
@@ -65,7 +66,7 @@ class RolloutBuffer:
         used.standardize(flat_obs, flat_obs)
 
     def compute_advantages(self, gamma: float, gae_lambda: float) -> None:
-        """Fill `advantages` and `returns` from the rest; their values in reset rows have no meaning."""
+        """Fill `advantages` and `returns`; their values in reset rows have no meaning."""
         gae(
             self.rewards, self.values, self.final_values, self.terminations, self.truncations,
             gamma, gae_lambda, self.advantages, self.returns,
@@ -75,11 +76,11 @@ class RolloutBuffer:
         """This rank's rows of a minibatch, in arrays that the next call may overwrite."""
         rows = len(part.indices)
         if rows not in self._minibatches:
-            largest = max(self._minibatches.values(), key=lambda minibatch: minibatch.rows, default=None)
-            if largest is None or largest.rows < rows:
-                self._minibatches.clear()
-                largest = policy.model.minibatch(rows)
-            self._minibatches[rows] = largest.part(0, rows)
+            largest = max(self._minibatches, default=-1)
+            if rows > largest:
+                self._minibatches = {rows: policy.model.minibatch(rows)}
+            else:
+                self._minibatches[rows] = self._minibatches[largest].part(0, rows)
         minibatch = self._minibatches[rows]
         self.gather(part.indices, policy, minibatch)
         minibatch.total = part.total
@@ -96,7 +97,7 @@ class RolloutBuffer:
             source.take(indices, 0, target, "clip")
 
     def explained_variance(self, ranks: Ranks = ALONE) -> float:
-        """1 - Var(returns - values) / Var(returns) over all ranks' valid rows; NaN where the returns do not vary."""
+        """1 - Var(returns - values) / Var(returns) over the valid rows of all ranks; NaN if Var(returns) is 0."""
         returns = self.returns[self.valid].astype(np.float64)
         both = np.stack([returns, returns - self.values[:-1][self.valid]])
         moments = (both.mean(axis=1), both.var(axis=1)) if returns.size else np.zeros((2, 2))
@@ -113,9 +114,9 @@ class RolloutReport:
 
     Attributes:
         filled: time steps of the buffer that are filled, 0 to T.
-        steps: environment steps, reset rows not counted.
-        episodes: those that ended. ends: for each of them, the time step in which it ended.
-        time, time_env, time_inference: seconds in all, in the environments, and choosing actions.
+        steps: environment steps, without reset rows.
+        episodes: finished episodes. ends: for each of them, the time step in which it ended.
+        time, time_env, time_inference: seconds in total, in the environments, and choosing actions.
     """
 
     filled: int = 0
@@ -126,23 +127,15 @@ class RolloutReport:
     time_env: float = 0.0
     time_inference: float = 0.0
 
-    def add(self, t: int, episodes: list[Episode], time_env: float) -> None:
-        """Count time step t."""
-        self.filled += 1
-        self.time_env += time_env
-        if episodes:
-            self.episodes += episodes
-            self.ends += [t] * len(episodes)
-
     def finish(self, valid: np.ndarray, begun: float) -> "RolloutReport":
-        """Count the steps and the seconds since `begun`, at the end of the rollout or where it was stopped."""
+        """Count the steps and the seconds since `begun`, when the rollout is full or was stopped."""
         self.steps = int(np.count_nonzero(valid[: self.filled]))
         self.time = perf_counter() - begun
         self.time_inference = self.time - self.time_env
         return self
 
     def of_all(self, ranks: Ranks) -> "RolloutReport":
-        """The same with the steps and the episodes of all ranks; the seconds are this rank's."""
+        """This report with the steps and the episodes of all ranks; the seconds are those of this rank."""
         if ranks.size == 1:
             return self
         steps, ends, episodes = zip(*ranks.allgather((self.steps, self.ends, self.episodes)), strict=True)
@@ -155,21 +148,21 @@ def collect(
     policy: Policy,
     workspace: ActingWorkspace,
     buffer: RolloutBuffer,
-    rng: np.random.Generator | OwnRows,
+    rng: Rng,
     stopped: Callable[[], bool],
     report: RolloutReport | None = None,
 ) -> RolloutReport:
-    """Fill the buffer with T steps of N environments; stop between two steps once `stopped()` holds.
+    """Fill the buffer with T steps of N environments; stop between two steps when `stopped()` is true.
 
     Args:
-        stream, policy: the environments, and what acts in them. workspace: for N actions.
+        stream: the environments. policy: acts. workspace: for N actions.
         buffer: overwritten, except advantages and returns.
         rng: draws the actions. stopped: called before each step.
         report: of a stopped rollout, which is then continued; None begins a new one.
 
     Raises:
         EnvironmentFault: An environment failed, or gave numbers that are not finite.
-        NotFiniteError: The network's outputs are not finite; the environments were not stepped with them.
+        NotFiniteError: An output of the network is not finite; the environments were not stepped with it.
     """
     report = report or RolloutReport()
     begun = perf_counter() - report.time
@@ -179,11 +172,13 @@ def collect(
         actions = _observe_and_act(stream, policy, workspace, buffer, t, rng)
         start = perf_counter()
         transition = stream.step(policy.actions.to_env(actions))
-        time_env = perf_counter() - start
+        report.time_env += perf_counter() - start
         buffer.rewards[t], buffer.terminations[t], buffer.truncations[t], buffer.valid[t] = transition[:4]
         if transition.final:
             _evaluate_final(stream, transition, transition.final, policy, workspace, buffer.final_values[t])
-        report.add(t, transition.episodes, time_env)
+        report.filled += 1
+        report.episodes += transition.episodes
+        report.ends += [t] * len(transition.episodes)
     # The value of the observation that follows the rollout.
     flat_obs = np.zeros_like(buffer.obs[0])
     flatten_obs(stream, policy, flat_obs)
@@ -196,16 +191,10 @@ def collect(
 
 
 def _observe_and_act(
-    stream: EnvStream,
-    policy: Policy,
-    workspace: ActingWorkspace,
-    buffer: RolloutBuffer,
-    t: int,
-    rng: np.random.Generator | OwnRows,
+    stream: EnvStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer, t: int, rng: Rng
 ) -> np.ndarray:
     """Draw actions, (N, ...), for the current observations; store both, with log-probabilities and values, in row t."""
-    activations = workspace.activations
-    distribution = activations.distribution
+    activations, distribution = workspace.activations, workspace.activations.distribution
     flatten_obs(stream, policy, buffer.obs[t])
     _run_network(stream, policy, buffer.obs[t], workspace)
     distribution.sample(activations.policy_outputs, rng)
@@ -221,7 +210,7 @@ def _run_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, worksp
     """Run the network on flat observations, (N, D).
 
     Raises:
-        EnvironmentFault: They are not finite numbers of a sensible size.
+        EnvironmentFault: An observation is not finite or too large.
         NotFiniteError: An output of the network is not finite.
     """
     inputs = flat_obs
@@ -237,7 +226,7 @@ def _run_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, worksp
 
 
 def _fill_layers(policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> None:
-    """Compute the outputs of the hidden layers, which acting does not keep; the network's own outputs stay."""
+    """Compute the outputs of the hidden layers, which acting does not keep; leave the network's outputs unchanged."""
     inputs, activations = workspace
     outputs = activations.policy_outputs.copy(), activations.values.copy()
     policy.preprocess(flat_obs, inputs)
@@ -249,7 +238,7 @@ def flatten_obs(stream: EnvStream, policy: Policy, flat_obs: np.ndarray) -> None
     """Write the current observations into `flat_obs`, (N, D).
 
     Raises:
-        EnvironmentFault: They do not fit their space.
+        EnvironmentFault: They are not in their space.
     """
     obs = stream.observed.obs
     if stream.checked and policy.observations.copies:
@@ -267,7 +256,7 @@ def _evaluate_final(
     if not len(truncated):
         return
     flat_obs = np.zeros(workspace.inputs.shape, policy.obs_dtype)
-    if isinstance(final.obs, dict | tuple):  # batched like any observations; other environments' parts mean nothing
+    if isinstance(final.obs, dict | tuple):  # batched: the parts of environments without a final one have no meaning
         _flatten(stream, policy.observations.flatten, final.obs, flat_obs)
         flat_obs[~transition.truncations] = 0
     else:

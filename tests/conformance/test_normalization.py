@@ -158,7 +158,7 @@ def test_discounted_sums_begin_anew_with_the_environments(tmp_path):
     ppo = PPO(config, noise("same")).learn()
     assert ppo.reward_scaler.running.any()
     ppo.save(tmp_path / "checkpoint.h5")
-    with pytest.warns(RuntimeWarning, match=r"^environments 0, 1, 2, 3 could not be brought back to where they stood"):
+    with pytest.warns(RuntimeWarning, match=r"^environments 0, 1, 2, 3 could not be restored"):
         loaded = PPO.load(tmp_path / "checkpoint.h5", noise("same"))
     assert loaded.reward_scaler.moments.count == ppo.global_step
     assert loaded.reward_scaler.moments.variance == ppo.reward_scaler.moments.variance

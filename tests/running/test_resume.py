@@ -359,8 +359,8 @@ def test_environments_that_cannot_be_brought_back_are_told_of(tmp_path, monkeypa
     go_on(folder)
     (warning,) = warnings_in(capsys.readouterr())
     assert warning == (
-        "environments 0, 1 could not be brought back to where they stood, and began another episode: "
-        f"from step {step} on, the run is continuous in statistics only."
+        "environments 0, 1 could not be restored and began a new episode: "
+        f"from step {step} on, results differ from those of an uninterrupted run."
     )
     reset = [row["environments_reset"] for row in rows(folder / "metrics.csv")]
     assert reset == ["0"] * 5 + ["2"] + ["0"] * (len(reset) - 6)

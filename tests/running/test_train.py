@@ -252,7 +252,7 @@ def test_a_gradient_that_is_not_finite_is_one_sentence_and_changes_nothing(monke
     assert run(main, *SMALL, "--run-dir", tmp_path / "run") == cli.FAILED
     assert capsys.readouterr().err == (
         "error: In update 1, epoch 1, minibatch 1, gradient of layer shared/0/weight at [0, 0] is nan where everything "
-        "before it was finite; Adam has changed nothing by it. See where it comes from: "
+        "before it was finite; the parameters were not changed by it. See where it comes from: "
         f"python -m ppo_np.replay {tmp_path / 'run' / 'crash.h5'}\n"
     )
     assert np.isfinite(PPO.load(tmp_path / "run" / "checkpoint.h5").policy.model.params).all()

@@ -263,6 +263,6 @@ def test_after_an_exception_in_the_epochs_the_environments_are_left_out(tmp_path
     assert not ppo.resumable
     ppo.save(tmp_path / "c.h5")
     assert read_checkpoint(tmp_path / "c.h5").environments is None
-    with pytest.warns(RuntimeWarning, match="^environments 0, 1 could not be brought back"):
+    with pytest.warns(RuntimeWarning, match="^environments 0, 1 could not be restored"):
         loaded = PPO.load(tmp_path / "c.h5")
     assert loaded.learn().global_step == 64
