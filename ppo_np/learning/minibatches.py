@@ -66,15 +66,12 @@ class MinibatchSampler:
             advantages: (T, N_r), of this rank; None if they are not to be normalised over each minibatch.
             rng: in the same state on all ranks.
         """
-        order = shuffled(self.valid_indices(valid), update_epochs, rng)
+        indices = np.flatnonzero(np.concatenate(self._ranks.allgather_array(valid), axis=1))  # t N + n, over all ranks
+        order = shuffled(indices, update_epochs, rng)
         sizes = even_parts(order.shape[1], num_minibatches)
         names = [(epoch + 1, number + 1) for epoch in range(update_epochs) for number in range(len(sizes))]
         parts = self._split(order.reshape(-1), sizes * update_epochs, names, advantages)
         return [parts[epoch * len(sizes) : (epoch + 1) * len(sizes)] for epoch in range(update_epochs)]
-
-    def valid_indices(self, valid: np.ndarray) -> np.ndarray:
-        """Flat indices t N + n of all ranks' valid transitions, given this rank's `valid`, (T, N_r)."""
-        return np.flatnonzero(np.concatenate(self._ranks.allgather_array(valid), axis=1))
 
     def _split(
         self, order: np.ndarray, sizes: list[int], names: list[tuple[int, int]], advantages: np.ndarray | None

@@ -129,19 +129,14 @@ class PPO(OnPolicyAlgorithm):
         return self._sampler.epochs(self._buffer.valid, *counts, advantages, self.state.rngs["minibatch_rng"])
 
     def _finish_update(
-        self,
-        config: PPOConfig,
-        rollout: RolloutReport,
-        losses: MinibatchLosses,
-        update_start: float,
-        learn_start: float,
+        self, config: PPOConfig, report: RolloutReport, losses: MinibatchLosses, update_start: float, learn_start: float
     ) -> Metrics:
         """Count the update and return its metrics."""
         state, end = self.state, perf_counter()
         state.update += 1
         state.wall_time = end - learn_start
         metrics = Metrics.of_update(
-            update=state.update, step=state.global_step, rollout=rollout, losses=losses.means(),
+            update=state.update, step=state.global_step, rollout=report, losses=losses.means(),
             explained_variance=self._buffer.explained_variance(self.ranks), learning_rate=config.learning_rate,
             wall_time=state.wall_time, time_update=end - update_start, environments_reset=state.environments_reset,
         )  # fmt: skip

@@ -89,8 +89,6 @@ def restore_environments(
 
 def lost_environments_warning(lost: list[int], global_step: int) -> str:
     """The warning about environments that could not be restored; empty if there are none."""
-    if not lost:
-        return ""
     which = f"environment{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}"
-    what = "could not be restored and began a new episode"
-    return f"{which} {what}: from step {global_step} on, results differ from those of an uninterrupted run."
+    effect = f"from step {global_step} on, results differ from those of an uninterrupted run"
+    return f"{which} could not be restored and began a new episode: {effect}." if lost else ""

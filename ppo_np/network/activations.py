@@ -25,11 +25,9 @@ class Activations:
     """Preallocated arrays of one forward and backward pass.
 
     Args:
-        rows: B.
-        sizes: of the layers of each tower, as `ActorCritic.sizes`.
+        rows: B. sizes: of the layers of each tower, as `ActorCritic.sizes`. dtype: of the network.
         distribution: over the actions of B rows.
         grad_towers: for each tower, where the backward pass writes the gradient with respect to its parameters.
-        dtype: of the network.
         larger: workspace with at least B rows; its first B rows are used instead of new arrays.
 
     Attributes:

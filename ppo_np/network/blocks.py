@@ -49,11 +49,7 @@ class BlockedGradient:
         self._loss_terms = np.zeros((0, len(LOSS_TERMS)))
 
     def loss_and_gradient(self, minibatch: Minibatch, config: PPOConfig, share: float = 1.0) -> np.ndarray:
-        """The PPO loss of a minibatch and, in the model's `grads`, its gradient.
-
-        Args:
-            minibatch: its advantages are used as they are. config: gives the coefficients of the loss.
-            share: factor of the loss terms and of the gradient.
+        """The PPO loss of a minibatch and, in the model's `grads`, its gradient, both multiplied by `share`.
 
         Returns:
             (6,), the numbers that `LOSS_TERMS` names.

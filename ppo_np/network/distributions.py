@@ -22,9 +22,7 @@ class Distribution:
     """What the four distributions have in common.
 
     Args:
-        sizes: outputs for each component of the action, as `ActionHead.sizes`.
-        rows: B.
-        dtype: of the network.
+        sizes: outputs for each component of the action, as `ActionHead.sizes`. rows: B. dtype: of the network.
 
     Attributes:
         actions: (B, A), of the last `sample` or `mode`; (B,) for Categorical.

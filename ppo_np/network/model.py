@@ -150,7 +150,6 @@ class ActorCritic:
         """Preallocate the workspace for `rows` rows.
 
         Args:
-            rows: B.
             grads: (P,), where the gradient goes; None takes the model's own.
             larger: workspace that lends its first rows instead of new arrays; use only one of the two at a time.
         """

@@ -17,8 +17,7 @@ class SummedGradient(BlockedGradient):
     and the sum of the shares is the gradient. The loss terms are summed in the same array.
 
     Args:
-        model, threads, wide: as for `BlockedGradient`.
-        ranks: share the minibatch.
+        model, threads, wide: as for `BlockedGradient`. ranks: share the minibatch.
     """
 
     def __init__(self, model: ActorCritic, threads: int, wide: bool, ranks: Ranks):

@@ -37,19 +37,19 @@ OTHER_GROUPS = ("counters/", "normalizer/", "environments/", "recent_episodes")
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint file holds: `tensors` by the names in `TrainingState.tensors`, `ranks` = how many trained."""
+    """What a checkpoint file holds."""
 
     config: PPOConfig
-    tensors: Mapping[str, np.ndarray]
-    counters: Mapping[str, int]
-    wall_time: float
-    rng: Mapping[str, Any]
-    normalizer: Mapping[str, np.ndarray]
-    recent_episodes: np.ndarray
-    environments: EnvRecord | None
-    versions: Mapping[str, str]
-    ranks: int = 1
-    path: str = ""  # where it was read from, for messages
+    tensors: Mapping[str, np.ndarray]  # named as in `TrainingState.tensors`
+    counters: Mapping[str, int]  # the numbers that `COUNTERS` names
+    wall_time: float  # seconds of training
+    rng: Mapping[str, Any]  # states of the random generators
+    normalizer: Mapping[str, np.ndarray]  # running statistics, such as obs/mean
+    recent_episodes: np.ndarray  # (K, 2), returns and lengths
+    environments: EnvRecord | None  # None if it is not known how to restore them
+    versions: Mapping[str, str]  # of Python and the libraries
+    ranks: int = 1  # number of ranks that trained; any number can continue
+    path: str = ""  # of the file, for messages
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:

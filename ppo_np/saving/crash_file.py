@@ -30,24 +30,17 @@ MINIBATCH_ARRAYS = ("obs", "actions", "old_logprobs", "old_values", "advantages"
 class Crash:
     """What a crash file holds.
 
-    Attributes:
-        what: the message that the run ended with.
-        during: "rollout" (the network acted), "minibatch" (it learned) or "environment" (it gave the number).
-        config: the settings in force, with annealed values.
-        head: the distribution over the actions.
-        tensors: named as in `TrainingState.tensors`.
-        arrays: the input of the computation: obs and actions for a rollout; all that `MINIBATCH_ARRAYS` names for a
-            minibatch; obs or rewards as the environment gave them.
-        rng: states of the random generators.
+    `arrays` are the input of the computation: obs and actions of a rollout, the `MINIBATCH_ARRAYS` of a minibatch, or
+    obs or rewards as the environment gave them.
     """
 
-    what: str
-    during: str
-    config: PPOConfig
-    head: ActionHead
-    tensors: Mapping[str, np.ndarray]
+    what: str  # the message that the run ended with
+    during: str  # ROLLOUT (the network acted), MINIBATCH (it learned) or ENVIRONMENT (which gave the number)
+    config: PPOConfig  # the settings in force, with annealed values
+    head: ActionHead  # the distribution over the actions
+    tensors: Mapping[str, np.ndarray]  # named as in `TrainingState.tensors`
     arrays: Mapping[str, np.ndarray]
-    rng: Mapping[str, Any]
+    rng: Mapping[str, Any]  # states of the random generators
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:

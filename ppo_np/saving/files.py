@@ -15,8 +15,7 @@ def write_whole(
     renamed in one step, and the folder is forced to disk.
 
     Args:
-        path: of the file.
-        data: all of it.
+        path, data: of the file.
         verify: called with what was read again; raises an exception if that is wrong.
         previous: a name under which the old file is kept.
 

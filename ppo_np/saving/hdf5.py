@@ -29,6 +29,7 @@ TYPES = {np.dtype(code).str for code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8
 # What can be raised if a document in a file is not of the form that we wrote.
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
+Arrays = Mapping[str, np.ndarray]
 Attributes = Mapping[str, str | int]
 
 
@@ -36,7 +37,7 @@ class SealError(Exception):
     """Bytes are not what `pack` made; the message says what is wrong, as the end of a sentence."""
 
 
-def pack(arrays: Mapping[str, np.ndarray], attributes: Attributes) -> bytes:
+def pack(arrays: Arrays, attributes: Attributes) -> bytes:
     """A sealed file as bytes.
 
     Args:
@@ -61,16 +62,14 @@ def pack(arrays: Mapping[str, np.ndarray], attributes: Attributes) -> bytes:
     return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def _head(
-    arrays: Mapping[str, np.ndarray], checksums: Mapping[str, str], attributes: Attributes, offsets: Mapping[str, int]
-) -> bytes:
+def _head(arrays: Arrays, checksums: Mapping[str, str], attributes: Attributes, offsets: Mapping[str, int]) -> bytes:
     """The JSON line: attributes, and the list of arrays."""
     listed = {name: [a.dtype.str, list(a.shape), offsets[name], checksums[name]] for name, a in arrays.items()}
     return json.dumps({"attributes": dict(attributes), "arrays": listed}).encode() + b"\n"
 
 
 def _hdf5(
-    arrays: Mapping[str, np.ndarray], checksums: Mapping[str, str], attributes: Attributes, block: int, size: int
+    arrays: Arrays, checksums: Mapping[str, str], attributes: Attributes, block: int, size: int
 ) -> tuple[bytes, dict[str, int]]:
     """What follows a user block of `block` bytes, and the offset of each array, counted from the file's first byte."""
     import h5py  # 11 MB, not needed by a run that saves nothing
