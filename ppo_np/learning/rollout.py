@@ -127,10 +127,10 @@ class RolloutReport:
     time_env: float = 0.0
     time_inference: float = 0.0
 
-    def finish(self, valid: np.ndarray, begun: float) -> "RolloutReport":
-        """Count the steps and the seconds since `begun`, when the rollout is full or was stopped."""
+    def finish(self, valid: np.ndarray, start_time: float) -> "RolloutReport":
+        """Count the steps and the seconds since `start_time`, when the rollout is full or was stopped."""
         self.steps = int(np.count_nonzero(valid[: self.filled]))
-        self.time = perf_counter() - begun
+        self.time = perf_counter() - start_time
         self.time_inference = self.time - self.time_env
         return self
 
@@ -165,10 +165,10 @@ def collect(
         NotFiniteError: An output of the network is not finite; the environments were not stepped with it.
     """
     report = report or RolloutReport()
-    begun = perf_counter() - report.time
+    start_time = perf_counter() - report.time
     for t in range(report.filled, len(buffer.rewards)):
         if stopped():
-            return report.finish(buffer.valid, begun)
+            return report.finish(buffer.valid, start_time)
         actions = _observe_and_act(stream, policy, workspace, buffer, t, rng)
         start = perf_counter()
         transition = stream.step(policy.actions.to_env(actions))
@@ -187,7 +187,7 @@ def collect(
     if stream.next_step:
         # The row after an episode's last one holds its final observation.
         buffer.final_values[:] = buffer.values[1:]
-    return report.finish(buffer.valid, begun)
+    return report.finish(buffer.valid, start_time)
 
 
 def _observe_and_act(

@@ -73,7 +73,7 @@ class BlockedGradient:
         return self._activations[rows]
 
     def _allocate(self, blocks: int) -> None:
-        """Make the arrays for so many blocks, if there are fewer."""
+        """Preallocate the arrays for this number of blocks, if there are fewer."""
         if len(self._grads) < blocks:
             self._block_activations.clear()  # they hold views of the old gradients
             self._grads = np.zeros((blocks, self._model.params.size), self._model.dtype)

@@ -94,10 +94,8 @@ class ActorCritic:
         """(L, 5): the layers as `acting_forward` takes them."""
         table = []
         start = 0  # of the tensor in the flat vector
-        used = 0  # numbers in a row of scratch
-        source = dict.fromkeys(
-            self.sizes, FROM_OBS
-        )  # where in a row of scratch the input of each tower's next layer is
+        used = 0  # numbers per row of scratch
+        source = dict.fromkeys(self.sizes, FROM_OBS)  # where the next layer of each tower finds its input in scratch
         for name, shape in self.shapes.items():
             tower = name.partition("/")[0]
             if name.endswith("weight"):

@@ -31,7 +31,7 @@ class Finding(NamedTuple):
 
 
 class NotFiniteError(Exception):
-    """A computation has met a number that is not finite; `finding` is the first one, or None if all are finite now."""
+    """A computation gave a number that is not finite; `finding` is the first one, or None if all are finite now."""
 
     def __init__(self, stages: Iterator[Stage]):
         self.finding = first_bad(stages)

@@ -5,8 +5,8 @@ Contents of the file:
     /counters/...     update, global_step, adam_step, environments_reset (integers), wall_time (seconds)
     /parameters/...   one dataset per tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
-    /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; none without
-    /environments/... how to restore the environments, as in `EnvRecord`; none if that is not known
+    /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; only with normalisation
+    /environments/... how to restore the environments, as in `EnvRecord`; only if that is known
     /recent_episodes  (K, 2), returns and lengths of the last 100 episodes
 """
 

@@ -1,7 +1,7 @@
 """Crash files: what a run leaves when it meets a number that is not finite, so that it can be computed again.
 
 A crash file is a sealed HDF5 file like a checkpoint (docs/checkpoint.md). It holds the parameters and the optimiser's
-state, the arrays that were being computed with, the random generators, and the settings in force.
+state, the input of the computation, the states of the random generators, and the settings in force.
 """
 
 import json
