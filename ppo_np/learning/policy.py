@@ -76,7 +76,7 @@ class Policy:
             An action for `env.step`, or a batch of actions with one more leading axis.
 
         Raises:
-            UserError: `obs` is neither an observation of the space nor a batch of them, or is not finite; or `rng` is missing.
+            UserError: `obs` is not finite, or neither in the space nor a batch of observations; or `rng` is missing.
         """
         length = self.observations.batch_length(obs)
         rows = 1 if length is None else length
