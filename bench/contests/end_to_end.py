@@ -8,7 +8,7 @@ reset rows are none. The first update, in which some compile, is left out. It al
 import dataclasses
 import json
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.contests.contest import Contestant, Result, commands_before, new_document, parser, show, versions_of, write
@@ -91,6 +91,20 @@ def run_rows(rows: Mapping[str, Row], options: Namespace, document: Result) -> N
         document["versions"] |= versions_of(results)
         write(options.out, document)
         show(row_table(name, document["rows"][name]))
+
+
+def measure_rows(
+    text: str | None, name: str, key: str, rows: str, measure: Callable[[Job, int, float], Result],
+    table: Callable[[Result], Sequence[str]],
+) -> None:  # fmt: skip
+    """The command of a contest that measures rows one by one, in rounds; it writes the JSON file after each."""
+    options = parser(text, name, rounds=15).parse_args()
+    rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
+    document = new_document(name, options) | {key: {}}
+    for row in rows:
+        document[key][row] = measure(ROWS[row].job, rounds, seconds)
+        write(options.out, document)
+    show(table(document))
 
 
 def main() -> None:

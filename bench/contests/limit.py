@@ -15,8 +15,8 @@ from statistics import median
 import numpy as np
 from scipy.linalg.blas import saxpy
 
-from bench.contests.contest import Result, new_document, parser, show, write
-from bench.contests.end_to_end import ROWS
+from bench.contests.contest import Result
+from bench.contests.end_to_end import measure_rows
 from bench.contests.parts import rows_at_once
 from bench.contests.slices import Training, alone_seconds, per_call
 from bench.contests.turns import spread
@@ -151,13 +151,7 @@ def measure(job: Job, rounds: int, seconds: float) -> Result:
 
 def main() -> None:
     """Measure row by row, print the parts, write the JSON file."""
-    options = parser(__doc__, "limit", rounds=15).parse_args()
-    rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
-    document = new_document("limit", options) | {"limits": {}}
-    for row in "abcde":
-        document["limits"][row] = measure(ROWS[row].job, rounds, seconds)
-        write(options.out, document)
-    show(limit_table(document))
+    measure_rows(__doc__, "limit", "limits", "abcde", measure, limit_table)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import dataclasses
 from collections.abc import Callable
 from statistics import median
 
-from bench.contests.contest import Result, new_document, parser, show, write
-from bench.contests.end_to_end import ROWS
+from bench.contests.contest import Result
+from bench.contests.end_to_end import measure_rows
 from bench.contests.parts import Stepping, functions, rows_at_once, threads_of
 from bench.contests.slices import Training, per_call
 from bench.ours import limit_blas_threads
@@ -78,13 +78,7 @@ def measure(job: Job, rounds: int, seconds: float) -> Result:
 
 def main() -> None:
     """Measure the rows, print each, write the JSON file."""
-    options = parser(__doc__, "where", rounds=15).parse_args()
-    rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
-    document = new_document("where", options) | {"rows_by_part": {}}
-    for row in "acd":
-        document["rows_by_part"][row] = measure(ROWS[row].job, rounds, seconds)
-        write(options.out, document)
-    show(where_table(document))
+    measure_rows(__doc__, "where", "rows_by_part", "acd", measure, where_table)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,8 @@ class Policy:
         Raises:
             UserError: `obs` is not finite, or neither in the space nor a batch of observations; or `rng` is missing.
         """
+        if not deterministic and rng is None:
+            raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
         length = self.observations.batch_length(obs)
         rows = 1 if length is None else length
         if rows != len(self._workspace.inputs):
@@ -96,10 +98,8 @@ class Policy:
         self.preprocess(flat_obs, inputs)
         self.model.forward(inputs, activations)
         distribution = activations.distribution
-        if deterministic:
+        if deterministic or rng is None:
             distribution.mode(activations.policy_outputs)
-        elif rng is None:
-            raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
         else:
             distribution.sample(activations.policy_outputs, rng)
         actions = self.actions.to_env(distribution.actions)

@@ -17,7 +17,7 @@ from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import LARGEST, EnvStream, Episode, Transition
 from ppo_np.learning.minibatches import MinibatchSlice
-from ppo_np.learning.normalizer import merge_moments
+from ppo_np.learning.normalizer import RunningMoments, merge_moments
 from ppo_np.learning.policy import ActingWorkspace, Policy
 from ppo_np.network.distributions import Rng
 from ppo_np.network.minibatch import Minibatch
@@ -54,14 +54,12 @@ class RolloutBuffer:
         """(T, N) bool, where an episode ended."""
         return self.terminations | self.truncations
 
-    def normalize_obs(self, policy: Policy, ranks: Ranks = ALONE) -> None:
+    def normalize_obs(self, moments: RunningMoments, ranks: Ranks = ALONE) -> None:
         """Replace `obs` by the inputs of the network, and add them to the statistics for the next rollout.
 
         The statistics do not change within a rollout, so the network learns from the inputs that it acted on.
         """
-        flat_obs, moments = self.obs.reshape(-1, self.obs.shape[-1]), policy.obs_moments
-        assert moments is not None
-        used = deepcopy(moments)
+        flat_obs, used = self.obs.reshape(-1, self.obs.shape[-1]), deepcopy(moments)
         moments.update(flat_obs, self.valid.reshape(-1), ranks)
         used.standardize(flat_obs, flat_obs)
 

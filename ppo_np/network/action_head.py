@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ppo_np.config import PPOConfig
-from ppo_np.errors import UserError, check
+from ppo_np.errors import UserError, check, short
 from ppo_np.network.distributions import Bernoulli, Categorical, Distribution, Gaussian, MultiCategorical
 
 DISTRIBUTIONS = {kind.__name__: kind for kind in (Categorical, MultiCategorical, Bernoulli, Gaussian)}
@@ -50,10 +50,8 @@ def action_head(space: spaces.Space, config: PPOConfig) -> ActionHead:
     elif isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         head = ActionHead(Gaussian, (1,) * int(np.prod(space.shape)))
     else:
-        raise UserError(
-            f"The action space is {' '.join(str(space).split())}, "
-            "but it must be Discrete, MultiDiscrete, MultiBinary or a Box of floats."
-        )
+        allowed = "Discrete, MultiDiscrete, MultiBinary or a Box of floats"
+        raise UserError(f"The action space is {short(space)}, but it must be {allowed}.")
     check(head.outputs >= 1, "The action space", space, "of at least one number")
     return head
 

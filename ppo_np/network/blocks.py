@@ -17,8 +17,7 @@ from ppo_np.network.activations import Activations
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
 
-BLOCK_ROWS = 256  # the last block has 128 to 383 rows
-LARGEST_BLOCK = BLOCK_ROWS + BLOCK_ROWS // 2
+BLOCK_ROWS = 256  # the last block has at least half as many, and less than one and a half times as many
 FEWEST_BLOCKS = 4  # with fewer, waking a second thread takes as long as it saves
 
 Block = tuple[int, int]
@@ -78,7 +77,7 @@ class BlockedGradient:
             self._block_activations.clear()  # they hold views of the old gradients
             self._grads = np.zeros((blocks, self._model.params.size), self._model.dtype)
             self._loss_terms = np.zeros((blocks, len(LOSS_TERMS)))
-            self._workspaces = [self._model.activations(LARGEST_BLOCK) for _ in range(self._threads)]
+            self._workspaces = [self._model.activations(BLOCK_ROWS + BLOCK_ROWS // 2) for _ in range(self._threads)]
 
     def _compute(self, blocks: list[Block], minibatch: Minibatch, config: PPOConfig, share: float) -> None:
         """Compute all blocks, on this thread and the others."""

@@ -26,13 +26,14 @@ from ppo_np.distributed.ranks import Ranks
 from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
+from ppo_np.network.optimizer import Optimizer
 from ppo_np.saving.files import write_whole
-from ppo_np.saving.hdf5 import MALFORMED, SealError, pack, unpack
+from ppo_np.saving.hdf5 import MALFORMED, SealError, pack, printable, unpack
 from ppo_np.saving.training_state import COUNTERS, RNGS, TrainingState
 
 FORMAT, FORMAT_VERSION = "ppo_np checkpoint", 3
 RUNNING = "reward/running"  # one number for each environment, so each rank has a part of it
-OTHER_GROUPS = ("counters/", "normalizer/", "environments/", "recent_episodes")
+TENSORS = ("parameters/", f"{Optimizer.name}/")  # groups of arrays with one tensor for each of the network's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +182,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
             raise ValueError(f"it is for {found} environments, but the settings say {config.num_envs}")
         return Checkpoint(
             config=config,
-            tensors={name: array for name, array in arrays.items() if not name.startswith(OTHER_GROUPS)},
+            tensors={name: array for name, array in arrays.items() if name.startswith(TENSORS)},
             normalizer=below(arrays, "normalizer"),
             counters={name: int(arrays[f"counters/{name}"]) for name in COUNTERS},
             wall_time=float(arrays["counters/wall_time"]),
@@ -201,7 +202,7 @@ def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError if a number is infinite or NaN, or if a counter is not an integer >= 0."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{name} is not finite")
+            raise ValueError(f"{printable(name)} is not finite")
     for name in COUNTERS:
         count = arrays[f"counters/{name}"]
         if count.dtype.kind not in "iu" or count.shape or count < 0:
@@ -253,7 +254,7 @@ def copy_tensors(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarr
         UserError: A name, a shape or a dtype differs: the checkpoint belongs to another network or environment.
     """
     if set(source) != set(target):
-        odd = min(set(source) ^ set(target))
+        odd = printable(min(set(source) ^ set(target)))
         raise UserError(f"checkpoint {str(path)!r} does not fit the network: only one of them has the tensor {odd}.")
     for name, tensor in target.items():
         if source[name].shape != tensor.shape or source[name].dtype != tensor.dtype:
@@ -261,4 +262,5 @@ def copy_tensors(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarr
                 f"checkpoint {str(path)!r} does not fit the environment: {name} has shape {source[name].shape} "
                 f"({source[name].dtype}), but it must be {tensor.shape} ({tensor.dtype})."
             )
+    for name, tensor in target.items():  # none is changed if one of them does not fit
         tensor[:] = source[name]

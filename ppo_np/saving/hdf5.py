@@ -117,21 +117,21 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str | int]]:
 
 def _view(data: bytes, name: str, dtype: Any, shape: Any, offset: Any, checksum: Any) -> np.ndarray:
     """A view of one array in the file's bytes, after a check of its entry in the list."""
-    name = _short(name)
+    name = printable(name)
     if dtype not in TYPES:
-        raise SealError(f"{name} has the type {_short(dtype)}")
+        raise SealError(f"{name} has the type {printable(dtype)}")
     if not isinstance(shape, list) or len(shape) > 32 or not all(type(n) is int and n >= 0 for n in (*shape, offset)):
-        raise SealError(f"{name} has the shape {_short(shape)} at {_short(offset)}")
+        raise SealError(f"{name} has the shape {printable(shape)} at {printable(offset)}")
     count = math.prod(shape)
     if offset + count * np.dtype(dtype).itemsize > len(data):
-        raise SealError(f"{name} has the shape {_short(shape)}, which goes beyond the end of the file")
+        raise SealError(f"{name} has the shape {printable(shape)}, which goes beyond the end of the file")
     array = np.frombuffer(data, dtype, count, offset).reshape(shape)
     if _checksum(array) != checksum:
         raise SealError(f"{name} is damaged: its numbers do not match their checksum")
     return array
 
 
-def _short(value: Any) -> str:
+def printable(value: Any) -> str:
     """A value from a file for a message: on one line, at most 100 characters."""
     text = value if isinstance(value, str) and value.isprintable() else repr(value)
     return text if len(text) <= 100 else f"{text[:100]}..."

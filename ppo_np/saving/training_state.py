@@ -67,6 +67,7 @@ class TrainingState:
 
     @adam_step.setter
     def adam_step(self, steps: int) -> None:
+        """Set the number of steps, when a state is restored."""
         self.optimizer.steps = steps
 
     def rng_states(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bench.contests import limit, scaling, start, where
+from bench.contests import blocks, limit, scaling, start, where
 from bench.contests.slices import Training
 from bench.peers.protocol import Job
 
@@ -59,6 +59,12 @@ def test_the_parts_of_a_step_sum_up_to_its_time(vectorization):
     assert sum(found["parts"].values()) == pytest.approx(found["total"])
     alone = {name: found["measured"][name] for name in ("act", "sample", "gather", "loss", "passes", "optimizer")}
     assert all(0 < value < found["total"] for value in alone.values())
+
+
+def test_blocks_of_any_size_are_measured(monkeypatch):
+    for name in ("BLOCK_ROWS", "FEWEST_BLOCKS"):  # `measure` sets them
+        monkeypatch.setattr(blocks.blocks, name, getattr(blocks.blocks, name))
+    assert len(blocks.measure(1300, 512, (1, 2), 1)) == 3
 
 
 def test_curves_have_a_point_for_each_size_and_a_limit(monkeypatch):

@@ -175,6 +175,26 @@ def of_config(**settings):
     return put("config", json.dumps(SMALL.to_dict() | settings))
 
 
+ODD_NAMES = ["more/odd", "\x1b[2J", "a/\nb", "x" * 10_000]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=range(4))
+def test_arrays_of_names_that_no_run_writes_are_ignored(trained, tmp_path, name):
+    ppo, path = trained
+    loaded = PPO.load(change(path, tmp_path, put(name, np.zeros(1))))
+    assert np.array_equal(loaded.policy.model.params, ppo.policy.model.params)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=range(4))
+@pytest.mark.parametrize(
+    ("group", "value"), [("parameters/", 0.0), ("adam/m/", 0.0), ("normalizer/", 0.0), ("", np.nan)]
+)
+def test_an_odd_name_is_shown_in_one_short_line(trained, tmp_path, group, value, name):
+    with pytest.raises(UserError) as caught:
+        PPO.load(change(trained[1], tmp_path, put(group + name, np.full(1, value))))
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 700
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [

@@ -42,11 +42,11 @@ def make(folder: Path) -> list[Original]:
 
 def crash_files(ppo: PPO, name: str, folder: Path) -> list[Original]:
     """As if a number had not been finite in a minibatch, in a rollout, or in what an environment gave."""
-    minibatch, (inputs, activations) = ppo.policy.model.minibatch(8), ppo._workspace
-    ppo._buffer.gather(np.arange(8), ppo.policy, minibatch)
+    minibatch, buffer = ppo.policy.model.minibatch(8), ppo._buffer
+    buffer.gather(np.arange(8), ppo.policy, minibatch)
     rows = {
         crash_file.MINIBATCH: {name: getattr(minibatch, name) for name in crash_file.MINIBATCH_ARRAYS},
-        crash_file.ROLLOUT: {"obs": inputs, "actions": activations.distribution.actions},
+        crash_file.ROLLOUT: {"obs": buffer.obs[-1], "actions": buffer.actions[-1]},
         crash_file.ENVIRONMENT: {"rewards": np.array([1.0, np.nan])},
     }
     originals = []
