@@ -151,16 +151,3 @@ def activation_backward(dh, h, activation):
 def activation_number(name: str) -> int:
     """Return RELU for "relu" and TANH for "tanh". Raises KeyError for another name."""
     return {"relu": RELU, "tanh": TANH}[name]
-
-
-__all__ = [
-    "RELU",
-    "TANH",
-    "activation_backward",
-    "activation_forward",
-    "activation_number",
-    "relu_backward",
-    "relu_forward",
-    "tanh_backward",
-    "tanh_forward",
-]
