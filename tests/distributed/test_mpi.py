@@ -1,54 +1,22 @@
-"""Several ranks of MPI do what one process does, in one run folder; and when one ends, all end.
+"""Several ranks of MPI do what one process does, in one run folder.
 
 They need the extra `mpi`, and cores for themselves: `pytest -m mpi`.
 """
 
-import csv
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from mpi_runs import HERE, PATIENCE, TESTS, TRAIN, flags, mpiexec, rows_of, run, wait_for_updates
 from small_runs import RUNS, conditions, difference, train
 
-from ppo_np.running.launch import find_mpiexec
 from ppo_np.saving.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.mpi
-HERE = Path(__file__).parent
-TESTS = HERE.parent
-
-PATIENCE = 100.0  # for whatever is waited for
-AT_ONCE = 10.0  # what a fault may take to end all ranks
-LONG = "1000000"
-SMALL = "--num-envs 4 --num-steps 16 --num-minibatches 2 --update-epochs 2 --shared-sizes 8 --seed 0"
-FLAGS = [*SMALL.split(), "--total-timesteps", "640", "--checkpoint-every", "1"]
-TRAIN = [sys.executable, "-m", "ppo_np.train"]
-
-
-def mpiexec(size, *command):
-    return [find_mpiexec(), "-n", str(size), *map(str, command)]
-
-
-def flags(env_id, folder, *more):
-    return [*FLAGS, "--env-id", env_id, "--run-dir", str(folder), *map(str, more)]
-
-
-def run(*command):
-    """Exit code, stdout and stderr of a command."""
-    done = subprocess.run(list(map(str, command)), cwd=TESTS, capture_output=True, text=True, timeout=PATIENCE)
-    return done.returncode, done.stdout, done.stderr
-
-
-def rows_of(folder, name="metrics.csv"):
-    """The rows of a run's log, without times."""
-    with open(folder / name, newline="") as file:
-        return [{k: v for k, v in row.items() if "time" not in k and k != "SPS"} for row in csv.DictReader(file)]
 
 
 def same_checkpoint(one, other, tolerance=0.0):
@@ -59,9 +27,6 @@ def same_checkpoint(one, other, tolerance=0.0):
         for name, tensor in getattr(one, field).items():
             assert difference(tensor.reshape(-1), getattr(other, field)[name].reshape(-1)) <= tolerance, name
     return one, other
-
-
-# --- the same maths
 
 
 @pytest.fixture(scope="module", params=[2, 4])
@@ -97,9 +62,6 @@ def test_sums_through_shared_memory(size, turns):
     wrong, messages = out.split()
     assert (code, messages) == (0, "{2}"), err  # one array of each type has no room
     assert wrong == "0" if turns == 2 else int(wrong) > 0
-
-
-# --- one run folder
 
 
 @pytest.fixture(scope="module")
@@ -158,185 +120,6 @@ def test_a_launcher_may_start_the_ranks(whole, tmp_path):
     assert (code, err) == (0, ""), err
     assert out.count("Training finished") == 1
     same_checkpoint(tmp_path / "run", whole / "2")
-
-
-# --- mistakes
-
-
-@pytest.mark.parametrize("by_launcher", [False, True])
-def test_environments_that_cannot_be_shared_evenly(tmp_path, by_launcher):
-    arguments = flags("CartPole-v1", tmp_path / "run")
-    command = mpiexec(3, *TRAIN, *arguments) if by_launcher else [*TRAIN, *arguments, "--ranks", "3"]
-    code, out, err = run(*command)
-    sentence = "error: num_envs is 4, but it must be a multiple of the 3 ranks that share the environments.\n"
-    assert (code, out, err) == (2, "", sentence)
-    assert not (tmp_path / "run").exists()
-
-
-def test_mistakes_are_told_once(tmp_path):
-    code, _, err = run(*mpiexec(2, *TRAIN, "--no-such-flag"))
-    assert code == 2 and err.count("no-such-flag") == 1
-    code, out, _ = run(*mpiexec(2, *TRAIN, "--help"))
-    assert code == 0 and out.count("usage:") == 1
-    code, out, err = run(*mpiexec(2, *TRAIN, *flags("CartPole-v7", tmp_path / "run")))
-    assert code == 2 and err.startswith("error: env_id is 'CartPole-v7', but") and err.count("\n") == 1
-    code, out, err = run(*mpiexec(2, *TRAIN, *flags("CartPole-v1", tmp_path / "run", "--ranks", "4")))
-    assert (code, err) == (2, "error: ranks is 4, but it must be 2, as many as the launcher has started.\n")
-
-
-# --- faults
-
-
-def wait_for_updates(folder, process, updates):
-    metrics, deadline = folder / "metrics.csv", time.monotonic() + PATIENCE
-    while not (metrics.exists() and metrics.read_text().count("\n") > updates):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-
-
-def processes_of(folder):
-    """All living processes of the run with this folder: command lines are inherited by workers. By rank, if known."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line, around = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
-            alive = (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            continue
-        if alive and str(folder).encode() in line and int(entry.name) != os.getpid():
-            rank = re.search(rb"\0PMI_RANK=(\d+)", b"\0" + around)
-            found[int(entry.name)] = int(rank[1]) if rank else None
-    return found
-
-
-def shared_memory():
-    """What MPICH has left under a name."""
-    return set(Path("/dev/shm").glob("mpich*"))
-
-
-class Ranks:
-    """A long run on two ranks with environments in worker processes, which is ended."""
-
-    def __init__(self, folder, env_id="CartPole-v1", *more, by_launcher=False):
-        self.folder = folder
-        self.shared_memory = shared_memory()
-        arguments = flags(env_id, folder, "--vectorization", "async", "--total-timesteps", LONG, *more)
-        command = mpiexec(2, *TRAIN, *arguments) if by_launcher else [*TRAIN, *arguments, "--ranks", "2"]
-        self.process = subprocess.Popen(
-            command, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-
-    def pid_of(self, rank):
-        """The rank itself: the others with its number are its workers, which were started later."""
-        return min(pid for pid, its_rank in processes_of(self.folder).items() if its_rank == rank)
-
-    def finish(self, since=None):
-        """Exit code and stderr; no process and no memory of MPICH's is left, and the checkpoint is whole."""
-        out, err = self.process.communicate(timeout=PATIENCE)
-        while processes_of(self.folder) and time.monotonic() < (since or time.monotonic()) + AT_ONCE:
-            time.sleep(0.02)
-        assert processes_of(self.folder) == {}
-        assert shared_memory() <= self.shared_memory
-        if since is not None:
-            assert time.monotonic() - since < AT_ONCE
-        assert read_checkpoint(self.folder / "checkpoint.h5").counters["update"] >= 0
-        self.out = out
-        return self.process.returncode, err
-
-
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_is_killed(tmp_path, rank):
-    ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
-    pid = ranks.pid_of(rank)
-    os.kill(pid, signal.SIGKILL)
-    code, err = ranks.finish(time.monotonic())
-    assert code == 1
-    assert re.fullmatch(
-        rf"error: rank {rank} \(process {pid} on .+\) has died without an error message: all ranks end\.\n", err
-    )
-
-
-def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
-    """Which then ends all by itself; ours may or may not have the time to say which one it was."""
-    ranks = Ranks(tmp_path / "run", by_launcher=True)
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
-    pid = ranks.pid_of(1)
-    os.kill(pid, signal.SIGKILL)
-    code, err = ranks.finish(time.monotonic())
-    assert code != 0
-    assert str(pid) in ranks.out + err
-
-
-@pytest.mark.parametrize(("rank", "number"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
-def test_a_signal_to_one_rank_stops_all_after_the_update(tmp_path, rank, number):
-    ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
-    os.kill(ranks.pid_of(rank), number)
-    code, err = ranks.finish(time.monotonic())
-    assert code == 128 + number
-    told = ["\nstopping after the present update; a second signal ends all ranks at once\n"]
-    assert err == [*told, f"rank 1 got signal {number.value}: all ranks have stopped.\n"][rank]
-    assert "Training interrupted" in ranks.out
-    updates = read_checkpoint(tmp_path / "run" / "checkpoint.h5").counters["update"]
-    assert len(rows_of(tmp_path / "run")) == updates
-
-
-def test_a_signal_in_an_update_that_takes_too_long(tmp_path):
-    ranks = Ranks(tmp_path / "run", "broken:Slow-v0", "--vectorization", "sync")
-    wait_for_updates(tmp_path / "run", ranks.process, 0)
-    while not (tmp_path / "run" / "checkpoint.h5").exists():
-        time.sleep(0.02)
-    time.sleep(0.5)
-    os.kill(ranks.pid_of(1), signal.SIGTERM)
-    code, err = ranks.finish(time.monotonic())
-    assert code == 128 + signal.SIGTERM
-    assert err == "error: rank 1: signal 15 came, and the ranks could not stop together within 8 s.\n"
-
-
-def test_a_signal_to_the_command_reaches_the_ranks(tmp_path):
-    ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
-    ranks.process.send_signal(signal.SIGINT)
-    code, err = ranks.finish(time.monotonic())
-    assert code == 130
-    assert err == "\nstopping after the present update; a second signal ends all ranks at once\n"
-
-
-def test_a_command_that_is_killed_takes_its_ranks_along(tmp_path):
-    ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
-    ranks.process.kill()
-    _, err = ranks.finish(time.monotonic())
-    assert err == "error: the process that started the ranks has died without an error message: all ranks end.\n"
-
-
-@pytest.mark.parametrize("by_launcher", [False, True])
-def test_an_exception_in_an_environment_of_one_rank(tmp_path, by_launcher):
-    ranks = Ranks(tmp_path / "run", "faulty:Raising-v0", by_launcher=by_launcher)
-    code, err = ranks.finish()
-    said = r"environment 2 raised RuntimeError: the simulator is gone \(faulty\.py, line \d+\)"
-    assert code == 1
-    assert re.fullmatch(rf"error: rank 1: In step 13, {said}\.\n", err), err
-
-
-def test_a_number_of_one_rank_s_environment_that_is_not_finite(tmp_path):
-    ranks = Ranks(tmp_path / "run", "faulty:NaN-v0")
-    code, err = ranks.finish()
-    assert code == 1
-    assert err.startswith("error: rank 1: In step 13, environment 2 gave the reward nan, but it must be ")
-    assert err.count("\n") == 1
-    code, out, _ = run(sys.executable, "-m", "ppo_np.replay", tmp_path / "run" / "crash.h5")
-    assert "nan" in out
-
-
-def test_a_bug_in_one_rank_keeps_its_traceback(tmp_path):
-    ranks = Ranks(tmp_path / "run", "broken:Bug-v0", "--vectorization", "sync")
-    code, err = ranks.finish()
-    assert code == 1
-    assert err.startswith("rank 1: Traceback (most recent call last):\n")
-    assert err.endswith("\nbroken.Bug: on rank 1\n") and err.count("Traceback") == 1
 
 
 def test_cores_are_shared_by_the_ranks_of_a_host():

@@ -1,42 +1,23 @@
-"""The train command: what a run leaves, what it refuses, how it is interrupted, that it repeats bit for bit."""
+"""The train command: its options, what a run leaves, that it repeats bit for bit."""
 
 import csv
 import dataclasses
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import h5py
 import numpy as np
 import pytest
-import sample_environments  # noqa: F401  registers the test environments
+import sample_environments  # noqa: F401  registers the test environments  # noqa: F401  registers the test environments
 from commands import run
+from small_train import SMALL, rows_without_times, train_in_a_process
 
 from ppo_np import PPO
 from ppo_np.config import PPOConfig, preset_names
 from ppo_np.evaluation.periodic import FIRST_SEED
 from ppo_np.evaluation.playback import evaluate
-from ppo_np.network.model import ActorCritic
 from ppo_np.running import cli
 from ppo_np.running.options import parse
-from ppo_np.running.signals import STOPPING
 from ppo_np.train import main
-
-SMALL = ["--preset", "article", "--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8"]
-TIMES = {"wall_time", "SPS", "time_env", "time_inference", "time_update"}
-
-
-def train_in_a_process(folder, *arguments, **options):
-    command = [sys.executable, "-m", "ppo_np.train", *SMALL, "--run-dir", str(folder), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
-
-
-def rows_without_times(folder):
-    with open(folder / "metrics.csv", newline="") as file:
-        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
 
 
 def test_without_arguments_it_is_the_articles_run():
@@ -160,123 +141,6 @@ def test_the_default_folder_names_the_run(tmp_path, monkeypatch):
     assert all(name.startswith("CartPole-v1__article__5__") for name in names)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--env-id", "Nope-v9"], "env_id is 'Nope-v9'"),
-        (["--env-id", "ppo_np_test/Endless-v0"], "observation space is Sequence"),
-        (["--env-id", "ppo_np_test/Endless-v0", "--capture-video"], "observation space is Sequence"),
-        (
-            ["--num-minibatches", "3"],
-            "num_minibatches is 3, but it must be a divisor of num_envs * num_steps = 4 * 16 = 64",
-        ),
-        (["--num-envs", "0"], "num_envs is 0"),
-        (["--total-timesteps", "-1"], "total_timesteps is -1"),
-        (["--update-epochs", "0"], "update_epochs is 0"),
-        (["--gamma", "1.01"], "gamma is 1.01, but it must be in [0, 1]"),
-        (["--gae-lambda", "-0.1"], "gae_lambda is -0.1"),
-        (["--learning-rate", "0"], "learning_rate is 0.0"),
-        (["--preset", "nope"], "preset is 'nope', but it must be one of acrobot, article"),
-        (["--video-every", "0"], "video_every is 0"),
-        (
-            ["--checkpoint-every", "0"],
-            "checkpoint_every is '0', but it must be a number of updates >= 1, like 100, or of",
-        ),
-        (["--checkpoint-every", "0s"], "checkpoint_every is '0s'"),
-        (["--checkpoint-every", "5m"], "checkpoint_every is '5m'"),
-        (["--log-every", "-1"], "log_every is -1"),
-        (["--eval-every", "-1"], "eval_every is -1"),
-        (["--eval-episodes", "0"], "eval_episodes is 0"),
-        (["--target-kl", "0"], "target_kl is 0.0, but it must be a number > 0"),
-        (["--vectorization", "vector", "--env-id", "Pendulum-v1"], "env_id is 'Pendulum-v1', but no such environment"),
-        (["--vectorization", "vector", "--capture-video"], "a video needs 'sync' or 'async'"),
-    ],
-)
-def test_a_mistake_is_one_sentence_and_leaves_nothing(tmp_path, capsys, arguments, message):
-    folder = tmp_path / "run"
-    assert run(main, *SMALL, "--run-dir", folder, *arguments) == cli.BAD_ARGUMENTS
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1
-    assert message in captured.err
-    assert captured.out == ""
-    assert not folder.exists()
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--gama", "0.9"], ["--gamma", "much"], ["--activation", "gelu"], ["--num-envs", "4.5"]]
-)
-def test_a_malformed_flag_exits_with_2(tmp_path, capsys, arguments):
-    assert run(main, *SMALL, "--run-dir", tmp_path / "run", *arguments) == cli.BAD_ARGUMENTS
-    assert arguments[0] in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_folder_with_something_in_it_is_refused(tmp_path, capsys):
-    (tmp_path / "mine.txt").write_text("keep me")
-    assert run(main, *SMALL, "--run-dir", tmp_path) == cli.BAD_ARGUMENTS
-    assert "must be a new or an empty folder" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-@pytest.mark.parametrize("flags", [[], ["--capture-video"]], ids=["plain", "filmed"])
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys, flags):
-    (tmp_path / "file").write_text("")
-    assert run(main, *SMALL, "--run-dir", tmp_path / "file" / "run", *flags) == cli.BAD_ARGUMENTS
-    assert "cannot be made" in capsys.readouterr().err
-
-
-def test_a_missing_video_extra_is_named(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert run(main, *SMALL, "--run-dir", tmp_path / "run", "--capture-video") == cli.BAD_ARGUMENTS
-    assert "--capture-video needs moviepy, which is not installed: pip install" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_bug_keeps_its_traceback_and_what_was_learnt(monkeypatch, tmp_path):
-    original = PPO.learn
-    monkeypatch.setattr(PPO, "learn", lambda ppo, callback: original(ppo, callback) and 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        cli.run(lambda: main([*SMALL, "--run-dir", str(tmp_path / "run"), "--total-timesteps", "128"]))
-    assert PPO.load(tmp_path / "run" / "checkpoint.h5").global_step == 128
-
-
-def test_a_gradient_that_is_not_finite_is_one_sentence_and_changes_nothing(monkeypatch, tmp_path, capsys):
-    original = ActorCritic.loss_and_gradient
-
-    def spoilt(model, *arguments):
-        terms = original(model, *arguments)
-        model.grads[0] = np.nan
-        return terms
-
-    monkeypatch.setattr(ActorCritic, "loss_and_gradient", spoilt)
-    assert run(main, *SMALL, "--run-dir", tmp_path / "run") == cli.FAILED
-    assert capsys.readouterr().err == (
-        "error: In update 1, epoch 1, minibatch 1, gradient of layer shared/0/weight at [0, 0] is nan where everything "
-        "before it was finite; the parameters were not changed by it. See where it comes from: "
-        f"python -m ppo_np.replay {tmp_path / 'run' / 'crash.h5'}\n"
-    )
-    assert np.isfinite(PPO.load(tmp_path / "run" / "checkpoint.h5").policy.model.params).all()
-
-
-def test_a_lack_of_memory_is_one_sentence(tmp_path, capsys):
-    assert run(main, *SMALL, "--run-dir", tmp_path / "run", "--shared-sizes", 10**7, 10**7) == cli.BAD_ARGUMENTS
-    assert "do not fit into memory" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_signal_before_training_leaves_nothing(tmp_path, monkeypatch, capsys):
-    original = PPO.__init__
-
-    def interrupted(ppo, *arguments, **options):
-        os.kill(os.getpid(), signal.SIGINT)
-        original(ppo, *arguments, **options)
-
-    monkeypatch.setattr(PPO, "__init__", interrupted)
-    assert run(main, *SMALL, "--run-dir", tmp_path / "run") == 130
-    assert capsys.readouterr().out == ""
-    assert not (tmp_path / "run").exists()
-
-
 def test_two_processes_give_the_same_run_bit_for_bit(tmp_path):
     seeds = {"first": "7", "again": "7", "other": "8"}
     for name, seed in seeds.items():
@@ -290,35 +154,3 @@ def test_two_processes_give_the_same_run_bit_for_bit(tmp_path):
     assert first.attrs["rng"] == again.attrs["rng"]
     assert rows_without_times(tmp_path / "first") == rows_without_times(tmp_path / "again")
     assert rows_without_times(tmp_path / "first") != rows_without_times(tmp_path / "other")
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_summarises(tmp_path, number, code):
-    process = train_in_a_process(tmp_path / "run", "--total-timesteps", "100000000", start_new_session=True)
-    metrics, deadline = tmp_path / "run" / "metrics.csv", time.monotonic() + 60
-    while not (metrics.exists() and metrics.read_text().count("\n") > 3):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    os.killpg(process.pid, number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert err == STOPPING.decode()
-    assert "Training interrupted" in out
-    assert PPO.load(tmp_path / "run" / "checkpoint.h5").update >= 3
-    assert metrics.read_text().endswith("\n")
-
-
-def test_a_signal_before_the_first_update_saves_too(tmp_path, monkeypatch):
-    original = PPO.learn
-
-    def learn(ppo, callback):
-        os.kill(os.getpid(), signal.SIGINT)
-        ppo.stream.step = lambda _: pytest.fail("no step after the signal")
-        return original(ppo, callback)
-
-    monkeypatch.setattr(PPO, "learn", learn)
-    before = signal.getsignal(signal.SIGINT)
-    assert run(main, *SMALL, "--run-dir", tmp_path / "run") == 130
-    assert PPO.load(tmp_path / "run" / "checkpoint.h5").global_step == 0
-    assert signal.getsignal(signal.SIGINT) == before
