@@ -131,7 +131,8 @@ BOXES = {
 @pytest.mark.parametrize("space", BOXES.values(), ids=BOXES)
 def test_observations_of_our_environments_are_copied_as_those_of_others_are_flattened(space, norm_obs):
     envs = SerialEnvs([lambda: Observing(space)] * 3)
-    policy = Policy(space, envs.single_action_space, PPOConfig(norm_obs=norm_obs), np.random.default_rng(0))
+    config = PPOConfig(norm_obs=norm_obs, shared_sizes=(8,))
+    policy = Policy(space, envs.single_action_space, config, np.random.default_rng(0))
     stream = EnvStream(envs).reset(seed=0)
     copied, flattened = np.zeros((2, 3, policy.observations.size), policy.obs_dtype)
     flatten_obs(stream, policy, copied)
