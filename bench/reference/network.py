@@ -22,7 +22,7 @@ class NumpyLearner:
     def __init__(self, learner: Learner):
         self.model, self.config = learner.model, learner.config
         self.minibatch, self.activations = learner.minibatch, learner.activations
-        self.m, self.v, self.scratch = np.zeros((3, self.model.params.size), self.model.dtype)
+        self.m, self.v = np.zeros((2, self.model.params.size), self.model.dtype)
         params, grads = (self.model.towers(flat) for flat in (self.model.params, self.model.grads))
         self.layers = [(tower, params[tower], grads[tower]) for tower in TOWERS]
 
@@ -63,4 +63,4 @@ class NumpyLearner:
         self.loss_and_gradient()
         numpy_clip_by_global_norm(grads, numpy_global_norm(grads), config.max_grad_norm)
         coefs = config.learning_rate, config.adam_beta1, config.adam_beta2, config.adam_eps
-        numpy_adam(params, grads, self.m, self.v, 1, *coefs, scratch=self.scratch)
+        numpy_adam(params, grads, self.m, self.v, 1, *coefs)
