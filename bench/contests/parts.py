@@ -1,4 +1,7 @@
-"""The parts of our training as functions of their own, on the shapes of a job: what `where` and `limit` time alone."""
+"""The parts of our training as functions of their own, on the shapes of a job: what `where` and `limit` time alone.
+
+And slices of work in this process, for contests that compare parts of ours with each other: seconds of each.
+"""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -7,15 +10,18 @@ import gymnasium
 import numpy as np
 
 from bench.ours import config_of
+from bench.peers.alone import Alone
 from bench.peers.protocol import Job
 from kernels.activation import activation_backward, activation_forward
 from kernels.advantage import normalize
 from kernels.loss import ppo_loss_backward, ppo_loss_forward
 from kernels.optimizer import clip_by_global_norm, global_norm
+from ppo_np import PPO
 from ppo_np.config import PPOConfig
 from ppo_np.environments.make import make_env, make_vector_env
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import LARGEST, EnvStream
+from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.policy import Policy
 from ppo_np.learning.rollout import RolloutBuffer, flatten_obs
 from ppo_np.network.activations import Activations
@@ -25,6 +31,51 @@ from ppo_np.network.optimizer import Adam
 from ppo_np.network.threads import is_wide
 
 THREADS = (1, 2)
+
+
+def per_call(function: Callable[[], object], seconds: float) -> float:
+    """Seconds of one call, the mean over as many calls as fill so many seconds."""
+    calls, begin = 0, perf_counter()
+    while True:
+        function()
+        calls += 1
+        if perf_counter() - begin >= seconds:
+            return (perf_counter() - begin) / calls
+
+
+def alone_seconds(alone: Alone, seconds: float) -> float:
+    """Seconds of one step of the environments alone, over as many rollouts as fill so many seconds."""
+    steps, begin = 0, perf_counter()
+    while True:
+        steps += alone.rollout()
+        if perf_counter() - begin >= seconds:
+            return (perf_counter() - begin) / steps
+
+
+class Training:
+    """A training run that goes on slice by slice; the first update, which may compile, is done at once.
+
+    Attributes:
+        ppo: it.
+        metrics: those of the updates of the last slice.
+    """
+
+    def __init__(self, job: Job):
+        self.ppo, self.metrics = PPO(config_of(job)), []
+        self.seconds_a_step(0)
+
+    def seconds_a_step(self, seconds: float) -> float:
+        """Train for at least so many seconds and one update; seconds of one environment step."""
+        self.metrics = []
+        steps, begin = self.ppo.global_step, perf_counter()
+
+        def after_update(ppo: PPO, metrics: Metrics) -> None:
+            self.metrics.append(metrics)
+            if perf_counter() - begin >= seconds:
+                ppo.stop()
+
+        self.ppo.learn(after_update)
+        return (perf_counter() - begin) / (self.ppo.global_step - steps)
 
 
 class Stepping:

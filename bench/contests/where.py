@@ -13,8 +13,7 @@ from statistics import median
 
 from bench.contests.contest import Result
 from bench.contests.end_to_end import measure_rows
-from bench.contests.parts import Stepping, functions, rows_at_once, threads_of
-from bench.contests.slices import Training, per_call
+from bench.contests.parts import Stepping, Training, functions, per_call, rows_at_once, threads_of
 from bench.ours import limit_blas_threads
 from bench.peers.protocol import Job
 from bench.report.sections import where_table

@@ -47,7 +47,7 @@ def share_reached(row: str, documents: Documents) -> float | None:
 
     Ours and the bare environments took turns in end_to_end.py, the limit and the bare environments in limit.py.
     """
-    like = ON_RANKS[row][0] if row in ON_RANKS else row
+    like = ON_RANKS.get(row, row)
     try:
         found = documents["limit"]["limits"][like]
         if row == "c":  # most of it is not the environment, and its share is a target itself
