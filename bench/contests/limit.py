@@ -17,7 +17,7 @@ from scipy.linalg.blas import saxpy
 
 from bench.contests.contest import Result
 from bench.contests.end_to_end import measure_rows
-from bench.contests.parts import THREADS, Training, alone_seconds, per_call, rows_at_once
+from bench.contests.parts import THREADS, Training, per_call, per_unit, rows_at_once
 from bench.contests.turns import spread
 from bench.ours import config_of, is_wide, limit_blas_threads
 from bench.peers.alone import Alone
@@ -75,7 +75,7 @@ def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[]
 
     moves = job.update_epochs * job.num_minibatches * ADAM_AND_NORM / MOVED
     return {
-        ENVIRONMENT: lambda: alone_seconds(alone, seconds / 2),
+        ENVIRONMENT: lambda: per_unit(alone.rollout, seconds / 2),
         ACTING: lambda: per_call(act, seconds / 4) / job.num_envs,
         LEARNING: lambda: per_call(learn, seconds / 2) * job.update_epochs / rows,
         MOVING: lambda: per_call(move, seconds / 4) * moves / job.batch_size,

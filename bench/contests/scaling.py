@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.contests.contest import begin, write
-from bench.contests.parts import THREADS, Training, alone_seconds, per_call
+from bench.contests.parts import THREADS, Training, per_call, per_unit
 from bench.ours import limit_blas_threads
 from bench.peers.alone import Alone
 from bench.peers.protocol import Job
@@ -68,7 +68,7 @@ def limit_of(kind: str, job: Job, training: Training, peak: float) -> Callable[[
     """
     if kind == "environment":
         alone = Alone(job)
-        return lambda seconds: alone_seconds(alone, seconds)
+        return lambda seconds: per_unit(alone.rollout, seconds)
     shapes = training.ppo.policy.model.shapes
     weights = sum(float(np.prod(shape)) for name, shape in shapes.items() if name.endswith("weight"))
     return lambda _seconds: 2 * weights * (1 + 3 * job.update_epochs) / peak

@@ -38,10 +38,6 @@ def train(job: Job, clock: Clock) -> NoReturn:
             other.send(clock.left)
         return clock.left
 
-    if ranks.rank == 0:
-        clock.start()
-    left = next_slice()
-
     def after_update(ppo: PPO, _metrics: object) -> None:
         nonlocal left
         left -= 1
@@ -50,6 +46,9 @@ def train(job: Job, clock: Clock) -> NoReturn:
         if left == 0:
             left = next_slice()
 
+    if ranks.rank == 0:
+        clock.start()
+    left = next_slice()
     ppo.learn(after_update)
 
 

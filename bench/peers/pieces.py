@@ -12,6 +12,7 @@ import sys
 import timeit
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -122,12 +123,13 @@ def together(job: Job, gradient_bytes: int) -> dict[str, Any]:
     ranks, sums, allreduces = world(), {}, {}
     from mpi4py import MPI  # as `world` has set it up
 
+    def by_messages(numbers: np.ndarray) -> None:
+        ranks.comm.Iallreduce(MPI.IN_PLACE, numbers).Wait()
+
     for size in sorted({*BYTES, gradient_bytes}):
-        numbers = np.ones(max(1, size // 4), np.float32)
-        sums[size] = mean_seconds(ranks, lambda numbers=numbers: ranks.allreduce(numbers))
-        allreduces[size] = mean_seconds(
-            ranks, lambda numbers=numbers: ranks.comm.Iallreduce(MPI.IN_PLACE, numbers).Wait()
-        )
+        numbers = np.ones(size // 4, np.float32)
+        sums[size] = mean_seconds(ranks, partial(ranks.allreduce, numbers))
+        allreduces[size] = mean_seconds(ranks, partial(by_messages, numbers))
     return {
         "ranks": ranks.size,
         "sums": sums,

@@ -1,6 +1,8 @@
 """The benchmarks that take ours apart: limit, where, scaling and start."""
 
 import dataclasses
+import os
+from pathlib import Path
 
 import pytest
 
@@ -71,10 +73,12 @@ def test_curves_have_a_point_for_each_size_and_a_limit(monkeypatch):
 
 
 def test_the_first_update_and_an_import_are_timed(tmp_path, monkeypatch):
-    monkeypatch.setattr(start, "TRAIN", ("-c", "print('step=512 '); raise SystemExit"))
-    assert 0 < start.first_update(str(tmp_path), "cache", 60) < 60
+    monkeypatch.setattr(start, "ONE_UPDATE", 256)
+    monkeypatch.setattr(start, "TRAIN", ("-m", "ppo_np.train", "--preset", "cartpole"))
+    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    assert 0.1 < start.first_update(str(tmp_path), cache, 60) < 60
     monkeypatch.setattr(start, "TRAIN", ("-c", "print('step=5 ')"))
     with pytest.raises(RuntimeError, match="ended without an update"):
-        start.first_update(str(tmp_path), "cache", 60)
+        start.first_update(str(tmp_path), cache, 60)
     monkeypatch.setattr(start, "TOO_EARLY", ("colorsys", "chunk"))
     assert start.imported("import colorsys")[1] == ["colorsys"]
