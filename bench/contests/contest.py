@@ -79,12 +79,7 @@ def begin(
 ) -> tuple[argparse.Namespace, Result]:
     """Read a command line; its options, and the beginning of the document that the benchmark writes.
 
-    Args:
-        text: the help.
-        name: of the benchmark and of its JSON file.
-        timeout: seconds of one answer.
-        rounds: how often everything takes its turn, if that is an option.
-        more: further options, each with what `add_argument` wants.
+    `text` is the help. `rounds` is an option if there is a default. `more` are further ones, as `add_argument` wants.
     """
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a short run that shows whether everything works")

@@ -24,12 +24,8 @@ from bench.peers.alone import Alone
 from bench.peers.protocol import Job
 from bench.report.sections import limit_table
 
-ENVIRONMENT, ACTING, LEARNING, MOVING = PARTS = (
-    "environment",
-    "products, inference",
-    "products, update",
-    "memory of Adam and norm",
-)
+ENVIRONMENT, MOVING = "environment", "memory of Adam and norm"
+ACTING, LEARNING = "products, inference", "products, update"
 FIRST = {True: ("shared/0/weight",), False: ("policy/0/weight", "value/0/weight")}  # layers that see observations
 ADAM_AND_NORM = 8  # numbers a parameter: p, m, v and the gradient are read, p, m, v written; the norm reads again
 MOVED = 6  # by two calls of axpy

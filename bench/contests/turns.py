@@ -9,7 +9,7 @@ import select
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from statistics import median, quantiles
@@ -106,16 +106,10 @@ class Seat:
         return {}
 
 
-def compete(
-    contestants: Sequence[Contestant], job: Any, pace: Pace, tell: Callable[[str], None] = print
-) -> list[Result]:
+def compete(contestants: Sequence[Contestant], job: Any, pace: Pace) -> list[Result]:
     """Find each contestant's best number of threads, then let them take turns; the first one is ours.
 
-    Args:
-        contestants: who.
-        job: the same for all but for the number of threads.
-        pace: of the turns.
-        tell: is told how it goes.
+    The job is the same for all but for the number of threads.
 
     Returns:
         One for each contestant: its name, threads, trials (threads -> median rate), rates and their median, least and
@@ -137,7 +131,7 @@ def compete(
         for seat in every:
             if seat not in chosen:
                 seat.__exit__()
-        tell(", ".join(f"{seat.contestant.name}: {seat.why or f'threads {seat.threads}'}" for seat in chosen))
+        print(", ".join(f"{seat.contestant.name}: {seat.why or f'threads {seat.threads}'}" for seat in chosen))
         turns = take_turns(chosen, pace.rounds)
         return [
             {"contestant": seat.contestant.name, "trials": of_threads} | summary(seat, chosen[0], turns)
@@ -170,14 +164,9 @@ def summary(seat: Seat, ours: Seat, turns: Sequence[tuple[Seat, Result]]) -> Res
     if seat.why:
         return {"threads": None, "skipped": seat.why}
     rates, pairs = [told["rate"] for told in seat.slices], ratios(turns, ours, seat)
-    result = {
-        "threads": seat.threads,
-        "rates": [float(f"{value:.5g}") for value in rates],
-        **spread(rates, "min", "max"),
-        "peak_memory_mb": seat.slices[-1]["peak_memory_mb"],
-        "versions": seat.introduction["versions"],
-    }
-    return result | ({"ratio": spread(pairs)} if pairs else {})
+    result = {"threads": seat.threads, "rates": [float(f"{value:.5g}") for value in rates]}
+    result |= spread(rates, "min", "max") | {"peak_memory_mb": seat.slices[-1]["peak_memory_mb"]}
+    return result | seat.introduction | ({"ratio": spread(pairs)} if pairs else {})
 
 
 def spread(values: Sequence[float], low: str = "q1", high: str = "q3") -> dict[str, float]:

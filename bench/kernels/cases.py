@@ -69,15 +69,8 @@ def benchmark_of(
 ) -> Callable[..., None]:  # fmt: skip
     """A test that times a kernel and its NumPy version for each shape, and each choice if there are any.
 
-    Args:
-        kernel: ours.
-        sizes: by the name of the shape.
-        make: the arguments, of a `Draw`, the sizes and the choice.
-        choices: of a further argument, for instance the name of an activation.
-        timed: other arguments for timing, made of those; see `Case`.
-
-    Returns:
-        The test. Its attribute `case` makes a `Case`, of the same as `make`.
+    `make` makes the arguments, of a `Draw`, the sizes and the choice (for instance an activation); `timed` makes of
+    those others for timing, see `Case`. The test's attribute `case` makes a `Case`, of the same as `make`.
     """
     params = [pytest.param(one, id=name) for name, one in sizes.items() if not choices]
     params += [pytest.param((*one, c), id=f"{name}-{c}") for name, one in sizes.items() for c in choices]

@@ -162,5 +162,5 @@ def perform(name: str, packages: tuple[str, ...], **tasks: Callable[..., Any]) -
     # Standard output is for the contest; what libraries print there goes to standard error.
     clock = Clock(sys.stdin, os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    clock.say(**about)
+    clock.say(versions=about["versions"])
     tasks[task](from_json(Job, text), clock)

@@ -18,12 +18,9 @@ Document = dict[str, Any]
 COMMAND = "python -m bench.report.results"
 RESAMPLES = 9_999
 NUMBERS = {
-    "learning rate": "learning_rate",
-    "gamma": "gamma",
-    "lambda": "gae_lambda",
-    "clip": "clip_coef",
+    "learning rate": "learning_rate", "gamma": "gamma", "lambda": "gae_lambda", "clip": "clip_coef",
     "entropy": "ent_coef",
-}
+}  # fmt: skip
 ANNEALED = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}
 
 PAGE = """\
@@ -133,15 +130,14 @@ def summary(results: list[Document]) -> Document:
     }
 
 
-def percent(share: float | None) -> str:
-    """With a digit behind the point, so that 100% means all."""
-    return "none" if share is None else f"{share:.1%}"
+def text(value: Any, pattern: str) -> str:
+    """A value by a pattern; "none" of None."""
+    return "none" if value is None else pattern.format(value)
 
 
 def preset_cells(document: Document) -> dict[str, str]:
     """A row of the first table."""
-    seeds, threshold, reached = len(document["runs"]), document["reward_threshold"], document["seeds_reached"]
-    ends = document["interval"]
+    seeds, ends = len(document["runs"]), document["interval"]
     return {
         "preset": document["preset"],
         "environment": document["env_id"],
@@ -150,12 +146,12 @@ def preset_cells(document: Document) -> dict[str, str]:
         "time": f"{document['wall_time'] / 60:.1f} min",
         "SPS": f"{document['SPS']:,.0f}",
         "greedy return, IQM": f"{document['iqm']:.1f}",
-        "95% interval": " to ".join(f"{end:.1f}" for end in ends) if ends else "none",
+        "95% interval": text(ends, "{0[0]:.1f} to {0[1]:.1f}"),
         "mean": f"{document['mean']:.1f}",
         "worst seed": f"{document['worst']:.1f}",
-        "threshold": "none" if threshold is None else f"{threshold:g}",
-        "episodes at threshold": percent(document["success_rate"]),
-        "seeds at threshold": "none" if reached is None else f"{reached} of {seeds}",
+        "threshold": text(document["reward_threshold"], "{:g}"),
+        "episodes at threshold": text(document["success_rate"], "{:.1%}"),
+        "seeds at threshold": text(document["seeds_reached"], f"{{}} of {seeds}"),
     }
 
 
@@ -168,7 +164,7 @@ def seed_cells(result: Document) -> dict[str, str]:
         "last 100 training episodes": f"{result['training_return']:.1f}",
         "greedy mean": f"{result['mean']:.1f}",
         **{name: f"{result[name]:.1f}" for name in ("std", "min", "max")},
-        "success": percent(result["success_rate"]),
+        "success": text(result["success_rate"], "{:.1%}"),
     }
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 Result = dict[str, Any]
@@ -61,14 +61,6 @@ def known(found: list[Result]) -> Result:
     return found[0]
 
 
-def inside(documents: Documents, *keys: str) -> Result:
-    """What lies in the documents under these keys, one inside the other."""
-    found = documents
-    for key in keys:
-        found = found.get(key, {})
-    return known([found] if found else [])
-
-
 def of_list(documents: Documents, benchmark: str, key: str, value: str) -> Result:
     """The result of a benchmark whose `key` has this value."""
     return known([one for one in documents.get(benchmark, {}).get("results", ()) if one[key] == value])
@@ -80,14 +72,10 @@ def result_of(documents: Documents, row: str, name: str) -> Result:
     return known([result for result in rows.get(row, {}).get("results", ()) if result["contestant"] == name])
 
 
-def quartiles(found: Result) -> tuple:
-    """A median between its quartiles."""
-    return found["median"], found["q1"], found["q3"]
-
-
-def extremes(found: Result) -> tuple:
-    """A median between the least and the most."""
-    return found["median"], found["min"], found["max"]
+def spread_of(found: Result) -> tuple:
+    """A median with its quartiles, or with the least and the most."""
+    low, high = ("q1", "q3") if "q1" in found else ("min", "max")
+    return found["median"], found[low], found[high]
 
 
 def faster(row: str, peer: str, limit: float, text: str = FASTER, ours: str = OURS) -> Target:
@@ -95,7 +83,7 @@ def faster(row: str, peer: str, limit: float, text: str = FASTER, ours: str = OU
 
     def find(documents: Documents) -> tuple:
         result_of(documents, row, ours)
-        return quartiles(result_of(documents, row, peer)["ratio"])
+        return spread_of(result_of(documents, row, peer)["ratio"])
 
     return Target(f"{row}-{peer.split()[0].rstrip(',')}", text.format(peer), limit, find)
 
@@ -112,12 +100,17 @@ def smaller(row: str, peer: str, limit: float) -> Target:
 
 def absolute(row: str, limit: float, ours: str = OURS) -> Target:
     """Ours must do so many steps a second."""
-    return Target(f"{row}-absolute", "steps/s", limit, lambda found: extremes(result_of(found, row, ours)))
+    return Target(f"{row}-absolute", "steps/s", limit, lambda found: spread_of(result_of(found, row, ours)))
 
 
 def ratio_at(key: str, text: str, limit: float, *path: str) -> Target:
     """A ratio that lies in the documents at this path must be as large as that."""
-    return Target(key, text, limit, lambda documents: quartiles(inside(documents, *path)))
+
+    def find(documents: Documents) -> tuple:
+        found = reduce(lambda inside, name: inside.get(name, {}), path, documents)
+        return spread_of(known([found] if found else []))
+
+    return Target(key, text, limit, find)
 
 
 def start(what: str, text: str, limit: float) -> Target:
@@ -125,7 +118,7 @@ def start(what: str, text: str, limit: float) -> Target:
 
     def find(documents: Documents) -> tuple:
         found = of_list(documents, "start", "what", what)
-        return *extremes(found), not found.get("too_early")
+        return *spread_of(found), not found.get("too_early")
 
     return Target(f"start-{what}", text, limit, find, at_most=True)
 
@@ -135,7 +128,7 @@ def solved(contestant: str, key: str, limit: float) -> Target:
 
     def find(documents: Documents) -> tuple:
         found = of_list(documents, "solve", "contestant", contestant)
-        return *extremes(found), found["solved"] == found["seeds"]
+        return *spread_of(found), found["solved"] == found["seeds"]
 
     return Target(f"solve-{key}", f"{contestant}: {TO_SOLVE}, all seeds", limit, find, at_most=True)
 

@@ -65,7 +65,7 @@ def test_the_clock_times_slices_and_not_the_waiting_nor_the_first_updates():
 def test_contestants_take_turns_and_ours_goes_between_the_others(fake, tmp_path):
     log = tmp_path / "log"
     write = f"open({str(log)!r}, 'a').write(sys.argv[0].split('_')[-1][:-3] + '\\n'); "
-    found = compete([fake(name, write + SLEEP) for name in ("ours", "b", "c")], Job(), QUICK, tell=str)
+    found = compete([fake(name, write + SLEEP) for name in ("ours", "b", "c")], Job(), QUICK)
     assert [len(one["rates"]) for one in found] == [7, 3, 3]
     changes = [b for a, b in pairwise(["", *log.read_text().split()]) if a != b]
     assert changes[-13:] == ["ours", "b", "ours", "c"] * 3 + ["ours"]
@@ -77,14 +77,14 @@ def test_contestants_that_die_or_hang_are_left_out_and_the_others_go_on(fake):
         fake("tired", each="n > 60 and sys.exit('enough'); " + SLEEP),
         fake("stuck", each="time.sleep(60)"),
     ]
-    ours, *left_out, last = compete([fake("ours"), *bad, fake("last")], Job(), QUICK, tell=str)
+    ours, *left_out, last = compete([fake("ours"), *bad, fake("last")], Job(), QUICK)
     sentences = ["dead failed: RuntimeError: no luck", "tired failed: enough", "stuck took longer than 3 s"]
     assert [(one["skipped"], one["threads"]) for one in left_out] == [(sentence, None) for sentence in sentences]
     assert len(ours["rates"]) == 13 and len(last["rates"]) == 3 and last["ratio"]["median"] > 0
 
 
 def test_the_best_number_of_threads_is_chosen(fake):
-    (one,) = compete([fake("ours", "time.sleep(0.009 / job.threads)", threads=(1, 3, 2))], Job(), QUICK, tell=str)
+    (one,) = compete([fake("ours", "time.sleep(0.009 / job.threads)", threads=(1, 3, 2))], Job(), QUICK)
     assert one["threads"] == 3 and list(one["trials"]) == [1, 3, 2] and len(one["rates"]) == 3
 
 

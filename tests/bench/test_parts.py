@@ -36,7 +36,7 @@ def test_products_are_those_of_forward_and_backward_pass(monkeypatch):
 
 def test_the_limit_takes_the_best_number_of_threads_part_by_part_and_the_share_round_by_round():
     # The environments' second column is only another measurement of the same, a little quicker by chance.
-    names = ["ours", *limit.PARTS]
+    names = ["ours", limit.ENVIRONMENT, limit.ACTING, limit.LEARNING, limit.MOVING]
     one, two = (dict(zip(names, parts, strict=True)) for parts in ((20, 6, 1, 4, 1), (30, 5.9, 1.5, 2, 1)))
     rounds = [{n: {name: k * x for name, x in column.items()} for n, column in ((1, one), (2, two))} for k in (1, 2)]
     found = limit.judged(rounds, {limit.ENVIRONMENT: 1})
