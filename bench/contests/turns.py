@@ -163,7 +163,7 @@ def summary(seat: Seat, ours: Seat, turns: Sequence[tuple[Seat, Result]]) -> Res
     """The figures of one seat; see `compete`."""
     if seat.why:
         return {"threads": None, "skipped": seat.why}
-    rates, pairs = [told["rate"] for told in seat.slices], ratios(turns, ours, seat)
+    rates, pairs = [told["rate"] for told in seat.slices], [] if seat is ours else ratios(turns, ours, seat)
     result = {"threads": seat.threads, "rates": [float(f"{value:.5g}") for value in rates]}
     result |= spread(rates, "min", "max") | {"peak_memory_mb": seat.slices[-1]["peak_memory_mb"]}
     return result | seat.introduction | ({"ratio": spread(pairs)} if pairs else {})
