@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import gymnasium
 import pytest
 
-from bench.contests import solve, turns
+from bench.contests import end_to_end, solve, turns
 from bench.contests.contest import Contestant
 from bench.contests.end_to_end import OURS, RANKS, ROWS
 from bench.contests.turns import Pace, Seat, compete, ratios, spread
@@ -112,6 +112,35 @@ def test_each_row_has_ours_first_and_whole_minibatches():
     for name, row in ROWS.items():
         assert row.contestants[0] == (OURS if name < "f" else RANKS)
         assert row.job.batch_size % row.job.num_minibatches == 0
+
+
+def main_of(module, monkeypatch, path, before, *arguments):
+    """The JSON file that a contest's command leaves of another one; pictures are not drawn."""
+    path.write_text(json.dumps(before | {"arguments": ["--rounds", "3"]}))
+    monkeypatch.setattr(module, "curves" if module is solve else "bars", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["command", "--add", "--out", str(path), *arguments])
+    module.main()
+    return json.loads(path.read_text())
+
+
+def test_added_rows_and_races_leave_the_others_as_they_were(tmp_path, monkeypatch):
+    before = {"rows": {row: {"title": row, "results": []} for row in "bca"}, "versions": {"torch": "2"}}
+    monkeypatch.setattr(end_to_end, "compete", lambda *_: [{"contestant": "x", "skipped": "why"}])
+    found = main_of(end_to_end, monkeypatch, tmp_path / "rows.json", before, "--only", "b")
+    assert list(found["rows"]) == ["a", "b", "c"] and found["rows"]["c"] == before["rows"]["c"]
+    assert found["rows"]["b"]["results"] and found["versions"] == {"torch": "2"} and len(found["before"]) == 1
+
+    def run(seed, seconds, name="ppo_np"):
+        curve = [{"step": 0, "seconds": 0.0}, {"step": 100, "seconds": 1.0}]
+        about = {"name": name, "seed": seed, "commit": "c", "jobs": 1, "curve": curve}
+        return about | {"solved_seconds": seconds, "solved_step": 100}
+
+    monkeypatch.setattr(Contestant, "run", lambda self, race, _timeout: run(race.seed, 9.0, self.name))
+    before = {"runs": [run(1, 3.0), run(2, 3.0), run(2, 3.0, "sbx")]}
+    found = main_of(solve, monkeypatch, tmp_path / "races.json", before, "--seeds", "2", "3", "--only", "ppo_np")
+    seconds = {(one["name"], one["seed"]): one["solved_seconds"] for one in found["runs"]}
+    assert seconds == {("ppo_np", 1): 3, ("sbx", 2): 3, ("ppo_np", 2): 9, ("ppo_np", 3): 9}
+    assert found["results"][0]["seeds"] == 3 and found["results"][0]["min"] == 3
 
 
 def test_unsolved_races_are_longer_than_any():
