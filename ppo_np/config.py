@@ -19,6 +19,9 @@ ARTICLE = "article"
 class PPOConfig:
     """Settings of one PPO run. The defaults are the article's run on LunarLander.
 
+    Values of other types are accepted if a plain Python value is exactly the same, and that value is kept: NumPy's
+    numbers and arrays, lists for tuples, whole floats such as 1e6 for integers. np.float32(0.1) is 0.10000000149011612.
+
     Raises UserError if a field has the wrong type or lies outside its range; the message names the field.
     """
 
@@ -92,6 +95,8 @@ class PPOConfig:
     """Threads for learning, 0 = one per core: for large minibatches, or (last bits can differ) for wide networks."""
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name), field.type))
         _check_types(self)
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
@@ -156,8 +161,7 @@ class PPOConfig:
         if unknown:
             name, names = unknown[0][:50], ", ".join(sorted(known))
             raise UserError(f"{source} has the unknown setting {name!r}; known are {names}.")
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-        return cls(**values)
+        return cls(**settings)
 
     @classmethod
     def preset(cls, name: str) -> "PPOConfig":
@@ -183,8 +187,21 @@ def preset_about(name: str) -> str:
     return (_PRESETS / f"{name}.toml").read_text().splitlines()[0].removeprefix("# ")
 
 
+def _plain(value: Any, hint: Any) -> Any:
+    """The same value of a plain Python type, for a field with this annotation; as it is if there is none."""
+    if hasattr(value, "dtype") and hasattr(
+        value, "tolist"
+    ):  # a number or an array of NumPy, which is not imported here
+        value = value.tolist()
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list | tuple) and hint == tuple[int, ...]:
+        return tuple(_plain(size, int) for size in value)
+    return value
+
+
 def _check_types(config: PPOConfig) -> None:
-    """Refuse, for example, num_envs=4.0, gamma="0.9" or seed=True. An int is allowed where a float is expected."""
+    """Refuse, for example, num_envs=4.5, gamma="0.9" or seed=True. An int is allowed where a float is expected."""
     for field in dataclasses.fields(config):
         name, hint = field.name, field.type
         value = getattr(config, name)

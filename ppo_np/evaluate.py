@@ -45,7 +45,8 @@ class EvaluateOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, play the episodes, print the report, and return the exit code."""
-    options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
+    with cli.NUMBERS:
+        options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
     file = options.checkpoint / CHECKPOINT if options.checkpoint.is_dir() else options.checkpoint
     if not file.is_file():
         given = str(options.checkpoint)

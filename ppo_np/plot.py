@@ -49,7 +49,8 @@ class PlotOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, draw, print the path of the image, and return the exit code."""
-    options = tyro.cli(PlotOptions, args=arguments, prog="python -m ppo_np.plot")
+    with cli.NUMBERS:
+        options = tyro.cli(PlotOptions, args=arguments, prog="python -m ppo_np.plot")
     groups: dict[str, list[Curve]] = {}
     for run in options.runs:
         groups.setdefault(run_label(run), []).append(read_curve(run, options.x, options.y, options.window))

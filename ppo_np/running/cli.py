@@ -5,6 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 import tyro
@@ -15,6 +16,7 @@ from ppo_np.errors import RunError, UserError
 Options = TypeVar("Options")
 
 DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130  # exit codes
+NUMBERS = tyro.constructors.ConstructorRegistry()  # reads 1e6 for flags with integers: `with NUMBERS: tyro.cli(...)`
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -68,7 +70,30 @@ def partial_parser(prog: str, *flags: str) -> argparse.ArgumentParser:
 def parse_from(default: Options, arguments: Sequence[str], prog: str, more_help: str = "") -> Options:
     """Read options from the command line. Flags change the values of `default`; see `parse_with_preset`."""
     description = f"{inspect.getdoc(type(default))}\n\nPresets: {', '.join(preset_names())}.{more_help}"
-    return tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
+    with NUMBERS:
+        return tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
+
+
+def whole_number(text: str) -> int:
+    """The integer that a text stands for: 1000000, 1_000_000, 1e6. Raises ValueError for 1.5, 1e-3, inf and 1e400."""
+    try:
+        number = Decimal(text)
+        if number.adjusted() < sys.float_info.max_10_exp and number == int(number):
+            return int(number)
+    except (ArithmeticError, ValueError):  # not a number, or not finite
+        pass
+    raise ValueError(f"{text!r} is not a whole number")
+
+
+@NUMBERS.primitive_rule
+def _whole_numbers(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+    """Read flags with integers by `whole_number`."""
+    if flag.type is not int:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1, metavar="INT", instance_from_str=lambda texts: whole_number(texts[0]),
+        is_instance=lambda value: type(value) is int, str_from_instance=lambda value: [str(value)],
+    )  # fmt: skip
 
 
 def preset_list() -> str:
