@@ -53,9 +53,12 @@ def processes_of(folder):
     return found
 
 
-def shared_memory():
-    """What MPICH has left under a name."""
-    return set(Path("/dev/shm").glob("mpich*"))
+def shared_memory_of(pid):
+    """The files of MPICH's shared memory that a process has mapped, also those whose names are removed by now."""
+    try:
+        return set(re.findall(r"/dev/shm/mpich\w+", (Path("/proc") / str(pid) / "maps").read_text()))
+    except OSError:
+        return set()
 
 
 class Ranks:
@@ -63,12 +66,20 @@ class Ranks:
 
     def __init__(self, folder, env_id="CartPole-v1", *more, by_launcher=False):
         self.folder = folder
-        self.shared_memory = shared_memory()
+        self.shared_memory = set()
         arguments = flags(env_id, folder, "--vectorization", "async", "--total-timesteps", LONG, *more)
         command = mpiexec(2, *TRAIN, *arguments) if by_launcher else [*TRAIN, *arguments, "--ranks", "2"]
         self.process = subprocess.Popen(
             command, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
+
+    def wait_for_updates(self, updates):
+        wait_for_updates(self.folder, self.process, updates)
+        self.note_shared_memory()
+
+    def note_shared_memory(self):
+        """Of this run's processes only: others may run on this machine."""
+        self.shared_memory.update(*map(shared_memory_of, processes_of(self.folder)))
 
     def pid_of(self, rank):
         """The rank itself: the others with its number are its workers, which were started later."""
@@ -76,11 +87,16 @@ class Ranks:
 
     def finish(self, since=None):
         """Exit code and stderr; no process and no memory of MPICH's is left, and the checkpoint is whole."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.note_shared_memory()
+            time.sleep(0.02)
         out, err = self.process.communicate(timeout=PATIENCE)
         while processes_of(self.folder) and time.monotonic() < (since or time.monotonic()) + AT_ONCE:
             time.sleep(0.02)
         assert processes_of(self.folder) == {}
-        assert shared_memory() <= self.shared_memory
+        assert self.shared_memory
+        assert [name for name in self.shared_memory if os.path.exists(name)] == []
         if since is not None:
             assert time.monotonic() - since < AT_ONCE
         assert read_checkpoint(self.folder / "checkpoint.h5").counters["update"] >= 0
@@ -91,7 +107,7 @@ class Ranks:
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_is_killed(tmp_path, rank):
     ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     pid = ranks.pid_of(rank)
     os.kill(pid, signal.SIGKILL)
     code, err = ranks.finish(time.monotonic())
@@ -104,7 +120,7 @@ def test_a_rank_that_is_killed(tmp_path, rank):
 def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
     """Which then ends all by itself; ours may or may not have the time to say which one it was."""
     ranks = Ranks(tmp_path / "run", by_launcher=True)
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     pid = ranks.pid_of(1)
     os.kill(pid, signal.SIGKILL)
     code, err = ranks.finish(time.monotonic())
@@ -115,7 +131,7 @@ def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
 @pytest.mark.parametrize(("rank", "number"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
 def test_a_signal_to_one_rank_stops_all_after_the_update(tmp_path, rank, number):
     ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     os.kill(ranks.pid_of(rank), number)
     code, err = ranks.finish(time.monotonic())
     assert code == 128 + number
@@ -128,7 +144,7 @@ def test_a_signal_to_one_rank_stops_all_after_the_update(tmp_path, rank, number)
 
 def test_a_signal_in_an_update_that_takes_too_long(tmp_path):
     ranks = Ranks(tmp_path / "run", "broken:Slow-v0", "--vectorization", "sync")
-    wait_for_updates(tmp_path / "run", ranks.process, 0)
+    ranks.wait_for_updates(0)
     while not (tmp_path / "run" / "checkpoint.h5").exists():
         time.sleep(0.02)
     time.sleep(0.5)
@@ -140,7 +156,7 @@ def test_a_signal_in_an_update_that_takes_too_long(tmp_path):
 
 def test_a_signal_to_the_command_reaches_the_ranks(tmp_path):
     ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     ranks.process.send_signal(signal.SIGINT)
     code, err = ranks.finish(time.monotonic())
     assert code == 130
@@ -149,7 +165,7 @@ def test_a_signal_to_the_command_reaches_the_ranks(tmp_path):
 
 def test_a_command_that_is_killed_takes_its_ranks_along(tmp_path):
     ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     ranks.process.kill()
     _, err = ranks.finish(time.monotonic())
     assert err == "error: the process that started the ranks has died without an error message: all ranks end.\n"
