@@ -39,5 +39,15 @@ class Slow(Broken):
         return np.zeros(1, np.float32), 1.0, False, False, {}
 
 
-for name, kind in (("Bug-v0", Broken), ("Slow-v0", Slow)):
+class Asleep(Broken):
+    """Environment 3 falls asleep in its step 40."""
+
+    def step(self, action):
+        self.steps += 1
+        if self.number == 3 and self.steps == 40:
+            time.sleep(1000)
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
+for name, kind in (("Bug-v0", Broken), ("Slow-v0", Slow), ("Asleep-v0", Asleep)):
     gymnasium.register(name, kind, disable_env_checker=True)

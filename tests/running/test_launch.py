@@ -26,6 +26,7 @@ class Started(Ranks):
 @pytest.fixture
 def started(monkeypatch):
     monkeypatch.setenv("PMI_RANK", "0")
+    monkeypatch.setenv("PMI_SIZE", "4")
 
 
 @pytest.mark.parametrize(("num_envs", "cores", "expected"), [(4, 2, 2), (4, 3, 2), (6, 4, 3), (7, 4, 1), (8, 64, 8)])
