@@ -17,6 +17,7 @@ STRANGER_TIMEOUT = 10.0  # seconds in which a new connection must have sent its 
 STRANGER_BYTES = 512  # of so many bytes at most;
 STRANGERS = 64  # so many such connections are kept
 BYE, END = b"bye", b"end"
+OWN = -1  # instead of a rank's number, for the hub's own process
 
 
 class _Connection:
@@ -69,7 +70,7 @@ class Hub:
 
     def __init__(self, size: int, several_hosts: bool, end: Callable[[int], None], inside: bool = False):
         self._end, self._inside = end, inside
-        self._server, host = _listen(several_hosts, size)
+        self._server, host = _listen(several_hosts, size + STRANGERS)
         self._server.setblocking(False)
         self._key, self._answer = (os.urandom(16).hex().encode() for _ in range(2))
         self.address = f"{host} {self._server.getsockname()[1]} {self._key.decode()} {self._answer.decode()}"
@@ -83,33 +84,43 @@ class Hub:
         self._own_end, other_end = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._server, selectors.EVENT_READ)
-        self._selector.register(other_end, selectors.EVENT_READ, own := _Connection(other_end))
-        own.rank = 0
+        self._own = _Connection(other_end)
+        self._own.rank = OWN
+        self._selector.register(other_end, selectors.EVENT_READ, self._own)
         self._thread = threading.Thread(target=self._watch, name="ppo_np-hub", daemon=True)
         self._thread.start()
 
     def fail(self, code: int, text: str) -> None:
-        """End all ranks, as after a failure of rank 0, if they have not ended yet. Safe in a signal handler."""
+        """End all ranks, unless all have left or one has failed. Safe in a signal handler."""
         with suppress(OSError):
             self._own_end.sendall(_line(code, text))
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until all ranks have left or have been ended; returns whether they have."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+    def wait(self) -> None:
+        """Wait until all ranks have left or have been ended."""
+        self._thread.join()
 
     def _watch(self) -> None:
+        try:
+            self._serve()
+        finally:
+            connections = [self._own, *self._strangers, *self._members.values()]
+            for each in [self._server, self._own_end, *(connection.socket for connection in connections)]:
+                each.close()
+            self._selector.close()
+
+    def _serve(self) -> None:
         while self._absent or self._members:
             now = time.monotonic()
             for stranger in [stranger for stranger in self._strangers if now >= stranger.until]:
                 self._drop(stranger)
             if now >= self._fail_at:
-                missing = ", ".join(map(str, sorted(self._absent)))
-                late = f"error: rank {missing} has not started within {START_TIMEOUT:g} s: all ranks end."
+                missing = ", ".join(f"rank {rank}" for rank in sorted(self._absent))
+                late = f"error: not started within {START_TIMEOUT:g} s: {missing}; all ranks end."
                 self._end_all(*self._failure or (1, late))
                 return
             times = [self._fail_at, *(stranger.until for stranger in self._strangers)]
-            for key, _ in self._selector.select(min(min(times) - now, 1e6)):
+            events = self._selector.select(min(min(times) - now, 1e6))
+            for key, _ in sorted(events, key=lambda event: event[0].data is self._own):  # what ranks say goes first
                 if key.data is None:
                     self._accept()
                     continue
@@ -142,7 +153,7 @@ class Hub:
             if self._failure is None or (rank == 0 and line):
                 died = f"error: {connection.name} has died without an error message: all ranks end."
                 self._failure = json.loads(line) if line else (1, died)
-            self._fail_at = time.monotonic() + (GRACE if line and rank else 0)
+            self._fail_at = time.monotonic() + (GRACE if line and rank > 0 else 0)
 
     def _greet(self, connection: _Connection, line: bytes) -> None:
         """Make a stranger that knows the key a member; drop it otherwise."""

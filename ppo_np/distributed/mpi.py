@@ -105,7 +105,9 @@ def check_shared_memory(ranks: int) -> None:
 def _mapped(process: str) -> set[str]:
     """The files of MPICH's shared memory that a process has mapped; empty if it has ended or is another user's."""
     with suppress(OSError):
-        return set(re.findall(rf"{SHARED_MEMORY}/mpich_\w+", Path("/proc", process, "maps").read_text()))
+        return set(
+            re.findall(rf"{re.escape(str(SHARED_MEMORY))}/mpich_\w+", Path("/proc", process, "maps").read_text())
+        )
     return set()
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ppo_np.distributed.hub import GRACE, Hub
+from ppo_np.distributed.hub import Hub
 from ppo_np.distributed.lifeline import HUB, PATIENCE, too_late
 from ppo_np.distributed.mpi import EXTRA, STARTED, check_shared_memory, remove_unused_shared_memory
 from ppo_np.errors import UserError
@@ -70,9 +70,8 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     if signals.number:
         pass_on()
     code = process.wait()
-    if not hub.wait(2 * GRACE):
-        hub.fail(1, f"error: not all ranks have started: {mpiexec} ended with exit code {code}.")
-        hub.wait(2 * GRACE)
+    hub.fail(1, f"error: not all ranks have started: {mpiexec} ended with exit code {code}.")
+    hub.wait()
     if failures:
         remove_unused_shared_memory(begun)
         return failures[0]
