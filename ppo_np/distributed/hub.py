@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 GRACE = 1.0  # seconds in which rank 0 may report its own failure, which is then printed instead of another rank's
+END_TIMEOUT = 0.5  # seconds in which a rank must have ended when it is told to,
+KILL_TIMEOUT = 5.0  # or when the launcher was killed, which kills its processes
 START_TIMEOUT = 120.0  # seconds in which all ranks must have connected
 STRANGER_TIMEOUT = 10.0  # seconds in which a new connection must have sent its first line,
 STRANGER_BYTES = 512  # of so many bytes at most;
@@ -193,14 +195,14 @@ class Hub:
         others = [member for rank, member in self._members.items() if rank or not self._inside]
         for member in others:
             member.send(END + f" {code}".encode())
-        self.stuck = bool(self._absent) or not _have_ended(others)
+        self.stuck = bool(self._absent) or not _have_ended(others, END_TIMEOUT)
         self._end(code)
-        _have_ended(others)
+        _have_ended(others, KILL_TIMEOUT)
 
 
-def _have_ended(members: Iterable[_Connection]) -> bool:
-    """Wait for `GRACE` until the processes have ended; returns whether they have."""
-    until, ended = time.monotonic() + GRACE, True
+def _have_ended(members: Iterable[_Connection], seconds: float) -> bool:
+    """Wait so long until the processes have ended; returns whether they have."""
+    until, ended = time.monotonic() + seconds, True
     for member in members:
         try:
             member.socket.settimeout(max(until - time.monotonic(), 1e-3))

@@ -145,7 +145,8 @@ def test_a_rank_that_never_starts(harness, monkeypatch, capsys):
 
 
 def test_the_launching_process_ends_all(harness, monkeypatch, capsys):
-    monkeypatch.setattr(hub_module, "GRACE", 0.01)
+    monkeypatch.setattr(hub_module, "END_TIMEOUT", 0.01)
+    monkeypatch.setattr(hub_module, "KILL_TIMEOUT", 0.01)
     zero, one = harness.join_all()
     harness.hub.fail(143, "error: too late")
     harness.hub.wait()
