@@ -24,7 +24,7 @@ ROOMS = {
     "environments": "make stream env_recorder observed serial workers watchdog guard env_restore film spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "distributions",
-    "distributed": "lifeline mpi shared_sum ranks",
+    "distributed": "lifeline hub mpi shared_sum ranks",
     "settings": "config errors",
     "kernels": "acting mlp linear activation loss advantage categorical bernoulli gaussian moments optimizer "
     "initializer finite _jit",

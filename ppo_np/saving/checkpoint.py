@@ -14,6 +14,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
@@ -124,7 +125,10 @@ def another_seed(saved: Checkpoint) -> int:
 def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that the numbers of a run depend on."""
     libraries = "numpy", "numba", "scipy", "gymnasium", "h5py"
-    return {"python": platform.python_version()} | {name: version(name) for name in libraries}
+    return {"python": platform.python_version()} | {name: _version(name) for name in libraries}
+
+
+_version = cache(version)  # reads files for some milliseconds, and each checkpoint asks
 
 
 def previous_of(path: str | PathLike) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from importlib import metadata
 
 import gymnasium
 import h5py
@@ -11,7 +12,7 @@ import pytest
 
 from ppo_np import PPO, PPOConfig, UserError
 from ppo_np.evaluation.playback import evaluate
-from ppo_np.saving.checkpoint import previous_of, read_checkpoint, write_checkpoint
+from ppo_np.saving.checkpoint import library_versions, previous_of, read_checkpoint, write_checkpoint
 from ppo_np.saving.hdf5 import MAGIC, pack, unpack
 
 SMALL = PPOConfig(
@@ -122,6 +123,14 @@ def test_an_environment_without_an_id_has_to_be_given_again(tmp_path):
         evaluate(tmp_path / "c.h5", 1, 0)
     assert np.array_equal(PPO.load(tmp_path / "c.h5", make).policy.model.params, ppo.policy.model.params)
     assert evaluate(tmp_path / "c.h5", 2, 0, env_id="CartPole-v1")["episodes"] == 2
+
+
+def test_the_versions_are_looked_up_once(monkeypatch):
+    """The look-up takes milliseconds, and each checkpoint of each rank needs them."""
+    first = library_versions()
+    monkeypatch.setattr(metadata, "distribution", None)  # it would fail
+    again = library_versions()
+    assert again == first and again is not first
 
 
 def test_no_temporary_file_is_left(trained):
