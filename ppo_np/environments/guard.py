@@ -19,7 +19,10 @@ from ppo_np.errors import EnvironmentFault, short
 
 
 class Guard(gymnasium.Wrapper):
-    """Turns exceptions and malformed observations and rewards into `EnvironmentFault`; changes nothing else.
+    """Turns exceptions and malformed observations and rewards into `EnvironmentFault`.
+
+    The infos are dropped, because nothing reads them: what an environment puts there need not fit that of others, nor
+    be such that a worker process can send it. Nothing else is changed.
 
     Attributes:
         index: index of the environment among the environments of all ranks.
@@ -50,7 +53,7 @@ class Guard(gymnasium.Wrapper):
         seed = kwargs.get("seed")
         self._seed, self._rng_then = (NO_SEED, rng_words(self.env)) if seed is None else (seed, None)
         try:
-            obs, info = self.env.reset(**kwargs)
+            obs, _ = self.env.reset(**kwargs)
         except EnvironmentFault:
             raise
         except (Exception, SystemExit) as error:
@@ -58,15 +61,15 @@ class Guard(gymnasium.Wrapper):
         finally:
             self.busy = False
         self._check_obs(obs)
-        return obs, info
+        return obs, {}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """As the environment's; raises EnvironmentFault as `reset` does, or if the reward is not a number."""
         self.busy = True
         self.calls += 1
         try:
-            obs, reward, terminated, truncated, info = self.env.step(int(action) if self.takes_integers else action)
-            ended = bool(terminated) or bool(truncated)
+            obs, reward, terminated, truncated, _ = self.env.step(int(action) if self.takes_integers else action)
+            terminated, truncated = bool(terminated), bool(truncated)
         except EnvironmentFault:
             raise
         except (Exception, SystemExit) as error:
@@ -77,9 +80,9 @@ class Guard(gymnasium.Wrapper):
             self._check_obs(obs)
         if not isinstance(reward, float):
             self._check_reward(reward)
-        if ended:
+        if terminated or truncated:
             obs = deepcopy(obs)  # the next reset may write into the same arrays
-        return obs, reward, terminated, truncated, info
+        return obs, reward, terminated, truncated, {}
 
     def episode_start(self) -> EpisodeStart:
         """How the present episode began."""
@@ -105,7 +108,7 @@ class Guard(gymnasium.Wrapper):
         else:
             return None
         episodic_return = 0.0
-        for action in plan.actions:
+        for action in plan.actions.copy():  # an environment may write into its action
             obs, reward, terminated, truncated, _ = self.step(action)
             if terminated or truncated:
                 return None

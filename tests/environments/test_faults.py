@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 import time
+from contextlib import closing
 
 import faulty
 import numpy as np
@@ -102,6 +103,43 @@ def test_the_step_is_right_wherever_it_happens(vectorization, at, in_reset):
     bad = np.array([0, np.nan], np.float32)
     number = NUMBER.format(1, "nan").replace("environment 2", "environment 1")
     told(lambda: Faulty(obs=bad, **where), rf"In step {at}, {number}\.", vectorization=vectorization)
+
+
+class Talkative(Faulty):
+    """Puts things into its infos that cannot be put together with those of others, or not be pickled."""
+
+    def infos(self):
+        ragged = {
+            "moves": np.arange(self.steps % 5 + self.index),
+            "value": np.nan if self.steps % 2 else 1,
+            "none": None,
+        }
+        taken = {
+            "final_obs": "mine",
+            "_final_obs": 3,
+            "final_info": 0,
+            "episode": 1,
+            "deep": {"moves": ragged["moves"]},
+        }
+        return [ragged, taken, {"function": lambda: 0, 3: 4}, None, [], "text"][self.steps % 6]
+
+    def reset(self, **kwargs):
+        return super().reset(**kwargs)[0], self.infos()
+
+    def step(self, action):
+        return *super().step(action)[:4], self.infos()
+
+
+@both_ways
+def test_infos_that_nobody_reads_change_nothing(vectorization):
+    def params(kind):
+        with closing(
+            PPO(PPOConfig(**SMALL, vectorization=vectorization, total_timesteps=72), lambda: kind(at=-1))
+        ) as ppo:
+            ppo.learn()
+            return ppo.policy.model.params
+
+    assert np.array_equal(params(Talkative), params(Faulty))
 
 
 @both_ways

@@ -71,9 +71,12 @@ def test_an_exception_is_told_and_others_are_not_printed(made, capfd):
 
 
 def test_what_cannot_be_sent_is_told(made):
-    step, message = steps_until_fault(made(at=3, info={"function": lambda: 0}))
+    class Reward(float):
+        """A class inside a function cannot be pickled."""
+
+    step, message = steps_until_fault(made(at=3, reward=Reward(1)))
     assert step == 3
-    assert re.match("environment 2 raised .*lambda", message), message
+    assert re.match("environment 2 raised .*Reward", message), message
 
 
 @pytest.mark.parametrize(
