@@ -121,16 +121,10 @@ class EnvStream:
         if not self._recorder.can_restore:
             self.reset(seed)
             return np.zeros(self.envs.num_envs, bool)
-        # As guests, so that the time limit is for each of their steps and not for all repeated steps together.
-        guests = self.guests
-        self.guests = [*guests, *getattr(self.envs, "envs", ())]
         try:
-            with self.watched():
-                self.observed, same = self._recorder.restore(record, flatten)
+            self.observed, same = self._recorder.restore(record, flatten, self._timeout)
         except EnvironmentFault as fault:
             raise self.fault(fault) from fault.__cause__
-        finally:
-            self.guests = guests
         self._returns[:] = np.where(same, record.returns, 0)
         self._lengths[:] = np.where(same, record.lengths, 0)
         return same

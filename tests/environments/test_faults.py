@@ -1,5 +1,6 @@
 """Faulty environments in training: one sentence with environment and step, nothing lost, nothing left behind."""
 
+import itertools
 import multiprocessing
 import os
 import re
@@ -18,6 +19,7 @@ from sentences import FORM, NO_REWARD, NUMBER, REWARD, SAID, SILENCE
 
 from ppo_np import PPO, PPOConfig
 from ppo_np.errors import EnvironmentFault
+from ppo_np.saving.checkpoint import read_checkpoint
 
 PATIENCE = 60.0
 SMALL = {"seed": 0, "num_envs": 3, "num_steps": 8, "num_minibatches": 1, "update_epochs": 1, "shared_sizes": (8,)}
@@ -186,12 +188,50 @@ def test_a_worker_killed_from_outside_is_told():
     config = PPOConfig(**SMALL, vectorization="async", total_timesteps=1000)
     ppo = PPO(config, lambda: Faulty(at=-1))
     with pytest.raises(
-        EnvironmentFault, match=r"^In step 8, the worker process of environment 1 was killed by signal 9"
+        EnvironmentFault, match=r"^In step 9, the worker process of environment 1 was killed by signal 9"
     ):
         ppo.learn(lambda ppo, metrics: ppo.envs.processes[1].kill())
     assert ppo.update == 1
     ppo.close()
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_worker_killed_or_stopped_while_the_run_learns_loses_nothing(tmp_path, number):
+    """The state after the update is saved, with the environments, and without an answer of the worker."""
+
+    def train(during, last_update=None):
+        settings = SMALL | {"vectorization": "async", "total_timesteps": 1000, "env_timeout": 0.5}
+        with closing(PPO(PPOConfig(**settings), lambda: Faulty(at=-1))) as ppo:
+            step, steps = ppo.state.optimizer.step, itertools.count()
+            ppo.state.optimizer.step = lambda rate: (next(steps) == 1 and during(ppo), step(rate))
+            try:
+                ppo.learn(lambda ppo, _: ppo.update == last_update and ppo.stop())
+            finally:
+                ppo.save(tmp_path / "end.h5")
+        return read_checkpoint(tmp_path / "end.h5")
+
+    end = r"was killed by signal 9|did not answer within 0\.5 s \(env_timeout\)"
+    with pytest.raises(EnvironmentFault, match=rf"^In step 17, .*environment 1 ({end})"):
+        train(lambda ppo: os.kill(ppo.envs.processes[1].pid, number))
+    saved = read_checkpoint(tmp_path / "end.h5")
+    whole = train(lambda ppo: None, last_update=2)
+    assert saved.counters == whole.counters
+    np.testing.assert_equal(saved.parameters, whole.parameters)
+    np.testing.assert_equal(saved.environments.arrays(), whole.environments.arrays())
+
+
+@both_ways
+def test_after_an_interruption_in_python_it_can_learn_on(vectorization):
+    pid = os.getpid()
+    settings = SMALL | {"vectorization": vectorization, "total_timesteps": 72}
+    with closing(PPO(PPOConfig(**settings), lambda: Faulty(call=lambda: os.kill(pid, signal.SIGINT)))) as ppo:
+        with pytest.raises(KeyboardInterrupt):
+            ppo.learn()
+        assert (ppo.update, ppo.stream.steps) == (1, 13)
+        ppo.learn()
+        assert (ppo.update, ppo.global_step) == (3, 72)
+        assert ppo.stream.observed.obs.shape == (3, 2)
 
 
 def test_what_fails_in_making_environments_is_told():
