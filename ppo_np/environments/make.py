@@ -201,6 +201,16 @@ def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> Vecto
     return envs
 
 
+def _check_vector(envs: VectorEnv) -> None:
+    """Raise UserError that names all that a vector environment lacks, if it does not say its spaces."""
+    names = "num_envs", "single_observation_space", "single_action_space"
+    missing = [name for name in names if not hasattr(envs, name)]
+    if missing and not envs.metadata.get("autoreset_mode"):
+        missing.append("metadata['autoreset_mode']")
+    if missing:
+        raise UserError(f"env is a VectorEnv without {', '.join(missing)}: set them (docs/environments.md shows how).")
+
+
 def close_environments(envs: VectorEnv) -> None:
     """Close environments that are not needed any more; what goes wrong or takes too long is a warning."""
     limits_itself = isinstance(envs, WorkerEnvs | SerialEnvs)  # the latter by its guards
@@ -230,6 +240,7 @@ def open_environments(
             raise UserError("env is a VectorEnv, but several ranks need an id or a function: each makes its own share.")
         if video:
             raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")
+        _check_vector(env)
         return replace(config, env_id="", num_envs=env.num_envs), env
     if isinstance(env, gymnasium.Env) or not callable(env):
         allowed = "an id, a function that makes a gymnasium.Env, or a VectorEnv"

@@ -167,6 +167,18 @@ def test_hanging_that_swallows_the_first_fault_is_told():
     told(lambda: Faulty(call=faulty.hang_and_swallow), rf"In step 13, {SILENCE}\.", env_timeout=1.0)
 
 
+@both_ways
+def test_the_last_observation_matters_where_it_is_used(vectorization):
+    """A simulation that has exploded may terminate with NaN; a truncated episode needs the value of its last one."""
+    last = np.full(2, np.nan, np.float32)
+    settings = SMALL | {"vectorization": vectorization, "total_timesteps": 48}
+    with closing(PPO(PPOConfig(**settings), lambda: Faulty(at=5, wrong_answer=(last, 1.0, True, False, {})))) as ppo:
+        assert ppo.learn().update == 2
+    truncated = (last, 1.0, False, True, {})
+    expected = rf"In step 5, {NUMBER.format(0, 'nan')}\."
+    told(lambda: Faulty(at=5, wrong_answer=truncated), expected, vectorization=vectorization)
+
+
 @pytest.mark.parametrize("call", [faulty.stop, faulty.hang_and_ignore_signals])
 def test_a_worker_that_cannot_be_interrupted_is_told_and_killed(call):
     told(lambda: Faulty(call=call), rf"In step 13, {SILENCE}\.", vectorization="async", env_timeout=1.0)
