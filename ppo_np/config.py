@@ -38,7 +38,7 @@ class PPOConfig:
     num_env_threads: int = 0
     """With envpool: number of its threads; 0 = one per core."""
     env_timeout: float = 60.0
-    """Seconds that one step or reset of the environments may take; inf = no limit."""
+    """Seconds that one step or reset of the environments may take, at least 0.01; inf = no limit."""
     num_steps: int = 128
     """Steps of each environment in one rollout."""
     num_minibatches: int = 4
@@ -112,6 +112,7 @@ class PPOConfig:
         # Beyond these limits, a step of Adam can overflow float32 or divide by zero.
         check(self.learning_rate <= 1e3, "learning_rate", self.learning_rate, "at most 1000")
         check(self.adam_eps >= 1e-30, "adam_eps", self.adam_eps, "at least 1e-30")
+        check(self.env_timeout >= 0.01, "env_timeout", self.env_timeout, "at least 0.01 (seconds)")
         check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")

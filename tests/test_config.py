@@ -69,6 +69,7 @@ def test_every_field_is_documented():
         *((name, value) for name in ("adam_beta1", "adam_beta2") for value in (-0.1, 1.0)),
         *((name, value) for name in ("ent_coef", "vf_coef", "seed", "threads") for value in (-1,)),
         ("norm_obs", 1), ("vectorization", "threads"), ("num_env_threads", -1), ("env_timeout", 0),
+        ("env_timeout", 1e-6), ("env_timeout", 1e-300),
         ("env_timeout", None), ("env_timeout", math.nan), ("target_kl", 0.0), ("target_kl", math.inf),
         ("target_kl", "0.1"),        ("log_std_init", 11.0), ("anneal_clip_coef", "no"), ("anneal_ent_coef", 0),
         ("seed", 0.5), ("max_grad_norm", 0.0), ("max_grad_norm", -math.inf), ("activation", "gelu"), ("env_id", 3),

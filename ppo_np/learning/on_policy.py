@@ -11,7 +11,7 @@ import numpy as np
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import VideoOptions
-from ppo_np.environments.make import EnvSource, open_environments
+from ppo_np.environments.make import EnvSource, close_environments, open_environments
 from ppo_np.environments.stream import EnvStream, Episode
 from ppo_np.errors import UserError, check
 from ppo_np.learning.divergence import DivergenceCheck
@@ -49,7 +49,7 @@ class OnPolicyAlgorithm:
         seed = another_seed(resume) if resume else None
         self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video, seed, ranks)
         with ExitStack() as on_error:
-            on_error.callback(envs.close)
+            on_error.callback(close_environments, envs)
             self.own_envs = ranks.envs(config.num_envs)
             weights_rng, *rngs = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
             spaces = envs.single_observation_space, envs.single_action_space
@@ -72,6 +72,7 @@ class OnPolicyAlgorithm:
                 self.lost_envs = restore_environments(*parts, resume, config.num_envs, ranks)
             else:
                 self.stream.reset(config.seed)
+            self.resume_point.rollout_start()
             on_error.pop_all()
         self._stopped = False
 
@@ -171,4 +172,4 @@ class OnPolicyAlgorithm:
     def close(self) -> None:
         """Close the environments and end the threads; a video is finished first."""
         self._gradient.close()
-        self.envs.close()
+        close_environments(self.envs)

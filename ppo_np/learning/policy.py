@@ -7,8 +7,8 @@ from gymnasium import Space
 
 from ppo_np.config import PPOConfig
 from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
-from ppo_np.errors import UserError, short
-from ppo_np.learning.normalizer import RunningMoments
+from ppo_np.errors import UserError, check, short
+from ppo_np.learning.normalizer import RoundingCheck, RunningMoments
 from ppo_np.network.action_head import action_head
 from ppo_np.network.activations import Activations
 from ppo_np.network.model import ActorCritic
@@ -31,6 +31,7 @@ class Policy:
 
     Attributes:
         obs_moments: running statistics of the observations; None if they are not normalised.
+        rounding: warns if float32 cannot hold them; None if they are not normalised.
         preprocesses: whether the input of the network differs from the flat observations.
         obs_dtype: of the flat observations.
 
@@ -46,6 +47,7 @@ class Policy:
         self.actions = ActionAdapter(action_space)
         self.model = ActorCritic(self.observations.size, action_head(action_space, config), config, rng)
         self.obs_moments = RunningMoments(self.observations.size) if config.norm_obs else None
+        self.rounding = RoundingCheck(self.observations.size) if config.norm_obs else None
         self.obs_dtype = self.model.dtype if config.norm_obs else self.observations.dtype
         self.preprocesses = config.norm_obs or self.obs_dtype == np.uint8
         self._idle = [self.workspace(1)]  # a call of `predict` takes one out, so that each thread has its own

@@ -122,6 +122,7 @@ class PPO(OnPolicyAlgorithm):
             report = collect(self.stream, self.policy, self._workspace, self._buffer, rng, stopped, self._report)
         if report.filled < config.num_steps:
             return None
+        self.resume_point.rollout_end()
         self._report = RolloutReport()
         report = report.of_all(self.ranks)
         self.state.global_step += report.steps

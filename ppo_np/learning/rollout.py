@@ -182,6 +182,10 @@ def collect(
     flatten_obs(stream, policy, flat_obs)
     _run_network(stream, policy, flat_obs, workspace)
     buffer.values[-1] = workspace.activations.values
+    if policy.rounding:
+        exact_obs = np.zeros(flat_obs.shape)
+        flatten_obs(stream, policy, exact_obs)
+        policy.rounding.add(exact_obs)
     if stream.next_step:
         # The row after an episode's last one holds its final observation.
         buffer.final_values[:] = buffer.values[1:]
