@@ -60,6 +60,19 @@ class Guess(gymnasium.Env):
         return self.state, reward, True, False, {}
 
 
+class Screen(Counting):
+    """Counting, but an episode ends only after `length` steps, and `frame(step)` is what `render` returns."""
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, frame=None, length=10**9, render_mode="rgb_array"):
+        super().__init__(lengths=(length,))
+        self.frame, self.render_mode = frame, render_mode
+
+    def render(self):
+        return self.frame(self.count)
+
+
 class Endless(gymnasium.Env):
     """Observations of no fixed length, which no network here can take."""
 

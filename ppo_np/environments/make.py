@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import gymnasium
 from gymnasium.vector import VectorEnv
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
-from ppo_np.environments.film import Film, VideoOptions
+from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.spaces import ObservationAdapter
@@ -23,15 +24,20 @@ from ppo_np.network.action_head import action_head
 EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv | None
 
 
-def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
+def make_env(env_id: str, render_mode: str | None = None, max_episode_steps: int | None = None) -> gymnasium.Env:
     """Make one environment by its Gymnasium id; "module:id" imports the module first.
+
+    `max_episode_steps` replaces the limit that the environment registers.
 
     Raises:
         UserError: The id is unknown or outdated, a package that the environment needs is missing, or it cannot render.
     """
     with _as_user_error(env_id):
-        env = gymnasium.make(env_id, render_mode=render_mode) if render_mode else gymnasium.make(env_id)
-    if render_mode and render_mode not in env.metadata.get("render_modes", ()):
+        # Without Gymnasium's checker: it raises an AssertionError if `render_fps` is 0, which is only for films.
+        rendering: dict[str, Any] = {"render_mode": render_mode, "disable_env_checker": True} if render_mode else {}
+        env = gymnasium.make(env_id, max_episode_steps=max_episode_steps, **rendering)
+    modes = (env.metadata or {}).get("render_modes")  # None says nothing, and then the film is tried
+    if render_mode and modes is not None and render_mode not in modes:
         raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
     return env
 
@@ -107,7 +113,7 @@ def make_vector_env(
 
 def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> None:
     """Raise UserError for environments that are not supported, before anything is started or filmed."""
-    env = make(render_mode="rgb_array") if video else make()
+    env = make(render_mode=RENDER_MODE) if video else make()
     if not isinstance(env, gymnasium.Env):
         raise UserError(f"env makes {type(env).__name__} objects, but it must make a gymnasium.Env.")
     try:
@@ -120,7 +126,8 @@ def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOp
 def _guarded(make: Callable[..., gymnasium.Env], index: int, video: VideoOptions | None, unfilmed: int | None) -> Guard:
     """Environment number `index`; number 0 is filmed, but not in the process `unfilmed`."""
     if video and index == 0 and os.getpid() != unfilmed:
-        return Guard(Film(make(render_mode="rgb_array"), video), index)
+        video.make_folder()
+        return Guard(Film(make(render_mode=RENDER_MODE), video.file), index)
     return Guard(make(), index)
 
 
