@@ -86,9 +86,13 @@ class Endless(gymnasium.Env):
 
 def register():
     """Make the environments known to `gymnasium.make`; doing so twice is harmless."""
-    for name, environment in (("Counting-v0", Counting), ("Guess-v0", Guess), ("Endless-v0", Endless)):
+    own = {"Counting-v0": Counting, "Guess-v0": Guess, "Endless-v0": Endless, "Screen-v0": Screen}
+    for name, environment in own.items():
         if f"ppo_np_test/{name}" not in gymnasium.registry:
             gymnasium.register(f"ppo_np_test/{name}", environment)
+    vector = "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv"
+    if "ppo_np_test/TwoKinds-v0" not in gymnasium.registry:  # its vector version has other observations
+        gymnasium.register("ppo_np_test/TwoKinds-v0", Counting, vector_entry_point=vector)
 
 
 register()
