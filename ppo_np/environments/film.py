@@ -34,6 +34,10 @@ class VideoOptions:
     folder: Path
     every: int = 3
 
+    def __post_init__(self) -> None:
+        # Absolute before an environment can change the working folder.
+        object.__setattr__(self, "folder", self.folder.absolute())
+
     def make_folder(self) -> None:
         """Make the folder, which may hold videos already (of a run that is continued); raises UserError if it fails."""
         try:

@@ -75,6 +75,8 @@ class PeriodicEvaluation:
         played = [gathered[i % ranks.size][i // ranks.size] for i in range(self._episodes)]
         episodes = [episode for episode in played if episode is not None]
         if len(episodes) < len(played):
+            if screen:
+                screen.note(_so_far(episodes, self._episodes), lasting=True)
             return
         self._last = ppo.update
         report = statistics(episodes, None)
@@ -106,3 +108,9 @@ class PeriodicEvaluation:
     def close(self) -> None:
         """Close the environment."""
         self._env.close()
+
+
+def _so_far(episodes: list[Episode], wanted: int) -> str:
+    """What an evaluation that was stopped has played."""
+    mean = f", mean return {statistics(episodes, None)['mean_return']:.2f}" if episodes else ""
+    return f"stopped after {len(episodes)} of {wanted} episodes{mean}; it is repeated when the run is resumed"

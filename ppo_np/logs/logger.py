@@ -95,10 +95,10 @@ class ConsoleLogger:
         """Seconds between two calls of `note` that a reader can follow."""
         return 10.0 if self._progress.disable else 0.2
 
-    def note(self, text: str) -> None:
-        """Show how far an evaluation is, until the next update is shown."""
+    def note(self, text: str, lasting: bool = False) -> None:
+        """Show something about an evaluation: in the bar until the next update, or as a line if it is `lasting`."""
         text = f"evaluation: {text}"
-        if self._progress.disable:
+        if self._progress.disable or lasting:
             self._console.print(text, highlight=False, soft_wrap=True, markup=False)
         else:
             self._progress.update(self._task, description=text)

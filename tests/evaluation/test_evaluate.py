@@ -218,8 +218,9 @@ def test_what_a_process_prints_at_its_beginning_and_end_is_not_part_of_the_json(
     )
     env_id, tests = "noisy:ppo_np_test/Counting-v0", os.path.dirname(sample_environments.__file__)
     path = os.pathsep.join([str(tmp_path), tests, *sys.path])
+    flags = ["--env-id", env_id, "--episodes", "2", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "ppo_np.evaluate", checkpoint / "counting", "--env-id", env_id, "--episodes=2", "--json"],
+        [sys.executable, "-m", "ppo_np.evaluate", checkpoint / "counting", *flags],
         env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout)["episodes"] == 2

@@ -95,16 +95,47 @@ def test_a_reward_that_training_refuses_is_a_fault(tmp_path, reward):
     assert not (tmp_path / "best.h5").exists()
 
 
-def test_progress_is_shown(tmp_path):
-    class Screen:
-        pause, notes = 0, []
-        note = notes.append
+class Screen:
+    """Shows all progress of an evaluation; keeps what it was told."""
 
-    evaluated = Evaluated(tmp_path)
+    pause = 0
+
+    def __init__(self):
+        self.notes, self.lasting = [], []
+
+    def note(self, text, lasting=False):
+        (self.lasting if lasting else self.notes).append(text)
+
+
+def test_progress_is_shown(tmp_path):
+    evaluated, screen = Evaluated(tmp_path), Screen()
     evaluated.ppo.state.update = 2
-    evaluated.evaluation.after_update(evaluated.ppo, evaluated.tensorboard, Screen)
-    places = [note.partition(", return")[0] for note in Screen.notes]
+    evaluated.evaluation.after_update(evaluated.ppo, evaluated.tensorboard, screen)
+    places = [note.partition(", return")[0] for note in screen.notes]
     assert places == [f"episode {i} of 3, step {k}" for i, n in ((1, 3), (2, 4), (3, 3)) for k in range(1, n + 1)]
+    assert screen.lasting == []
+    evaluated.evaluation.close()
+
+
+@pytest.mark.parametrize(
+    ("steps", "played"),
+    [(3, "0 of 3 episodes"), (8, "1 of 3 episodes, mean return 5.00"), (13, "2 of 3 episodes")],
+)
+def test_a_stopped_evaluation_says_what_it_has_played(tmp_path, steps, played):
+    calls = []
+
+    def step(action):
+        calls.append(action)
+        if len(calls) == steps:
+            evaluated.ppo.stop()
+        return evaluated.env._obs(), 1.0, len(calls) % 5 == 0, False, {}
+
+    evaluated, screen = Evaluated(tmp_path, step), Screen()
+    evaluated.ppo.state.update = 2
+    evaluated.evaluation.after_update(evaluated.ppo, evaluated.tensorboard, screen)
+    assert len(screen.lasting) == 1
+    assert screen.lasting[0].startswith(f"stopped after {played}")
+    assert evaluated.rows() == []
     evaluated.evaluation.close()
 
 

@@ -148,8 +148,10 @@ def test_the_progress_of_an_evaluation():
         out = io.StringIO()
         log = ConsoleLogger(Console(file=out, force_terminal=terminal, width=100), 1000, log_every=2)
         log.note("episode 1 of [2], step 3")
+        log.note("stopped", lasting=True)
         log.close()
         assert log.pause == pause
+        assert "evaluation: stopped\n" in out.getvalue()
         assert "evaluation: episode 1 of [2], step 3" in out.getvalue()
 
 
