@@ -77,21 +77,21 @@ def _evaluate(file: Path, options: EvaluateOptions) -> dict[str, Any] | None:
     from ppo_np.evaluation.playback import evaluate
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    with ExitStack() as at_end:
-        if console.file.isatty() and console.is_interactive and not console.is_dumb_terminal:
-            status = at_end.enter_context(console.status("loading"))
-            progress = Progress(status.update, options.episodes, seconds=0.2)
-        else:
-            progress = Progress(console.print, options.episodes, seconds=10)
-        try:
+    try:
+        with ExitStack() as at_end:
+            if console.file.isatty() and console.is_interactive and not console.is_dumb_terminal:
+                status = at_end.enter_context(console.status("loading"))
+                progress = Progress(status.update, options.episodes, seconds=0.2)
+            else:
+                progress = Progress(console.print, options.episodes, seconds=10)
             return evaluate(
                 file, options.episodes, options.seed,
                 env_id=options.env_id, deterministic=not options.stochastic, video=options.video,
                 max_episode_steps=options.max_episode_steps, progress=progress,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            print(f"interrupted in {progress}; no episode has ended", file=sys.stderr)
-            return None
+    except KeyboardInterrupt:
+        print(f"interrupted in {progress}; no episode has ended", file=sys.stderr)
+        return None
 
 
 @contextmanager
