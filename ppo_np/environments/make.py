@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import gymnasium
 from gymnasium.vector import VectorEnv
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
-from ppo_np.environments.film import Film, VideoOptions
+from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
 from ppo_np.environments.guard import Guard, close_watched, describe
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.spaces import ObservationAdapter
@@ -26,8 +27,10 @@ EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv | None
 Spaces = tuple[gymnasium.Space, gymnasium.Space]
 
 
-def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
+def make_env(env_id: str, render_mode: str | None = None, max_episode_steps: int | None = None) -> gymnasium.Env:
     """Make one environment by its Gymnasium id; "module:id" imports the module first.
+
+    `max_episode_steps` replaces the limit that the environment registers.
 
     Raises:
         UserError: The id is unknown or outdated, a package that the environment needs is missing, it cannot render, or
@@ -35,8 +38,11 @@ def make_env(env_id: str, render_mode: str | None = None) -> gymnasium.Env:
         EnvironmentFault: It was not made within a minute.
     """
     with _as_user_error(env_id):
-        env = gymnasium.make(env_id, render_mode=render_mode) if render_mode else gymnasium.make(env_id)
-    if render_mode and render_mode not in env.metadata.get("render_modes", ()):
+        # Without Gymnasium's checker: it raises an AssertionError if `render_fps` is 0, which is only for films.
+        rendering: dict[str, Any] = {"render_mode": render_mode, "disable_env_checker": True} if render_mode else {}
+        env = gymnasium.make(env_id, max_episode_steps=max_episode_steps, **rendering)
+    modes = (env.metadata or {}).get("render_modes")  # None says nothing, and then the film is tried
+    if render_mode and modes is not None and render_mode not in modes:
         raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
     return env
 
@@ -143,7 +149,7 @@ def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOp
     """The spaces of the environments; UserError if they are not supported, before anything is started or filmed."""
     try:
         with _limit(config.env_timeout, "the environment"):
-            env = make(render_mode="rgb_array") if video else make()
+            env = make(render_mode=RENDER_MODE) if video else make()
     except (UserError, EnvironmentFault):
         raise
     except (Exception, SystemExit) as error:
@@ -167,10 +173,12 @@ def _guarded(
     Raises EnvironmentFault if it cannot be made in time, UserError if it has other spaces than the first one.
     """
     filmed = video if index == 0 and os.getpid() != unfilmed else None
+    if filmed:
+        filmed.make_folder()
     who = f"environment {index}"
     try:
         with _limit(timeout, who):
-            env = Film(make(render_mode="rgb_array"), filmed) if filmed else make()
+            env = Film(make(render_mode=RENDER_MODE), filmed.file) if filmed else make()
     except (UserError, EnvironmentFault):
         raise
     except (Exception, SystemExit) as error:

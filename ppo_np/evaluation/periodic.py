@@ -1,16 +1,20 @@
 """Greedy evaluation during training; the best policy is kept."""
 
+import math
+from functools import partial
 from pathlib import Path
 
 import gymnasium
 
 from ppo_np.environments.guard import Guard
-from ppo_np.evaluation.episodes import play_episode, statistics
+from ppo_np.environments.stream import Episode
+from ppo_np.evaluation.episodes import Progress, play_episode, statistics
 from ppo_np.learning.ppo import PPO
 from ppo_np.logs.filenames import BEST, EVALUATIONS
 from ppo_np.logs.incidents import Incidents
-from ppo_np.logs.logger import CSVLogger
+from ppo_np.logs.logger import ConsoleLogger, CSVLogger
 from ppo_np.logs.tensorboard import EVENTS, TensorBoardLogger
+from ppo_np.network.threads import blas_threads, limit_blas_threads
 
 # The best of many policies is the best on these seeds partly by chance, so the evaluate command uses other seeds.
 FIRST_SEED = 1_000_000
@@ -53,24 +57,26 @@ class PeriodicEvaluation:
         last = ppo.global_step >= ppo.config.total_timesteps
         return ppo.update > self._last and (ppo.update % self._every == 0 or last)
 
-    def after_update(self, ppo: PPO, tensorboard: TensorBoardLogger | None) -> None:
+    def after_update(
+        self, ppo: PPO, tensorboard: TensorBoardLogger | None, screen: ConsoleLogger | None = None
+    ) -> None:
         """Evaluate if it is due, unless `ppo` is stopped meanwhile; all ranks must call this.
 
         The row of evaluations.csv is written last: if it is missing, a resumed run repeats the evaluation.
-        `tensorboard` is None on ranks > 0. Raises EnvironmentFault if the environment fails or does not answer in time.
+        `tensorboard` and `screen`, which shows the progress, are None on ranks > 0. Raises EnvironmentFault as
+        `play_episode`, or if the environment does not answer in time.
         """
         if not self.is_due(ppo):
             return
         ranks = ppo.ranks
-        seeds = range(FIRST_SEED, FIRST_SEED + self._episodes)
-        own = [
-            play_episode(self._env, ppo.policy, seed, deterministic=True, stopped=lambda: ppo.stopped)
-            for seed in seeds[ranks.rank :: ranks.size]
-        ]
-        gathered = ranks.allgather(own)
+        blas = blas_threads(ppo.config, ppo.policy.observations.size, ranks)
+        with limit_blas_threads(blas), ppo.stream.watched():  # a resumed run evaluates before it learns
+            gathered = ranks.allgather(self._play(ppo, screen))
         played = [gathered[i % ranks.size][i // ranks.size] for i in range(self._episodes)]
         episodes = [episode for episode in played if episode is not None]
         if len(episodes) < len(played):
+            if screen:
+                screen.note(_so_far(episodes, self._episodes), lasting=True)
             return
         self._last = ppo.update
         report = statistics(episodes, None)
@@ -87,6 +93,24 @@ class PeriodicEvaluation:
         with self._incidents.of(self._folder / EVALUATIONS):
             self.log.log((ppo.update, ppo.global_step, ppo.state.wall_time, self._episodes, *numbers, int(best)))
 
+    def _play(self, ppo: PPO, screen: ConsoleLogger | None) -> list[Episode | None]:
+        """Play the episodes of this rank, each with its own seed; None stands for those that were stopped."""
+        show, pause = (screen.note, screen.pause) if screen else (lambda text: None, math.inf)
+        progress = Progress(show, self._episodes, pause)
+        return [
+            play_episode(
+                self._env, ppo.policy, FIRST_SEED + i, deterministic=True,
+                after_step=partial(progress.after_step, i + 1), stopped=lambda: ppo.stopped,
+            )
+            for i in range(self._episodes)[ppo.ranks.rank :: ppo.ranks.size]
+        ]  # fmt: skip
+
     def close(self) -> None:
         """Close the environment."""
         self._env.close()
+
+
+def _so_far(episodes: list[Episode], wanted: int) -> str:
+    """What an evaluation that was stopped has played."""
+    mean = f", mean return {statistics(episodes, None)['mean_return']:.2f}" if episodes else ""
+    return f"stopped after {len(episodes)} of {wanted} episodes{mean}; it is repeated when the run is resumed"

@@ -7,7 +7,7 @@ from gymnasium import Space
 
 from ppo_np.config import PPOConfig
 from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
-from ppo_np.errors import UserError, check, short
+from ppo_np.errors import UserError, short
 from ppo_np.learning.normalizer import RoundingCheck, RunningMoments
 from ppo_np.network.action_head import action_head
 from ppo_np.network.activations import Activations

@@ -90,6 +90,19 @@ class ConsoleLogger:
                 f"SPS={sps:.0f}", highlight=False, soft_wrap=True,
             )  # fmt: skip
 
+    @property
+    def pause(self) -> float:
+        """Seconds between two calls of `note` that a reader can follow."""
+        return 10.0 if self._progress.disable else 0.2
+
+    def note(self, text: str, lasting: bool = False) -> None:
+        """Show something about an evaluation: in the bar until the next update, or as a line if it is `lasting`."""
+        text = f"evaluation: {text}"
+        if self._progress.disable or lasting:
+            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+        else:
+            self._progress.update(self._task, description=text)
+
     def close(self) -> None:
         """Stop the progress bar; its last state stays visible."""
         self._progress.stop()

@@ -39,6 +39,8 @@ class TrainOptions:
     """Updates between two greedy evaluations; the best policy is kept as best.h5; 0 = no evaluation."""
     eval_episodes: int = 10
     """With --eval-every: episodes per evaluation."""
+    eval_max_episode_steps: int | None = None
+    """With --eval-every: steps after which an episode is cut off (default: the registered limit, else 10,000)."""
     log_every: int = 10
     """Updates between two lines of output if it is not a terminal; a line shows means over the last 100 episodes."""
     ranks: int | Literal["auto"] = 1
@@ -48,10 +50,12 @@ class TrainOptions:
         Interval.parse(self.checkpoint_every)
         for name in ("video_every", "log_every", "eval_episodes"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
+        steps = self.eval_max_episode_steps
+        check(steps is None or steps >= 1, "eval_max_episode_steps", steps, "an integer >= 1")
         check(self.eval_every >= 0, "eval_every", self.eval_every, "an integer >= 0")
         check(self.ranks == "auto" or self.ranks >= 1, "ranks", self.ranks, "an integer >= 1, or auto")
         if self.capture_video:
-            require_extra("moviepy", "video", "--capture-video")
+            require_extra("imageio_ffmpeg", "video", "--capture-video")
         if self.run_dir and self.run_dir.exists():
             empty = self.run_dir.is_dir() and not any(self.run_dir.iterdir())
             check(empty, "run_dir", str(self.run_dir), "a new or an empty folder")

@@ -13,7 +13,7 @@ from ppo_np.saving.checkpoint import Checkpoint, previous_of, read_checkpoint
 # The options that config.json keeps beside the settings, with their types.
 OPTIONS = {
     "preset": str, "capture_video": bool, "video_every": int, "checkpoint_every": str, "eval_every": int,
-    "eval_episodes": int, "log_every": int, "ranks": int,
+    "eval_episodes": int, "eval_max_episode_steps": int, "log_every": int, "ranks": int,
 }  # fmt: skip
 # Settings that may change. All others influence what is learnt.
 CHANGEABLE = ("total_timesteps", "threads", "num_env_threads", "env_timeout")

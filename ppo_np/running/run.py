@@ -9,8 +9,8 @@ from rich.console import Console
 
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import VideoOptions
-from ppo_np.environments.make import make_env
 from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
+from ppo_np.evaluation.episodes import evaluation_env, obstacle, step_limit
 from ppo_np.evaluation.periodic import EVAL, PeriodicEvaluation
 from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.ppo import PPO
@@ -57,16 +57,21 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         _stop_at_signal(ppo, signals)
         if ranks.any(signals.number > 0):
             return _exit_code(signals, ranks, errors)
-        # Before the folder is created, because this fails for ids that only EnvPool has.
-        eval_env = make_env(options.config.env_id) if options.eval_every else None
+        no_evaluation = _no_evaluation(options, ppo)  # before the folder is created, because it may raise
+        eval_env = None
+        if options.eval_every:
+            eval_env = evaluation_env(options.config.env_id, options.eval_max_episode_steps)
         if not exists and ranks.rank == 0:
             at_end.enter_context(open_run_folder(folder))
         lost = lost_environments_warning(ppo.lost_envs, ppo.global_step)
-        for warning in filter(None, [damage, *differences(saved, ranks), lost]):
+        for warning in filter(None, [damage, *differences(saved, ranks), lost, no_evaluation]):
             errors.print(f"warning: {warning}")
         if ranks.size > 1:
             console.print(ranks_line(ranks), highlight=False, soft_wrap=True)
         console.print(model_table(ppo.policy.model))
+        if eval_env:
+            text = f"evaluations: {options.eval_episodes} episodes of at most {step_limit(eval_env):,} steps"
+            console.print(f"{text} (--eval-max-episode-steps)", highlight=False, soft_wrap=True)
         _learn(ppo, eval_env, folder, options, saved, console, incidents)
     exit_code = _exit_code(signals, ranks, errors)
     console.print(summary(ppo, folder, options, interrupted=exit_code > 0), highlight=False)
@@ -86,6 +91,18 @@ def _open(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkpo
     if damage and folder == options.resume:  # otherwise the next save keeps the damaged one as the previous one
         previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
     return folder, exists, saved, damage
+
+
+def _no_evaluation(options: TrainOptions, ppo: PPO) -> str:
+    """A warning if the policy cannot play single environments, which evaluations do; a `UserError` if it must."""
+    vectorization, env_id = options.config.vectorization, options.config.env_id
+    reason = obstacle(env_id, ppo.envs) if vectorization in ("vector", "envpool") else ""
+    if reason and options.eval_every:
+        remedy = "leave --eval-every away, or train with --vectorization sync or async and an id that Gymnasium has"
+        given = f"eval_every is {options.eval_every}"
+        raise UserError(f"{given}, but evaluations play single environments: {reason}; {remedy}.")
+    remedy = "an id of Gymnasium's with the spaces of the training (--env-id)"
+    return reason and f"ppo_np.evaluate cannot play {env_id} by itself: {reason}; it will need {remedy}."
 
 
 def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:
@@ -127,6 +144,7 @@ def _learn(
     """
     evaluation: PeriodicEvaluation | None = None
     logs: RunLogs | None = None
+    screen: ConsoleLogger | None = None
     with ExitStack() as at_end:
         with as_user_error(folder):
             if eval_env:
@@ -149,13 +167,13 @@ def _learn(
             if logs:
                 logs.log(metrics, *recent_means(ppo))
             if evaluation:
-                evaluation.after_update(ppo, tensorboard)
+                evaluation.after_update(ppo, tensorboard, screen)
             saver.after_update()
 
         if not ppo.update:
             saver.save()  # so that the run can be resumed from the beginning
         elif evaluation:
-            evaluation.after_update(ppo, tensorboard)  # a signal may have interrupted it
+            evaluation.after_update(ppo, tensorboard, screen)  # a signal may have interrupted it
         completed = False
         try:
             ppo.learn(after_update)

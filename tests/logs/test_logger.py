@@ -143,6 +143,18 @@ def test_plain_lines_at_the_interval():
     ]
 
 
+def test_the_progress_of_an_evaluation():
+    for terminal, pause in ((False, 10), (True, 0.2)):
+        out = io.StringIO()
+        log = ConsoleLogger(Console(file=out, force_terminal=terminal, width=100), 1000, log_every=2)
+        log.note("episode 1 of [2], step 3")
+        log.note("stopped", lasting=True)
+        log.close()
+        assert log.pause == pause
+        assert "evaluation: stopped\n" in out.getvalue()
+        assert "evaluation: episode 1 of [2], step 3" in out.getvalue()
+
+
 @pytest.mark.parametrize("done", [100, 1000])
 def test_a_bar_on_a_terminal(done):
     out = io.StringIO()
