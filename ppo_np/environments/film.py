@@ -17,6 +17,9 @@ class VideoOptions:
     folder: Path
     every: int = 3
 
+    def __post_init__(self) -> None:  # an environment may change the working directory
+        object.__setattr__(self, "folder", Path(self.folder).absolute())
+
 
 class Film(RecordVideo):
     """Gymnasium's RecordVideo, but a video that cannot be written causes a warning instead of an exception.

@@ -44,6 +44,7 @@ def evaluate(
 
     Raises UserError if the checkpoint cannot be read or does not fit the environment.
     """
+    video = video and video.absolute()  # the environment may change the working directory
     saved = read_checkpoint(path)
     if not (env_id or saved.config.env_id):
         raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")

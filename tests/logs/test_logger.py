@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ppo_np.environments.stream import Episode
 from ppo_np.learning.metrics import METRICS_COLUMNS, Metrics
 from ppo_np.learning.rollout import RolloutReport
-from ppo_np.logs.logger import ConsoleLogger, CSVLogger
+from ppo_np.logs.csv_file import CSVLogger
+from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.tensorboard import TensorBoardLogger, read_events
 
 COLUMNS = [
@@ -65,7 +66,7 @@ def test_csv_rows_survive_the_round_trip(tmp_path):
     log = CSVLogger(tmp_path / "metrics.csv", METRICS_COLUMNS)
     rows = [metrics(1), metrics(2, [Episode(1 / 3, 7)])]
     for row in rows:
-        log.log_metrics(row)
+        log.log(dataclasses.astuple(row))
     text = (tmp_path / "metrics.csv").read_text()
     assert text.endswith("\n")
     assert text.splitlines()[0] == ",".join(COLUMNS)
@@ -87,7 +88,7 @@ def test_a_csv_file_is_gone_on_with_after_the_last_update_and_without_a_row_that
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
     log = CSVLogger(path, ("update", "value"), last_update=2 if cut < 6 else 5)
-    assert log.rows == [["1", "0.1"], ["2", "0.2"]]
+    assert log.rows == [{"update": "1", "value": "0.1"}, {"update": "2", "value": "0.2"}]
     log.log((3, 0.3))
     assert path.read_bytes() == whole
 
