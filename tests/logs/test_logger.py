@@ -120,6 +120,33 @@ def test_events_are_gone_on_with_after_the_last_step(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+FOREIGN = ["", "abc", "1", ".x", "1e5.me", "-1.me", "\u00b2.me", f"{'9' * 200}.me", "12 .me", "1700000000"]
+
+
+def test_event_files_with_names_of_others_are_left_alone(tmp_path):
+    TensorBoardLogger(tmp_path).log(metrics(1))
+    for name in FOREIGN:
+        (tmp_path / f"events.out.tfevents.{name}").write_bytes(b"not ours")
+    (tmp_path / "events.out.tfevents.1700000000.folder").mkdir()
+    log = TensorBoardLogger(tmp_path, 100)
+    log.log(metrics(2))
+    for name in FOREIGN:
+        assert (tmp_path / f"events.out.tfevents.{name}").read_bytes() == b"not ours"
+    ours = [path for path in tmp_path.iterdir() if path.is_file() and path.read_bytes() != b"not ours"]
+    assert [e.step for path in sorted(ours) for e, _ in read_events(path.read_bytes()) if e.step] == [100, 200]
+
+
+def test_logs_that_are_deleted_meanwhile_begin_anew(tmp_path):
+    log, events = CSVLogger(tmp_path / "x.csv", ("update", "value")), TensorBoardLogger(tmp_path)
+    for update in (1, 2):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        log.log((update, 0.5))
+        events.log(metrics(update))
+    assert (tmp_path / "x.csv").read_text() == "update,value\n2,0.5\n"
+    assert steps_on_disk(tmp_path) == [200]
+
+
 @pytest.mark.parametrize("harm", [lambda data: data[:-1], lambda data: data[:-40], lambda data: data[:-9] + b"x" * 9])
 def test_an_event_that_was_cut_off_or_damaged_is_removed(tmp_path, harm):
     log = TensorBoardLogger(tmp_path)

@@ -2,6 +2,7 @@
 
 import random
 
+import gymnasium
 import numpy as np
 import pytest
 import sample_environments
@@ -19,6 +20,7 @@ class Hidden(sample_environments.Counting):
         return np.array([random.random(), self.count], np.float32)
 
 
+gymnasium.register("ppo_np_test/Hidden-v0", Hidden)
 LOST = {
     "hidden numbers": ["--env-id", "ppo_np_test/Hidden-v0"],
     "hidden counter": ["--env-id", "ppo_np_test/Counting-v0"],
