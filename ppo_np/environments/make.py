@@ -42,8 +42,9 @@ def _as_user_error(env_id: str) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            if env_id.count(":") > 1:
-                raise gymnasium.error.Error("an id may have only one colon, after the name of a module to import")
+            module, *more = env_id.split(":")
+            if more and (len(more) > 1 or not all(module.split("."))):
+                raise gymnasium.error.Error("an id may have only one colon, after the full name of a module to import")
             yield
         except (gymnasium.error.Error, ImportError) as error:
             reason = " ".join(str(error).split())
