@@ -116,6 +116,17 @@ class PPOConfig:
         check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
+        # Beyond these, checkpoints could not keep them (in int64), or a run would not get anywhere.
+        check(self.seed < 2**63 - self.num_envs, "seed", self.seed, "below 2**63 - num_envs")
+        check(self.total_timesteps <= 2**62, "total_timesteps", self.total_timesteps, "at most 2**62")
+        check(self.update_epochs <= 10_000, "update_epochs", self.update_epochs, "at most 10000")
+        check(self.env_timeout >= 1e-3, "env_timeout", self.env_timeout, "at least 0.001 (seconds)")
+        for name in ("threads", "num_env_threads"):
+            check(getattr(self, name) <= 4096, name, getattr(self, name), "at most 4096")
+        for name in ("shared_sizes", "policy_sizes", "value_sizes"):
+            check(all(size <= 2**24 for size in getattr(self, name)), name, getattr(self, name), "at most 2**24 each")
+        if self.vectorization in ("sync", "async"):
+            check(self.num_envs <= 2**16, "num_envs", self.num_envs, f"at most 2**16 with {self.vectorization!r}")
         check(self.batch_size <= 2**31, "num_envs * num_steps", self.batch_size, "at most 2**31 rows")
         check(
             self.batch_size % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,

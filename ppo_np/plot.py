@@ -1,6 +1,5 @@
 """Plot learning curves: `python -m ppo_np.plot RUN [RUN ...]`."""
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import tyro
 
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, check, require_extra
+from ppo_np.logs.csv_file import number, read_rows
 from ppo_np.logs.filenames import CONFIG, METRICS
 from ppo_np.running import cli
 
@@ -65,11 +65,11 @@ def run_label(run: Path) -> str:
     Raises UserError if the folder has no readable config.json.
     """
     try:
-        document = json.loads((run / CONFIG).read_text())
-        config, preset = document["config"], document["preset"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        document = json.loads((run / CONFIG).read_bytes())
+        config, preset = dict(document["config"]), document["preset"]
+        usual = PPOConfig.preset(preset).to_dict() | {"env_id": config["env_id"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a readable {CONFIG}.") from error
-    usual = PPOConfig.preset(preset).to_dict() | {"env_id": config["env_id"]}
     changed = [f"{k}={v}" for k, v in config.items() if k not in ("seed", "threads") and usual.get(k) != v]
     return ", ".join([f"{config['env_id']} ({preset})", *changed])
 
@@ -78,18 +78,22 @@ def read_curve(run: Path, x: str, y: str, window: int) -> Curve:
     """Read one smoothed curve from a run's metrics.csv: the values of x and of y, (points,) each.
 
     Each point is a running mean over the rows of the last `window` episodes (returns and lengths, each row weighted by
-    its number of episodes) or over the last `window` updates (other columns). Raises UserError if the folder has no
-    metrics.csv, or if no row has a value of y.
+    its number of episodes) or over the last `window` updates (other columns). Rows without a number for x or y are left
+    out. Raises UserError if the folder has no metrics.csv, or if no row has a value of y.
     """
     try:
-        with open(run / METRICS, newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row[y]]
-        xs, ys, episodes = (np.array([float(row[name]) for row in rows]) for name in (x, y, "episodes"))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        (run / METRICS).stat()
+        rows = read_rows(run / METRICS)
+        _ = [(row[x], row[y]) for row in rows[:1]]
+    except (OSError, KeyError) as error:
         raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a {METRICS} of ppo_np.") from error
-    if not rows:
+    numbers = np.array([[number(row, name) for name in (x, y, "episodes")] for row in rows]).reshape(-1, 3)
+    if not y.startswith("episodic"):
+        numbers[:, 2] = 1
+    numbers = numbers[np.isfinite(numbers).all(axis=1) & (numbers[:, 2] > 0)]
+    if not len(numbers):
         raise UserError(f"RUN is {str(run)!r}, but its {METRICS} has no value of {y} yet.")
-    weights = episodes if y.startswith("episodic") else np.ones(len(rows))
+    xs, ys, weights = numbers.T
     total, count = np.cumsum(weights * ys), np.cumsum(weights)
     start = np.searchsorted(count, count - window, side="right")
     sums = total - np.where(start > 0, total[start - 1], 0)

@@ -17,7 +17,7 @@ ROOMS = {
     "commands": "train evaluate replay plot gradcheck",
     "running": "run saver run_folder summary launch options resume interval cli signals",
     "evaluation": "periodic playback episodes",
-    "logs": "run_logs tensorboard logger incidents filenames",
+    "logs": "run_logs tensorboard logger csv_file incidents filenames",
     "checking": "numerical_check crash_replay planted_bugs gradient_report",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",

@@ -138,6 +138,47 @@ def test_the_edges_are_allowed(settings):
     PPOConfig(**settings)
 
 
+LARGEST = {
+    "seed": 2**63 - 5, "total_timesteps": 2**62, "update_epochs": 10_000, "num_envs": 2**16, "threads": 4096,
+    "num_env_threads": 4096,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(PPOConfig) if f.type is int])
+def test_an_integer_that_cannot_be_kept_or_used_is_refused_in_one_short_sentence(name):
+    """Every integer field; the messages are short even where Python does not print the number."""
+    if name in LARGEST:
+        assert getattr(PPOConfig(**{name: LARGEST[name]}), name) == LARGEST[name]
+    too_large = [2**63, 2**64, 10**30, 10**400, 10**5000, *([LARGEST[name] + 1] if name in LARGEST else [])]
+    for value in too_large:
+        with pytest.raises(UserError) as refused:
+            PPOConfig(**{name: value})
+        text = str(refused.value)
+        assert name in text
+        assert len(text) < 500
+
+
+@pytest.mark.parametrize("name", ["shared_sizes", "policy_sizes", "value_sizes"])
+def test_sizes_are_refused_before_they_are_too_large_for_numpy(name):
+    PPOConfig(**{name: (2**24,)})
+    for size in (2**24 + 1, 2**31, 2**62, 10**30, 10**5000):
+        with pytest.raises(UserError, match=f"^{name} is .*, but it must be at most 2\\*\\*24 each"):
+            PPOConfig(**{name: (size, size)})
+
+
+def test_more_environments_are_allowed_where_they_are_stepped_together():
+    for vectorization in ("sync", "async"):
+        with pytest.raises(UserError, match=r"^num_envs is 131072, but it must be at most 2\*\*16 with "):
+            PPOConfig(num_envs=2**17, vectorization=vectorization)
+    assert PPOConfig(num_envs=2**20, vectorization="vector").num_envs == 2**20
+
+
+@pytest.mark.parametrize("seconds", [1e-300, 5e-324, 1e-6, 0.0009])
+def test_a_time_limit_that_no_step_can_keep_is_refused(seconds):
+    with pytest.raises(UserError, match=r"^env_timeout is .*, but it must be at least 0\.001"):
+        PPOConfig(env_timeout=seconds)
+
+
 def test_dict_round_trip():
     config = PPOConfig(shared_sizes=(), policy_sizes=(3, 2), gamma=0.5, seed=7)
     assert PPOConfig.from_dict(config.to_dict()) == config

@@ -71,7 +71,7 @@ def test_a_picture_of_several_runs(tmp_path, capsys, suffix):
         (["{}/nope"], "must be a run folder with a readable config.json"),
         (["{}/broken"], "must be a run folder with a readable config.json"),
         (["{}/list"], "must be a run folder with a readable config.json"),
-        (["{}/words"], "must be a run folder with a metrics.csv of ppo_np"),
+        (["{}/words"], "its metrics.csv has no value of episodic_return yet"),
         (["{}/good", "--out", "{}/folder.png"], "must be a file, not a folder"),
         (["{}/empty"], "its metrics.csv has no value of episodic_return yet"),
         (["{}/empty", "--y", "SPS"], "must be a run folder with a metrics.csv of ppo_np"),

@@ -85,6 +85,8 @@ class EnvRecord:
             raise ValueError("arrays of environments have different lengths")
         if (record.lengths < 0).any() or record.steps < 0:
             raise ValueError("numbers of steps of environments are negative")
+        if any((array[:, 4:] >= (2, 2**32)).any() for array in words):  # a flag, and an integer of 32 bits
+            raise ValueError("states of generators of environments are of another form")
         if not record.actions.ndim or len(record.actions) != record.lengths[record.known == 1].sum():
             raise ValueError("the environments' actions are not as many as their steps")
         return record

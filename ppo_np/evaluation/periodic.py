@@ -1,6 +1,7 @@
 """Greedy evaluation during training; the best policy is kept."""
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from ppo_np.environments.guard import Guard
 from ppo_np.environments.stream import Episode
 from ppo_np.evaluation.episodes import Progress, play_episode, statistics
 from ppo_np.learning.ppo import PPO
+from ppo_np.logs.csv_file import CSVLogger, number
 from ppo_np.logs.filenames import BEST, EVALUATIONS
 from ppo_np.logs.incidents import Incidents
-from ppo_np.logs.logger import ConsoleLogger, CSVLogger
+from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.tensorboard import EVENTS, TensorBoardLogger
 from ppo_np.network.threads import blas_threads, limit_blas_threads
+from ppo_np.saving.checkpoint import CheckpointFile, DamagedFileError, read_checkpoint
 
 # The best of many policies is the best on these seeds partly by chance, so the evaluate command uses other seeds.
 FIRST_SEED = 1_000_000
@@ -38,6 +41,7 @@ class PeriodicEvaluation:
 
     Attributes:
         log: evaluations.csv; None on ranks > 0.
+        best_file: best.h5, which is to be synced with the logs.
         best_return: the highest mean return so far.
     """
 
@@ -47,10 +51,11 @@ class PeriodicEvaluation:
         self._every, self._episodes = every, episodes
         self._folder, self._incidents = folder, incidents
         self.log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update) if ppo.ranks.rank == 0 else None
-        rows = self.log.rows if self.log else []
-        done = ppo.ranks.broadcast(lambda: [dict(zip(COLUMNS, row, strict=True)) for row in rows])
-        self._last = int(done[-1]["update"]) if done else 0
-        self.best_return = max((float(row["mean_return"]) for row in done), default=-float("inf"))
+        self.best_file = CheckpointFile(folder / BEST)
+        returns = {int(row["update"]): number(row, "mean_return") for row in (self.log.rows if self.log else [])}
+        self._last, self.best_return = ppo.ranks.broadcast(
+            lambda: (max(returns, default=0), _return_of_best(folder, returns))
+        )
 
     def is_due(self, ppo: PPO) -> bool:
         """Whether the present update must still be evaluated: every so many updates, and after the last one."""
@@ -84,7 +89,9 @@ class PeriodicEvaluation:
         if best:
             self.best_return = report["mean_return"]
             with self._incidents.of(self._folder / BEST):
-                ppo.save(self._folder / BEST)
+                checkpoint = ppo.resume_point.checkpoint(ppo.config, ranks)
+                if ranks.rank == 0:
+                    self.best_file.write(checkpoint)
         if tensorboard is None or self.log is None:
             return
         numbers = [report[name] for name in NUMBERS]
@@ -114,3 +121,16 @@ def _so_far(episodes: list[Episode], wanted: int) -> str:
     """What an evaluation that was stopped has played."""
     mean = f", mean return {statistics(episodes, None)['mean_return']:.2f}" if episodes else ""
     return f"stopped after {len(episodes)} of {wanted} episodes{mean}; it is repeated when the run is resumed"
+
+
+def _return_of_best(folder: Path, returns: Mapping[int, float]) -> float:
+    """The mean return of the policy in best.h5, by the returns of updates; -inf if there is no such policy.
+
+    Raises UserError if best.h5 cannot be read at present.
+    """
+    try:
+        update = read_checkpoint(folder / BEST).counters["update"]
+    except DamagedFileError:
+        return -math.inf
+    known = {number: mean for number, mean in returns.items() if math.isfinite(mean)}
+    return known.get(update, max(known.values(), default=-math.inf))

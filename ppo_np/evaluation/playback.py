@@ -54,6 +54,7 @@ def evaluate(
     Raises UserError if the checkpoint cannot be read or does not fit the environment, EnvironmentFault as
     `play_episode`, and KeyboardInterrupt at Ctrl-C if no episode has ended.
     """
+    video = video and video.absolute()  # the environment may change the working directory
     saved = read_checkpoint(path)
     env_id = env_id or saved.config.env_id
     if not env_id:

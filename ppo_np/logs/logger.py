@@ -1,65 +1,9 @@
-"""The log of each update: a CSV row, and a line or a progress bar on the console."""
-
-import csv
-import dataclasses
-import io
-import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+"""The log of each update on the console: a line or a progress bar."""
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ppo_np.learning.metrics import Metrics
-from ppo_np.saving.files import AppendFile, write_whole
-
-
-class CSVLogger:
-    """Writes a CSV file row by row.
-
-    Args:
-        path: the file; an existing one is continued.
-        columns: names of the columns; the first is "update".
-        last_update: rows of later updates and an incomplete last row are removed first.
-
-    Attributes:
-        rows: the rows that the file had at the beginning, without the header.
-
-    Raises OSError if the file cannot be created.
-    """
-
-    def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0):
-        self.rows = [row for row in _whole_rows(path, len(columns)) if int(row[0]) <= last_update]
-        write_whole(path, b"".join(map(_line, [columns, *self.rows])))
-        self._file = AppendFile(path)
-
-    def log(self, row: Iterable[object]) -> None:
-        """Append one row; NaN becomes an empty cell.
-
-        Raises OSError if the row cannot be written now. It is kept, and written together with the next one.
-        """
-        self._file.append(_line("" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row))
-
-    def log_metrics(self, metrics: Metrics) -> None:
-        """Append the row of an update; raises as `log`."""
-        self.log(dataclasses.astuple(metrics))
-
-    def sync(self) -> None:
-        """Force the file to disk. Raises OSError if that fails."""
-        self._file.sync()
-
-
-def _line(row: Iterable[object]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(row)
-    return text.getvalue().encode()
-
-
-def _whole_rows(path: Path, columns: int) -> list[list[str]]:
-    """The rows of a CSV file, without the header and without an incomplete last row."""
-    text = path.read_text() if path.exists() else ""
-    rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
-    return [row for row in rows[1:] if len(row) == columns and row[0].isdigit()]
 
 
 class ConsoleLogger:

@@ -15,7 +15,7 @@ from ppo_np.evaluation.periodic import EVAL, PeriodicEvaluation
 from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.ppo import PPO
 from ppo_np.learning.resume_point import lost_environments_warning
-from ppo_np.logs.filenames import CHECKPOINT, CRASH, EVALUATIONS, VIDEOS
+from ppo_np.logs.filenames import BEST, CHECKPOINT, CRASH, EVALUATIONS, VIDEOS
 from ppo_np.logs.incidents import Incidents
 from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.run_logs import RunLogs
@@ -23,12 +23,13 @@ from ppo_np.network.threads import blas_threads
 from ppo_np.running import resume
 from ppo_np.running.interval import Interval
 from ppo_np.running.options import TrainOptions
-from ppo_np.running.run_folder import as_user_error, default_folder, open_run_folder, write_config
+from ppo_np.running.run_folder import as_user_error, open_run_folder, write_config
 from ppo_np.running.saver import Saver
 from ppo_np.running.signals import StopSignals
 from ppo_np.running.summary import differences, model_table, ranks_line, recent_means, summary
 from ppo_np.saving.checkpoint import Checkpoint, previous_of
 from ppo_np.saving.crash_file import Crash, write_crash
+from ppo_np.saving.files import sync_folder
 
 
 def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> int:
@@ -39,7 +40,7 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     writes. An active signal stops training after the current step.
 
     Raises:
-        UserError: The environment cannot be used, or memory is too small; no run folder is created.
+        UserError: The environment cannot be used, or memory is too small; no run folder is left.
         DivergedError: A number in the computation was not finite.
         EnvironmentFault: An environment failed.
         SavingError: Training ended normally, but its last state is not on disk.
@@ -48,7 +49,7 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     console, errors = Console(quiet=quiet), Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
     with ExitStack() as at_end:
-        folder, exists, saved, damage = ranks.broadcast(lambda: _open(options, at_end))
+        folder, saved, doubts = ranks.broadcast(lambda: _open(options, at_end))
         done = saved.counters["global_step"] if saved else 0
         if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
             console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
@@ -57,14 +58,12 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         _stop_at_signal(ppo, signals)
         if ranks.any(signals.number > 0):
             return _exit_code(signals, ranks, errors)
-        no_evaluation = _no_evaluation(options, ppo)  # before the folder is created, because it may raise
+        no_evaluation = _no_evaluation(options, ppo)
         eval_env = None
         if options.eval_every:
             eval_env = evaluation_env(options.config.env_id, options.eval_max_episode_steps)
-        if not exists and ranks.rank == 0:
-            at_end.enter_context(open_run_folder(folder))
         lost = lost_environments_warning(ppo.lost_envs, ppo.global_step)
-        for warning in filter(None, [damage, *differences(saved, ranks), lost, no_evaluation]):
+        for warning in filter(None, [*doubts, *differences(saved, ranks), lost, no_evaluation]):
             errors.print(f"warning: {warning}")
         if ranks.size > 1:
             console.print(ranks_line(ranks), highlight=False, soft_wrap=True)
@@ -80,17 +79,16 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     return exit_code
 
 
-def _open(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkpoint | None, str | None]:
-    """The run folder, whether a run is resumed there, the checkpoint, and a warning if its latest one is damaged."""
-    own_folder = resume.folder_of(options.resume) if options.resume else None
-    folder = options.run_dir or own_folder or default_folder(options)
-    exists = options.resume is not None and folder.exists()
-    if exists:  # locked before the checkpoint is read
-        at_end.enter_context(open_run_folder(folder))
+def _open(options: TrainOptions, at_end: ExitStack) -> tuple[Path, Checkpoint | None, list[str]]:
+    """The locked run folder, the checkpoint to resume from, and warnings about both."""
+    folder = at_end.enter_context(open_run_folder(options))
     saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
-    if damage and folder == options.resume:  # otherwise the next save keeps the damaged one as the previous one
-        previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
-    return folder, exists, saved, damage
+    with as_user_error(folder):
+        if damage and folder == options.resume:  # otherwise the next save keeps the damaged one as the previous one
+            previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
+        safe = sync_folder(folder)
+    unsafe = f"the disk of {folder} cannot be made to keep new files at once: a power failure may cost checkpoints."
+    return folder, saved, [warning for warning in (damage, None if safe else unsafe) if warning]
 
 
 def _no_evaluation(options: TrainOptions, ppo: PPO) -> str:
@@ -159,7 +157,7 @@ def _learn(
                 repeated_tags = EVAL if evaluation and evaluation.is_due(ppo) else None
                 logs = RunLogs(ppo, folder, screen, repeated_tags, incidents)
                 if evaluation and evaluation.log:
-                    logs.files[folder / EVALUATIONS] = evaluation.log
+                    logs.files |= {folder / EVALUATIONS: evaluation.log, folder / BEST: evaluation.best_file}
         tensorboard = logs.tensorboard if logs else None
         saver = Saver(ppo, folder, Interval.parse(options.checkpoint_every), logs.files if logs else {}, incidents)
 

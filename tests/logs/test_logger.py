@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ppo_np.environments.stream import Episode
 from ppo_np.learning.metrics import METRICS_COLUMNS, Metrics
 from ppo_np.learning.rollout import RolloutReport
-from ppo_np.logs.logger import ConsoleLogger, CSVLogger
+from ppo_np.logs.csv_file import CSVLogger
+from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.tensorboard import TensorBoardLogger, read_events
 
 COLUMNS = [
@@ -65,7 +66,7 @@ def test_csv_rows_survive_the_round_trip(tmp_path):
     log = CSVLogger(tmp_path / "metrics.csv", METRICS_COLUMNS)
     rows = [metrics(1), metrics(2, [Episode(1 / 3, 7)])]
     for row in rows:
-        log.log_metrics(row)
+        log.log(dataclasses.astuple(row))
     text = (tmp_path / "metrics.csv").read_text()
     assert text.endswith("\n")
     assert text.splitlines()[0] == ",".join(COLUMNS)
@@ -87,7 +88,7 @@ def test_a_csv_file_is_gone_on_with_after_the_last_update_and_without_a_row_that
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
     log = CSVLogger(path, ("update", "value"), last_update=2 if cut < 6 else 5)
-    assert log.rows == [["1", "0.1"], ["2", "0.2"]]
+    assert log.rows == [{"update": "1", "value": "0.1"}, {"update": "2", "value": "0.2"}]
     log.log((3, 0.3))
     assert path.read_bytes() == whole
 
@@ -117,6 +118,33 @@ def test_events_are_gone_on_with_after_the_last_step(tmp_path):
             log.log(metrics(update))
         assert steps_on_disk(tmp_path) == [100 * update for update in range(1, more[-1] + 1)]
     assert len(list(tmp_path.iterdir())) == 4
+
+
+FOREIGN = ["", "abc", "1", ".x", "1e5.me", "-1.me", "\u00b2.me", f"{'9' * 200}.me", "12 .me", "1700000000"]
+
+
+def test_event_files_with_names_of_others_are_left_alone(tmp_path):
+    TensorBoardLogger(tmp_path).log(metrics(1))
+    for name in FOREIGN:
+        (tmp_path / f"events.out.tfevents.{name}").write_bytes(b"not ours")
+    (tmp_path / "events.out.tfevents.1700000000.folder").mkdir()
+    log = TensorBoardLogger(tmp_path, 100)
+    log.log(metrics(2))
+    for name in FOREIGN:
+        assert (tmp_path / f"events.out.tfevents.{name}").read_bytes() == b"not ours"
+    ours = [path for path in tmp_path.iterdir() if path.is_file() and path.read_bytes() != b"not ours"]
+    assert [e.step for path in sorted(ours) for e, _ in read_events(path.read_bytes()) if e.step] == [100, 200]
+
+
+def test_logs_that_are_deleted_meanwhile_begin_anew(tmp_path):
+    log, events = CSVLogger(tmp_path / "x.csv", ("update", "value")), TensorBoardLogger(tmp_path)
+    for update in (1, 2):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        log.log((update, 0.5))
+        events.log(metrics(update))
+    assert (tmp_path / "x.csv").read_text() == "update,value\n2,0.5\n"
+    assert steps_on_disk(tmp_path) == [200]
 
 
 @pytest.mark.parametrize("harm", [lambda data: data[:-1], lambda data: data[:-40], lambda data: data[:-9] + b"x" * 9])
