@@ -69,6 +69,7 @@ class OnPolicyAlgorithm:
                 self.stream.reset(config.seed)
             on_error.pop_all()
         self._stopped = False
+        self.reward_per_step = float("nan")
 
     def _allocate(self) -> None:
         """Preallocate all arrays that training needs."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from ppo_np.learning.metrics import Metrics
 from ppo_np.saving.files import AppendFile, write_whole
@@ -63,32 +64,35 @@ def _whole_rows(path: Path, columns: int) -> list[list[str]]:
 
 
 class ConsoleLogger:
-    """A progress bar on a terminal; otherwise a plain line every `log_every` updates and after the last one."""
+    """A progress bar if `bar` is true; otherwise a plain line every `log_every` updates and after the last one."""
 
-    def __init__(self, console: Console, total_timesteps: int, log_every: int):
+    def __init__(self, console: Console, total_timesteps: int, log_every: int, bar: bool):
         self._console = console
         self._total_timesteps, self._log_every = total_timesteps, log_every
         self._last = (0, 0.0)  # step and wall time of the last line
+        wraps = Column(min_width=12)  # where the terminal is narrow, so that the number of steps stays whole
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=console, disable=not console.is_terminal,
+            TextColumn("{task.description}", markup=False, table_column=wraps), BarColumn(bar_width=None),
+            MofNCompleteColumn(), TimeRemainingColumn(), console=console, disable=not bar,
         )  # fmt: skip
         self._task = self._progress.add_task("starting", total=total_timesteps)
         self._progress.start()
 
-    def log(self, metrics: Metrics, recent_return: float, recent_length: float) -> None:
-        """Show an update, with means over the last 100 episodes (NaN before the first one has ended)."""
+    def log(self, metrics: Metrics, recent_return: float, recent_length: float, reward_per_step: float) -> None:
+        """Show an update, with means over the last 100 episodes; before the first one has ended, with the reward."""
+        unfinished = math.isnan(recent_return)
         if not self._progress.disable:
-            text = f"return {recent_return:.1f}  length {recent_length:.0f}  SPS {metrics.SPS:,.0f}"
+            text = f"return {recent_return:.1f}  length {recent_length:.0f}"
+            text = f"reward/step {reward_per_step:.4g}" if unfinished else text
+            text += f"  SPS {metrics.SPS:,.0f}"
             self._progress.update(self._task, completed=metrics.step, description=text)
         elif metrics.update % self._log_every == 0 or metrics.step >= self._total_timesteps:
             step, wall_time = self._last
             sps = (metrics.step - step) / (metrics.wall_time - wall_time)
             self._last = (metrics.step, metrics.wall_time)
-            self._console.print(
-                f"step={metrics.step} episodic_return={recent_return:.2f} episodic_length={recent_length:.1f} "
-                f"SPS={sps:.0f}", highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            text = f"episodic_return={recent_return:.2f} episodic_length={recent_length:.1f}"
+            text = f"reward_per_step={reward_per_step:.4g}" if unfinished else text
+            self._console.print(f"step={metrics.step} {text} SPS={sps:.0f}", soft_wrap=True)
 
     def close(self) -> None:
         """Stop the progress bar; its last state stays visible."""

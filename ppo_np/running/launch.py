@@ -11,6 +11,7 @@ from contextlib import suppress
 from ppo_np.distributed.lifeline import HUB, Hub
 from ppo_np.distributed.mpi import EXTRA
 from ppo_np.errors import UserError
+from ppo_np.running.output import TERMINAL
 from ppo_np.running.signals import StopSignals
 
 SHOW_CURSOR = "\033[?25h"
@@ -29,19 +30,20 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     failures: list[int] = []
 
     def failed(code: int) -> None:
-        if sys.stdout.isatty():
+        if terminal:
             print(SHOW_CURSOR, end="", flush=True)  # a progress bar hides it
         failures.append(code)
         with suppress(subprocess.TimeoutExpired):
             process.wait(END_TIMEOUT)
         process.kill()
 
+    terminal = sys.stdout.isatty()
     hub = Hub(ranks, "127.0.0.1", failed)
-    # The launcher's pipes hide from Rich that the output is a terminal, and its width.
-    terminal = {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {}
+    # The launcher's pipes hide from the ranks that the output is a terminal, and its width.
+    shown = {TERMINAL: "1", "FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
     process = subprocess.Popen(
         [mpiexec, *_flags(mpiexec), "-n", str(ranks), sys.executable, "-m", module, *arguments],
-        env=os.environ | {HUB: hub.address} | terminal,
+        env=os.environ | {HUB: hub.address} | (shown if terminal else {}),
         start_new_session=True,  # Ctrl-C in a terminal reaches only this process, which passes it on once
     )
 

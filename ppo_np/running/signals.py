@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 STOPPING = b"\nstopping after the current step; a second signal ends the process at once\n"
@@ -42,5 +43,6 @@ class StopSignals:
         self.number = number
         for handled in self._previous:
             signal.signal(handled, signal.SIG_DFL)
-        os.write(2, self.message)
+        with suppress(OSError):  # stderr may be a closed pipe or a full disk
+            os.write(2, self.message)
         self.on_stop()

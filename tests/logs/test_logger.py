@@ -133,9 +133,9 @@ def test_an_event_that_was_cut_off_or_damaged_is_removed(tmp_path, harm):
 
 def test_plain_lines_at_the_interval():
     out = io.StringIO()
-    log = ConsoleLogger(Console(file=out, force_terminal=False), 1000, log_every=2)
+    log = ConsoleLogger(Console(file=out, force_terminal=False), 1000, log_every=2, bar=False)
     for update in range(1, 6):
-        log.log(metrics(update), recent_return=12.345, recent_length=67.89)
+        log.log(metrics(update), recent_return=12.345, recent_length=67.89, reward_per_step=1.0)
     log.close()
     assert out.getvalue().splitlines() == [
         "step=200 episodic_return=12.35 episodic_length=67.9 SPS=200",
@@ -146,8 +146,8 @@ def test_plain_lines_at_the_interval():
 @pytest.mark.parametrize("done", [100, 1000])
 def test_a_bar_on_a_terminal(done):
     out = io.StringIO()
-    log = ConsoleLogger(Console(file=out, force_terminal=True, width=100), 1000, log_every=1)
-    log.log(metrics(1, step=done), recent_return=12.34, recent_length=67.0)
+    log = ConsoleLogger(Console(file=out, force_terminal=True, width=100), 1000, log_every=1, bar=True)
+    log.log(metrics(1, step=done), recent_return=12.34, recent_length=67.0, reward_per_step=1.0)
     log.close()
     assert "return 12.3" in out.getvalue()
     assert "length 67" in out.getvalue()

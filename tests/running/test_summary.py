@@ -35,5 +35,6 @@ def test_the_table_of_the_articles_network():
 def test_recent_means_are_over_the_last_100_episodes():
     ppo = PPO(PPOConfig(env_id="CartPole-v1", shared_sizes=(4,)))
     assert all(math.isnan(mean) for mean in recent_means(ppo))
+    ppo.reward_per_step = 0.5
     ppo.recent_episodes.extend(Episode(float(i), 2 * i) for i in range(150))
-    assert recent_means(ppo) == (np.mean(range(50, 150)), 2 * np.mean(range(50, 150)))
+    assert recent_means(ppo) == (np.mean(range(50, 150)), 2 * np.mean(range(50, 150)), 0.5)
