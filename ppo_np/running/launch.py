@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import IO, TextIO
 
 from ppo_np.distributed.lifeline import HUB, Hub
 from ppo_np.distributed.mpi import EXTRA
@@ -45,7 +47,9 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
         [mpiexec, *_flags(mpiexec), "-n", str(ranks), sys.executable, "-m", module, *arguments],
         env=os.environ | {HUB: hub.address} | (shown if terminal else {}),
         start_new_session=True,  # Ctrl-C in a terminal reaches only this process, which passes it on once
-    )
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    copying = [_copy(process.stdout, sys.stdout), _copy(process.stderr, sys.stderr)]
 
     def pass_on() -> None:
         """Send the signal to rank 0, which tells the others. A second signal ends this process, and so all ranks."""
@@ -60,9 +64,25 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     if signals.number:
         pass_on()
     code = process.wait()
+    for thread in copying:  # a process that an environment has started may keep the pipe open
+        thread.join(END_TIMEOUT)
     if failures:
         return failures[0]
     return signals.exit_code or (code if code >= 0 else 128 - code)
+
+
+def _copy(pipe: IO[bytes] | None, stream: TextIO) -> threading.Thread:
+    """Start to copy what the ranks print: mpiexec itself would end them if it could not write it."""
+    assert pipe is not None
+
+    def copy() -> None:
+        while data := os.read(pipe.fileno(), 65536):
+            stream.buffer.write(data)
+            stream.buffer.flush()
+
+    thread = threading.Thread(target=copy, name="ppo_np-copy", daemon=True)
+    thread.start()
+    return thread
 
 
 def find_mpiexec() -> str | None:

@@ -12,6 +12,7 @@ from ppo_np import UserError
 from ppo_np.distributed import mpi
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.running import cli, launch
+from ppo_np.running.signals import StopSignals
 from ppo_np.train import main
 
 SMALL = ("--env-id", "CartPole-v1", "--num-envs", "4", "--num-steps", "8", "--total-timesteps", "32")
@@ -79,6 +80,33 @@ def test_a_launcher_has_started_it_but_mpi4py_is_not_installed(started, monkeypa
     assert run(main, *SMALL) == cli.BAD_ARGUMENTS
     sentence = "error: A run that an MPI launcher has started needs mpi4py, which is not installed: "
     assert capsys.readouterr().err == f"{sentence}pip install 'ppo_np[mpi]'.\n"
+
+
+def test_ranks_whose_output_nobody_reads_go_on(tmp_path, monkeypatch):
+    """mpiexec would end them, because it cannot write what they print."""
+    mpiexec = tmp_path / "mpiexec"
+    mpiexec.write_text(f"#!/bin/sh\nfor i in 1 2 3; do echo line; echo line >&2; done\necho whole > {tmp_path}/end\n")
+    mpiexec.chmod(0o755)
+    monkeypatch.setattr(launch, "find_mpiexec", lambda: str(mpiexec))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as broken:
+        monkeypatch.setattr(sys, "stdout", broken)
+        monkeypatch.setattr(sys, "stderr", broken)
+        assert run(lambda _: launch.launch(2, "ppo_np.train", [], StopSignals())) == cli.NOT_READ
+        monkeypatch.undo()
+    assert (tmp_path / "end").read_text() == "whole\n"
+
+
+def test_what_ranks_print_is_printed(tmp_path, monkeypatch, capfdbinary):
+    mpiexec = tmp_path / "mpiexec"
+    mpiexec.write_text("#!/bin/sh\nprintf 'half a line '; sleep 0.01; echo and its rest; echo a warning >&2; exit 3\n")
+    mpiexec.chmod(0o755)
+    monkeypatch.setattr(launch, "find_mpiexec", lambda: str(mpiexec))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    assert run(lambda _: launch.launch(2, "ppo_np.train", [], StopSignals())) == 3
+    assert capfdbinary.readouterr() == (b"half a line and its rest\n", b"a warning\n")
 
 
 def test_nothing_of_mpi_is_imported_for_one_rank():
