@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.text import Text
 
 from ppo_np.learning.metrics import Metrics
 from ppo_np.saving.files import AppendFile, write_whole
@@ -63,6 +63,15 @@ def _whole_rows(path: Path, columns: int) -> list[list[str]]:
     return [row for row in rows[1:] if len(row) == columns and row[0].isdigit()]
 
 
+class TextAboveBar(Progress):
+    """The description of a task in a line above its bar, so that a narrow terminal cuts neither."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Called by Rich to draw the text and the bar."""
+        yield from (Text(task.description) for task in self.tasks)
+        yield self.make_tasks_table(self.tasks)
+
+
 class ConsoleLogger:
     """A progress bar if `bar` is true; otherwise a plain line every `log_every` updates and after the last one."""
 
@@ -70,11 +79,8 @@ class ConsoleLogger:
         self._console = console
         self._total_timesteps, self._log_every = total_timesteps, log_every
         self._last = (0, 0.0)  # step and wall time of the last line
-        wraps = Column(min_width=12)  # where the terminal is narrow, so that the number of steps stays whole
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False, table_column=wraps), BarColumn(bar_width=None),
-            MofNCompleteColumn(), TimeRemainingColumn(), console=console, disable=not bar,
-        )  # fmt: skip
+        columns = BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn()
+        self._progress = TextAboveBar(*columns, console=console, disable=not bar)
         self._task = self._progress.add_task("starting", total=total_timesteps)
         self._progress.start()
 

@@ -143,6 +143,30 @@ def test_plain_lines_at_the_interval():
     ]
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_narrow_terminal_cuts_neither_the_total_nor_the_text(width):
+    out = io.StringIO()
+    log = ConsoleLogger(Console(file=out, force_terminal=True, width=width, color_system=None), 2_000_000, 1, bar=True)
+    log.log(metrics(1, step=1_000_000, SPS=123_456.0), recent_return=-123.4, recent_length=1000.0, reward_per_step=1.0)
+    log.close()
+    text = " ".join(out.getvalue().split())
+    assert "return -123.4 length 1000 SPS 123,456" in text
+    assert " 1000000/2000000 " in text
+
+
+@pytest.mark.parametrize(
+    ("bar", "shown"), [(True, "reward/step 0.01235 SPS 200"), (False, "step=100 reward_per_step=0.01235 SPS=200")]
+)
+def test_the_reward_of_a_step_is_shown_until_an_episode_has_ended(bar, shown):
+    out = io.StringIO()
+    log = ConsoleLogger(Console(file=out, force_terminal=bar, width=100, color_system=None), 1000, log_every=1, bar=bar)
+    log.log(metrics(1), recent_return=math.nan, recent_length=math.nan, reward_per_step=0.0123456)
+    log.close()
+    text = " ".join(out.getvalue().split())
+    assert shown in text
+    assert "nan" not in text
+
+
 @pytest.mark.parametrize("done", [100, 1000])
 def test_a_bar_on_a_terminal(done):
     out = io.StringIO()
