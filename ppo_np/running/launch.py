@@ -47,9 +47,9 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
         [mpiexec, *_flags(mpiexec), "-n", str(ranks), sys.executable, "-m", module, *arguments],
         env=os.environ | {HUB: hub.address} | (shown if terminal else {}),
         start_new_session=True,  # Ctrl-C in a terminal reaches only this process, which passes it on once
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    copying = [_copy(process.stdout, sys.stdout), _copy(process.stderr, sys.stderr)]
+        stdout=subprocess.PIPE,
+    )
+    copying = _copy(process.stdout, sys.stdout)
 
     def pass_on() -> None:
         """Send the signal to rank 0, which tells the others. A second signal ends this process, and so all ranks."""
@@ -64,15 +64,17 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     if signals.number:
         pass_on()
     code = process.wait()
-    for thread in copying:  # a process that an environment has started may keep the pipe open
-        thread.join(END_TIMEOUT)
+    copying.join(END_TIMEOUT)  # a process that an environment has started may keep the pipe open
     if failures:
         return failures[0]
     return signals.exit_code or (code if code >= 0 else 128 - code)
 
 
 def _copy(pipe: IO[bytes] | None, stream: TextIO) -> threading.Thread:
-    """Start to copy what the ranks print: mpiexec itself would end them if it could not write it."""
+    """Start to copy what the ranks print: mpiexec itself would end them if it could not write it.
+
+    Not so their stderr: if this process is killed, they say so there.
+    """
     assert pipe is not None
 
     def copy() -> None:
