@@ -222,7 +222,7 @@ def _draw_group(axes: "Axes", curves: list[Curve], colour: "ColorType") -> "Line
 
 def _add_legend(figure: "Figure", lines: list["Line2D"], labels: list[str]) -> None:
     """Add a legend below the axes. The picture grows by its size, so that the axes keep theirs."""
-    title = "line: mean, band: lowest to highest run"
+    title = "line: mean (dashed: not of all runs), band: lowest to highest run"
     legend = figure.legend(
         lines, [str(i) for i in range(len(lines))], title=title, loc="outside lower left", fontsize="small"
     )
