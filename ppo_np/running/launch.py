@@ -64,9 +64,9 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     if signals.number:
         pass_on()
     code = process.wait()
-    copying.join(END_TIMEOUT)  # a process that an environment has started may keep the pipe open
     if failures:
         return failures[0]
+    copying.join(END_TIMEOUT)  # a process that an environment has started may keep the pipe open
     return signals.exit_code or (code if code >= 0 else 128 - code)
 
 
