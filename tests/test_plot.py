@@ -89,7 +89,8 @@ def test_a_picture_of_several_runs(tmp_path, capsys, suffix):
         (["{}/good", "--out", "{}/no/x.png"], "must be in a folder that exists"),
     ],
 )
-def test_a_mistake_is_one_sentence(tmp_path, capsys, arguments, message):
+def test_a_mistake_is_one_sentence(tmp_path, capsys, arguments, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where a picture would be
     make_run(tmp_path / "good", ROWS)
     make_run(tmp_path / "empty", ROWS[1:2])
     make_run(tmp_path / "broken", ROWS)
