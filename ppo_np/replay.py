@@ -9,6 +9,7 @@ import tyro
 
 from ppo_np.logs.filenames import CRASH
 from ppo_np.running import cli
+from ppo_np.running.output import make_console
 
 if TYPE_CHECKING:
     from ppo_np.network.tensor_trace import Stage
@@ -47,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print(crash: "Crash", stages: list["Stage"]) -> None:
     import numpy as np
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{crash.during}, computed again", title_style="")
@@ -59,7 +59,7 @@ def _print(crash: "Crash", stages: list["Stage"]) -> None:
         bad = array.size - finite.size
         table.add_row(name, str(array.shape), *ends, str(bad or ""), style="bold red" if bad else "")
     print(crash.what)
-    Console().print(table)
+    make_console().print(table)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ BEGIN, END = "```mermaid\n", "```\n"
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 ROOMS = {
     "commands": "train evaluate replay plot gradcheck",
-    "running": "run saver run_folder summary launch options resume interval cli signals",
+    "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
     "checking": "numerical_check crash_replay planted_bugs gradient_report",

@@ -75,6 +75,7 @@ class OnPolicyAlgorithm:
             self.resume_point.rollout_start()
             on_error.pop_all()
         self._stopped = False
+        self.reward_per_step = float("nan")
 
     def __getstate__(self) -> NoReturn:
         """Refuse copies and pickles."""

@@ -32,6 +32,7 @@ class PPO(OnPolicyAlgorithm):
             `policy.model.params`, the flat parameter vector, is less than that: it leaves the statistics out.
         state: everything that learning changes.
         own_envs: indices of the environments that this rank steps: all `config.num_envs` if there is one rank.
+        reward_per_step: mean reward of the last rollout, before normalisation; NaN before the first one.
         lost_envs: indices of environments that `resume` could not restore; they have begun a new episode.
 
     Raises:
@@ -127,6 +128,7 @@ class PPO(OnPolicyAlgorithm):
         report = report.of_all(self.ranks)
         self.state.global_step += report.steps
         self.state.recent_episodes += report.episodes
+        self.reward_per_step = report.rewards / max(report.steps, 1)
         return report
 
     def _epochs(self, config: PPOConfig) -> list[list[MinibatchSlice]]:

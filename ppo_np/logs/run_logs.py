@@ -32,10 +32,10 @@ class RunLogs:
         self.tensorboard = TensorBoardLogger(folder, ppo.global_step, repeated_tags)
         self.files: dict[Path | str, SyncedFile] = {self._metrics_path: self._metrics, EVENTS: self.tensorboard}
 
-    def log(self, metrics: Metrics, recent_return: float, recent_length: float) -> None:
+    def log(self, metrics: Metrics, recent_return: float, recent_length: float, reward_per_step: float) -> None:
         """Write and show the metrics of an update; see `ConsoleLogger.log`."""
         with self._incidents.of(self._metrics_path):
             self._metrics.log(dataclasses.astuple(metrics))
         with self._incidents.of(EVENTS):
             self.tensorboard.log(metrics)
-        self._screen.log(metrics, recent_return, recent_length)
+        self._screen.log(metrics, recent_return, recent_length, reward_per_step)

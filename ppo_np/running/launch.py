@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import IO, TextIO
 
 from ppo_np.distributed.hub import Hub
 from ppo_np.distributed.lifeline import HUB, PATIENCE, too_late
 from ppo_np.distributed.mpi import EXTRA, STARTED, check_shared_memory, remove_unused_shared_memory
 from ppo_np.errors import UserError
+from ppo_np.running.output import TERMINAL
 from ppo_np.running.signals import StopSignals
 
 SHOW_CURSOR = "\033[?25h"
@@ -33,9 +35,10 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     flags = _flags(mpiexec, ranks)
     failures: list[int] = []
     begun = time.time()
+    terminal = sys.stdout.isatty()
 
     def failed(code: int) -> None:
-        if sys.stdout.isatty():
+        if terminal:
             print(SHOW_CURSOR, end="", flush=True)  # a progress bar hides it
         failures.append(code)
         with suppress(subprocess.TimeoutExpired):
@@ -45,13 +48,15 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     hub = Hub(ranks, False, failed)
     # Traces of another launcher would mislead the ranks.
     outside = {name: value for name, value in os.environ.items() if name not in (*STARTED, "PMIX_NAMESPACE")}
-    # The launcher's pipes hide from Rich that the output is a terminal, and its width.
-    terminal = {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {}
+    # The launcher's pipes hide from the ranks that the output is a terminal, and its width.
+    shown = {TERMINAL: "1", "FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
     process = subprocess.Popen(
         [mpiexec, *flags, "-n", str(ranks), sys.executable, "-m", module, *arguments],
-        env=outside | {HUB: hub.address} | terminal,
+        env=outside | {HUB: hub.address} | (shown if terminal else {}),
         start_new_session=True,  # Ctrl-C in a terminal reaches only this process, which passes it on once
+        stdout=subprocess.PIPE,
     )
+    copying = _copy(process.stdout, sys.stdout)
 
     def pass_on() -> None:
         """Send the signal to rank 0, which tells the others. A second signal ends this process, and so all ranks."""
@@ -75,7 +80,25 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     if failures:
         remove_unused_shared_memory(begun)
         return failures[0]
+    copying.join(END_TIMEOUT)  # a process that an environment has started may keep the pipe open
     return signals.exit_code or (code if code >= 0 else 128 - code)
+
+
+def _copy(pipe: IO[bytes] | None, stream: TextIO) -> threading.Thread:
+    """Start to copy what the ranks print: mpiexec itself would end them if it could not write it.
+
+    Not so their stderr: if this process is killed, they say so there.
+    """
+    assert pipe is not None
+
+    def copy() -> None:
+        while data := os.read(pipe.fileno(), 65536):
+            stream.buffer.write(data)
+            stream.buffer.flush()
+
+    thread = threading.Thread(target=copy, name="ppo_np-copy", daemon=True)
+    thread.start()
+    return thread
 
 
 def find_mpiexec() -> str | None:

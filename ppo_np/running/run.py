@@ -1,10 +1,12 @@
 """One training run: its folder, logs, checkpoints, signals and final summary."""
 
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import gymnasium
 import numpy as np
+from numba.core.event import install_listener
 from rich.console import Console
 
 from ppo_np.distributed.ranks import ALONE, Ranks
@@ -23,10 +25,19 @@ from ppo_np.network.threads import blas_threads
 from ppo_np.running import resume
 from ppo_np.running.interval import Interval
 from ppo_np.running.options import TrainOptions
+from ppo_np.running.output import make_console, shows_bar
 from ppo_np.running.run_folder import as_user_error, open_run_folder, write_config
 from ppo_np.running.saver import Saver
 from ppo_np.running.signals import StopSignals
-from ppo_np.running.summary import differences, model_table, ranks_line, recent_means, summary
+from ppo_np.running.summary import (
+    CompilationNotice,
+    differences,
+    model_table,
+    ranks_line,
+    recent_means,
+    start_line,
+    summary,
+)
 from ppo_np.saving.checkpoint import Checkpoint, previous_of
 from ppo_np.saving.crash_file import Crash, write_crash
 from ppo_np.saving.files import sync_folder
@@ -46,13 +57,15 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         SavingError: Training ended normally, but its last state is not on disk.
     """
     quiet = ranks.rank > 0
-    console, errors = Console(quiet=quiet), Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
+    console, errors = make_console(quiet=quiet), make_console(stderr=True, quiet=quiet, soft_wrap=True)
+    tell = partial(console.print, soft_wrap=True)  # paths are not broken
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
     with ExitStack() as at_end:
+        at_end.enter_context(install_listener("numba:compile", CompilationNotice(tell)))
         folder, saved, doubts = ranks.broadcast(lambda: _open(options, at_end))
         done = saved.counters["global_step"] if saved else 0
         if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
-            console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
+            tell(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.")
             return 0
         ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved, ranks)))
         _stop_at_signal(ppo, signals)
@@ -66,14 +79,15 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         for warning in filter(None, [*doubts, *differences(saved, ranks), lost, no_evaluation]):
             errors.print(f"warning: {warning}")
         if ranks.size > 1:
-            console.print(ranks_line(ranks), highlight=False, soft_wrap=True)
+            tell(ranks_line(ranks))
+        tell(start_line(ppo, saved, folder, options.config.total_timesteps))
         console.print(model_table(ppo.policy.model))
         if eval_env:
             text = f"evaluations: {options.eval_episodes} episodes of at most {step_limit(eval_env):,} steps"
-            console.print(f"{text} (--eval-max-episode-steps)", highlight=False, soft_wrap=True)
+            tell(f"{text} (--eval-max-episode-steps)")
         _learn(ppo, eval_env, folder, options, saved, console, incidents)
     exit_code = _exit_code(signals, ranks, errors)
-    console.print(summary(ppo, folder, options, interrupted=exit_code > 0), highlight=False)
+    tell(summary(ppo, folder, options, interrupted=exit_code > 0))
     if incidents.lasting:
         raise SavingError(incidents.summary())
     return exit_code
@@ -152,7 +166,8 @@ def _learn(
             if ppo.ranks.rank == 0:
                 threads = blas_threads(options.config, ppo.policy.observations.size, ppo.ranks)
                 write_config(folder, options, threads, ppo.ranks.size, saved)
-                screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
+                steps, bar = options.config.total_timesteps, shows_bar(console)
+                screen = ConsoleLogger(console, steps, options.log_every, bar)
                 at_end.enter_context(closing(screen))
                 repeated_tags = EVAL if evaluation and evaluation.is_due(ppo) else None
                 logs = RunLogs(ppo, folder, screen, repeated_tags, incidents)

@@ -161,9 +161,9 @@ def test_an_event_that_was_cut_off_or_damaged_is_removed(tmp_path, harm):
 
 def test_plain_lines_at_the_interval():
     out = io.StringIO()
-    log = ConsoleLogger(Console(file=out, force_terminal=False), 1000, log_every=2)
+    log = ConsoleLogger(Console(file=out, force_terminal=False), 1000, log_every=2, bar=False)
     for update in range(1, 6):
-        log.log(metrics(update), recent_return=12.345, recent_length=67.89)
+        log.log(metrics(update), recent_return=12.345, recent_length=67.89, reward_per_step=1.0)
     log.close()
     assert out.getvalue().splitlines() == [
         "step=200 episodic_return=12.35 episodic_length=67.9 SPS=200",
@@ -174,7 +174,8 @@ def test_plain_lines_at_the_interval():
 def test_the_progress_of_an_evaluation():
     for terminal, pause in ((False, 10), (True, 0.2)):
         out = io.StringIO()
-        log = ConsoleLogger(Console(file=out, force_terminal=terminal, width=100), 1000, log_every=2)
+        console = Console(file=out, force_terminal=terminal, width=100, markup=False)
+        log = ConsoleLogger(console, 1000, log_every=2, bar=terminal)
         log.note("episode 1 of [2], step 3")
         log.note("stopped", lasting=True)
         log.close()
@@ -183,11 +184,35 @@ def test_the_progress_of_an_evaluation():
         assert "evaluation: episode 1 of [2], step 3" in out.getvalue()
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_narrow_terminal_cuts_neither_the_total_nor_the_text(width):
+    out = io.StringIO()
+    log = ConsoleLogger(Console(file=out, force_terminal=True, width=width, color_system=None), 2_000_000, 1, bar=True)
+    log.log(metrics(1, step=1_000_000, SPS=123_456.0), recent_return=-123.4, recent_length=1000.0, reward_per_step=1.0)
+    log.close()
+    text = " ".join(out.getvalue().split())
+    assert "return -123.4 length 1000 SPS 123,456" in text
+    assert " 1000000/2000000 " in text
+
+
+@pytest.mark.parametrize(
+    ("bar", "shown"), [(True, "reward/step 0.01235 SPS 200"), (False, "step=100 reward_per_step=0.01235 SPS=200")]
+)
+def test_the_reward_of_a_step_is_shown_until_an_episode_has_ended(bar, shown):
+    out = io.StringIO()
+    log = ConsoleLogger(Console(file=out, force_terminal=bar, width=100, color_system=None), 1000, log_every=1, bar=bar)
+    log.log(metrics(1), recent_return=math.nan, recent_length=math.nan, reward_per_step=0.0123456)
+    log.close()
+    text = " ".join(out.getvalue().split())
+    assert shown in text
+    assert "nan" not in text
+
+
 @pytest.mark.parametrize("done", [100, 1000])
 def test_a_bar_on_a_terminal(done):
     out = io.StringIO()
-    log = ConsoleLogger(Console(file=out, force_terminal=True, width=100), 1000, log_every=1)
-    log.log(metrics(1, step=done), recent_return=12.34, recent_length=67.0)
+    log = ConsoleLogger(Console(file=out, force_terminal=True, width=100), 1000, log_every=1, bar=True)
+    log.log(metrics(1, step=done), recent_return=12.34, recent_length=67.0, reward_per_step=1.0)
     log.close()
     assert "return 12.3" in out.getvalue()
     assert "length 67" in out.getvalue()

@@ -14,6 +14,7 @@ from ppo_np import UserError
 from ppo_np.distributed import mpi
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.running import cli, launch
+from ppo_np.running.signals import StopSignals
 from ppo_np.train import main
 
 SMALL = ("--env-id", "CartPole-v1", "--num-envs", "4", "--num-steps", "8", "--total-timesteps", "32")
@@ -156,6 +157,32 @@ def test_ranks_that_do_not_start(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert run(main, *SMALL, "--ranks", "2") == cli.FAILED
     assert capsys.readouterr().err == "error: not all ranks have started: /bin/false ended with exit code 1.\n"
+
+
+def test_ranks_whose_output_nobody_reads_go_on(tmp_path, monkeypatch):
+    """mpiexec would end them, because it cannot write what they print."""
+    mpiexec = tmp_path / "mpiexec"
+    mpiexec.write_text(f"#!/bin/sh\nfor i in 1 2 3; do echo line; done\necho whole > {tmp_path}/end\n")
+    mpiexec.chmod(0o755)
+    monkeypatch.setattr(launch, "find_mpiexec", lambda: str(mpiexec))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as broken:
+        monkeypatch.setattr(sys, "stdout", broken)
+        assert run(lambda _: launch.launch(2, "ppo_np.train", [], StopSignals())) == cli.NOT_READ
+        monkeypatch.undo()
+    assert (tmp_path / "end").read_text() == "whole\n"
+
+
+def test_what_ranks_print_is_printed(tmp_path, monkeypatch, capfdbinary):
+    mpiexec = tmp_path / "mpiexec"
+    mpiexec.write_text("#!/bin/sh\nprintf 'half a line '; sleep 0.01; echo and its rest; echo a warning >&2; exit 3\n")
+    mpiexec.chmod(0o755)
+    monkeypatch.setattr(launch, "find_mpiexec", lambda: str(mpiexec))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    assert run(lambda _: launch.launch(2, "ppo_np.train", [], StopSignals())) == 3
+    assert capfdbinary.readouterr() == (b"half a line and its rest\n", b"a warning\n")
 
 
 def test_nothing_of_mpi_is_imported_for_one_rank():
