@@ -34,9 +34,8 @@ class VideoOptions:
     folder: Path
     every: int = 3
 
-    def __post_init__(self) -> None:
-        # Absolute before an environment can change the working folder.
-        object.__setattr__(self, "folder", self.folder.absolute())
+    def __post_init__(self) -> None:  # an environment may change the working directory
+        object.__setattr__(self, "folder", Path(self.folder).absolute())
 
     def make_folder(self) -> None:
         """Make the folder, which may hold videos already (of a run that is continued); raises UserError if it fails."""
