@@ -36,7 +36,7 @@ def evaluate(
 
         max_episode_steps: the number of steps after which an episode was truncated.
         episodes_at_limit: how many episodes lasted so long.
-        video: the film; None if there is none or it is not whole.
+        video: the path of the film; None if there is none or it is not whole.
 
     An episode ends when the environment terminates *or truncates* it. Ctrl-C ends the evaluation, and
     the report is about the episodes that have ended.
@@ -59,9 +59,8 @@ def evaluate(
     env_id = env_id or saved.config.env_id
     if not env_id:
         raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")
-    file = video and video.absolute()  # before the environment can change the working folder
     bare = evaluation_env(env_id, max_episode_steps, RENDER_MODE if video else None)
-    film = Film(bare, lambda episode: None if episode else file) if video else None
+    film = Film(bare, lambda episode: None if episode else video) if video else None
     env = Guard(film or bare, 0)
     progress = progress or Progress(lambda text: None, episodes)
     played: list[Episode] = []
