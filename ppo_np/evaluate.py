@@ -1,6 +1,7 @@
 """Evaluate a trained policy: `python -m ppo_np.evaluate RUN_OR_FILE`."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,15 +40,15 @@ class EvaluateOptions:
             require_extra("moviepy", "video", "--video")
             known = self.video.suffix in (".mp4", ".gif", ".webm")
             check(known, "video", str(self.video), "a file that ends in .mp4 or .gif or .webm")
-            check(self.video.parent.is_dir(), "video", str(self.video), "in a folder that exists")
-            check(not self.video.is_dir(), "video", str(self.video), "a file, not a folder")
+            check(os.path.isdir(self.video.parent), "video", str(self.video), "in a folder that exists")
+            check(not os.path.isdir(self.video), "video", str(self.video), "a file, not a folder")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, play the episodes, print the report, and return the exit code."""
     options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
-    file = options.checkpoint / CHECKPOINT if options.checkpoint.is_dir() else options.checkpoint
-    if not file.is_file():
+    file = options.checkpoint / CHECKPOINT if os.path.isdir(options.checkpoint) else options.checkpoint
+    if not os.path.isfile(file):
         given = str(options.checkpoint)
         raise UserError(f"RUN_OR_FILE is {given!r}, but it must be a run folder with a {CHECKPOINT} or such a file.")
     from ppo_np.evaluation.playback import evaluate  # slow: imported here, it does not delay --help and error messages

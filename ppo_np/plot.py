@@ -1,6 +1,7 @@
 """Plot learning curves: `python -m ppo_np.plot RUN [RUN ...]`."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,8 @@ class PlotOptions:
         check(len(self.runs) >= 1, "RUN", [], "one run folder or more")
         check(self.window >= 1, "window", self.window, "an integer >= 1")
         check(self.out.suffix in (".png", ".svg", ".pdf"), "out", str(self.out), "a .png, .svg or .pdf file")
-        check(self.out.resolve().parent.is_dir(), "out", str(self.out), "in a folder that exists")
-        check(not self.out.is_dir(), "out", str(self.out), "a file, not a folder")
+        check(os.path.isdir(self.out.absolute().parent), "out", str(self.out), "in a folder that exists")
+        check(not os.path.isdir(self.out), "out", str(self.out), "a file, not a folder")
         require_extra("matplotlib", "plot", "python -m ppo_np.plot")
 
 
