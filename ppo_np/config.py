@@ -117,7 +117,8 @@ class PPOConfig:
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
         # Beyond these, checkpoints could not keep them (in int64), or a run would not get anywhere.
-        check(self.seed < 2**63 - self.num_envs, "seed", self.seed, "below 2**63 - num_envs")
+        bits = 31 if self.vectorization == "envpool" else 63
+        check(self.seed < 2**bits - self.num_envs, "seed", self.seed, f"below 2**{bits} - num_envs")
         check(self.total_timesteps <= 2**62, "total_timesteps", self.total_timesteps, "at most 2**62")
         check(self.update_epochs <= 10_000, "update_epochs", self.update_epochs, "at most 10000")
         check(self.env_timeout >= 1e-3, "env_timeout", self.env_timeout, "at least 0.001 (seconds)")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 
 from ppo_np.errors import UserError, check, require_extra
 from ppo_np.logs.filenames import CHECKPOINT
 from ppo_np.running import cli
+from ppo_np.running.output import make_console, shows_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +48,16 @@ class EvaluateOptions:
             require_extra("imageio_ffmpeg", "video", "--video")
             known = self.video.suffix in (".mp4", ".gif", ".webm")
             check(known, "video", str(self.video), "a file that ends in .mp4 or .gif or .webm")
-            check(self.video.parent.is_dir(), "video", str(self.video), "in a folder that exists")
-            check(not self.video.is_dir(), "video", str(self.video), "a file, not a folder")
+            check(os.path.isdir(self.video.parent), "video", str(self.video), "in a folder that exists")
+            check(not os.path.isdir(self.video), "video", str(self.video), "a file, not a folder")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, play the episodes, print the report, and return the exit code."""
     with cli.NUMBERS:
         options = tyro.cli(EvaluateOptions, args=arguments, prog="python -m ppo_np.evaluate")
-    file = options.checkpoint / CHECKPOINT if options.checkpoint.is_dir() else options.checkpoint
-    if not file.is_file():
+    file = options.checkpoint / CHECKPOINT if os.path.isdir(options.checkpoint) else options.checkpoint
+    if not os.path.isfile(file):
         given = str(options.checkpoint)
         raise UserError(f"RUN_OR_FILE is {given!r}, but it must be a run folder with a {CHECKPOINT} or such a file.")
     with _prints_to_stderr() if options.json else nullcontext():
@@ -77,10 +77,10 @@ def _evaluate(file: Path, options: EvaluateOptions) -> dict[str, Any] | None:
     from ppo_np.evaluation.episodes import Progress
     from ppo_np.evaluation.playback import evaluate
 
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console = make_console(stderr=True, soft_wrap=True)
     try:
         with ExitStack() as at_end:
-            if console.file.isatty() and console.is_interactive and not console.is_dumb_terminal:
+            if shows_bar(console):
                 status = at_end.enter_context(console.status("loading"))
                 progress = Progress(status.update, options.episodes, seconds=0.2)
             else:

@@ -60,7 +60,7 @@ class PlotOptions:
         check(len(self.label) in (0, names), "label", list(self.label), f"one name for each RUN, so {names}")
         check(self.window >= 1, "window", self.window, "an integer >= 1")
         check(self.out.suffix in (".png", ".svg", ".pdf"), "out", str(self.out), "a .png, .svg or .pdf file")
-        check(self.out.resolve().parent.is_dir(), "out", str(self.out), "in a folder that exists")
+        check(os.path.isdir(self.out.absolute().parent), "out", str(self.out), "in a folder that exists")
         check(not os.path.isdir(self.out), "out", str(self.out), "a file, not a folder")
         require_extra("matplotlib", "plot", "python -m ppo_np.plot")
 

@@ -1,5 +1,6 @@
 """Repeat the computation in which a run ended: `python -m ppo_np.replay crash.h5`."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ppo_np.network.tensor_trace import first_bad
     from ppo_np.saving.crash_file import read_crash
 
-    crash = read_crash(path / CRASH if path.is_dir() else path)
+    crash = read_crash(path / CRASH if os.path.isdir(path) else path)
     stages = recompute(crash)
     _print(crash, stages)
     finding = first_bad(iter(stages))

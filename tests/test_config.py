@@ -173,6 +173,12 @@ def test_more_environments_are_allowed_where_they_are_stepped_together():
     assert PPOConfig(num_envs=2**20, vectorization="vector").num_envs == 2**20
 
 
+def test_seeds_of_envpool_are_integers_of_32_bits():
+    assert PPOConfig(vectorization="envpool", seed=2**31 - 5).seed == 2**31 - 5
+    with pytest.raises(UserError, match=r"^seed is 2147483644, but it must be below 2\*\*31 - num_envs"):
+        PPOConfig(vectorization="envpool", seed=2**31 - 4)
+
+
 @pytest.mark.parametrize("seconds", [1e-300, 5e-324, 1e-6, 0.0009])
 def test_a_time_limit_that_no_step_can_keep_is_refused(seconds):
     with pytest.raises(UserError, match=r"^env_timeout is .*, but it must be at least 0\.001"):

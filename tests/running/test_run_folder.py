@@ -20,6 +20,8 @@ from ppo_np import PPO
 from ppo_np.environments.film import VideoOptions
 from ppo_np.evaluate import main as evaluate
 from ppo_np.evaluation.playback import evaluate as play
+from ppo_np.plot import main as plot
+from ppo_np.replay import main as replay
 from ppo_np.running import cli, run_folder
 from ppo_np.running import run as run_module
 from ppo_np.running.options import parse
@@ -113,7 +115,7 @@ def at_the_start(monkeypatch, tmp_path, *arguments):
     class Copying:
         def __getattr__(self, name):
             if folder.exists() and not (folder / "checkpoint.h5").exists():
-                state = frozenset((path.name.split(".")[1], path.stat().st_size > 0) for path in folder.iterdir())
+                state = frozenset(path.name for path in folder.iterdir())
                 if state not in copies:
                     copies[state] = shutil.copytree(folder, tmp_path / f"copy{len(copies)}")
             return getattr(os, name)
@@ -124,26 +126,26 @@ def at_the_start(monkeypatch, tmp_path, *arguments):
     return list(copies.values())
 
 
-@pytest.mark.parametrize("flags", [CARTPOLE, [*CARTPOLE, *EVALUATED]], ids=["plain", "evaluated"])
-def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(tmp_path, monkeypatch, capsys, flags):
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(tmp_path, monkeypatch, capsys):
+    flags = [*CARTPOLE, *EVALUATED]
     copies = at_the_start(monkeypatch, tmp_path, *flags)
     assert len(copies) >= 5
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked" / ".lock").write_text("")
-    for folder in (tmp_path / "locked", *copies):
-        shutil.copytree(folder, tmp_path / "again" / folder.name)
-        train(tmp_path / "again" / folder.name, *flags)
-        assert differences(tmp_path / "run", tmp_path / "again" / folder.name) == []
-        capsys.readouterr()
-        if (folder / "config.json").exists():
+    for number, folder in enumerate([tmp_path / "locked", *copies, shutil.copytree(copies[-1], tmp_path / "last")]):
+        if number % 2:
+            train(folder, *flags)
+        elif (folder / "config.json").exists():
             go_on(folder)
-            assert differences(tmp_path / "run", folder) == []
         else:
+            capsys.readouterr()
             go_on(folder, code=cli.BAD_ARGUMENTS)
             assert capsys.readouterr().err == (
                 f"error: resume is '{folder}', but that run ended before it had saved anything: start it again by its "
                 f"first command, with --run-dir {folder}.\n"
             )
+            train(folder, *flags)
+        assert differences(tmp_path / "run", folder) == []
 
 
 def test_a_run_that_starts_again_by_resume_may_change_only_what_others_may(tmp_path, monkeypatch, capsys):
@@ -237,6 +239,11 @@ def test_a_name_that_is_too_long_is_one_sentence(tmp_path, monkeypatch, capsys):
         assert run(main, *SHORT, *flags) == cli.BAD_ARGUMENTS
         captured = capsys.readouterr()
         assert captured.err.startswith(f"error: {'run_dir' if '--run-dir' in flags else 'checkpoint'} is ")
+        assert (captured.err.count("\n"), captured.out) == (1, "")
+    for command in (evaluate, replay, plot):
+        assert run(command, "x" * 256) == cli.BAD_ARGUMENTS
+        captured = capsys.readouterr()
+        assert captured.err.startswith("error: ")
         assert (captured.err.count("\n"), captured.out) == (1, "")
     assert list(tmp_path.iterdir()) == []
 

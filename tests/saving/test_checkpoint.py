@@ -97,6 +97,13 @@ def test_an_action_mask_comes_back(trained, tmp_path):
     assert again.action_mask.dtype == np.int8
 
 
+def test_the_largest_seed_comes_back(tmp_path):
+    config = replace(SMALL, seed=2**63 - 3)
+    PPO(config).learn().save(tmp_path / "c.h5")
+    loaded = PPO.load(tmp_path / "c.h5")
+    assert (loaded.config.seed, loaded.lost_envs) == (2**63 - 3, [])
+
+
 def test_missing_statistics_are_refused(tmp_path):
     PPO(NORMALIZED).save(tmp_path / "c.h5")
     path = change(tmp_path / "c.h5", tmp_path, lambda arrays, _: arrays.pop("normalizer/obs/mean"))
