@@ -55,8 +55,6 @@ class TrainOptions:
         check(steps is None or steps >= 1, "eval_max_episode_steps", steps, "an integer >= 1")
         check(self.eval_every >= 0, "eval_every", self.eval_every, "an integer >= 0")
         check(self.ranks == "auto" or self.ranks >= 1, "ranks", self.ranks, "an integer >= 1, or auto")
-        if self.capture_video:
-            require_extra("imageio_ffmpeg", "video", "--capture-video")
         for name in ("run_dir", "resume"):  # an environment may change the working directory
             path = getattr(self, name)
             object.__setattr__(self, name, path and path.absolute())
@@ -75,7 +73,7 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
     else:
         options = _of_resumed_run(arguments, Path(given.resume), more=given.total_timesteps is not None)
     if options.capture_video:
-        require_extra("moviepy", "video", "--capture-video")
+        require_extra("imageio_ffmpeg", "video", "--capture-video")
     return options
 
 
