@@ -62,7 +62,7 @@ def _cache_dir() -> str:
         folder = Path(numba.config.CACHE_DIR or Path(user_cache) / "ppo_np") / _cache_key()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return str(folder)
+            return str(folder.absolute())  # also for an environment that changes the working folder
     except (OSError, RuntimeError) as error:  # not writable, or there is no home folder
         _warn_of_no_cache(str(error))
         return ""
@@ -136,7 +136,7 @@ def kernel(function):
     try:
         if CACHE_DIR:
             compiled._cache = _KernelCache(function)  # as `cache=True` does with Numba's own class
-    except RuntimeError:  # as Numba says it
+    except RuntimeError:  # Numba's, if no folder can be made in CACHE_DIR
         _warn_of_no_cache(f"{CACHE_DIR}: no folder can be made in it")
     finally:
         numba.config.CACHE_DIR = users_cache_dir

@@ -123,6 +123,9 @@ def test_cache_folder_is_numbas_else_the_users_else_at_home(no_cache_settings, m
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "numba"))
     assert _jit._cache_dir() == str(tmp_path / "numba" / key)
     assert (tmp_path / "numba" / key).is_dir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "relative")
+    assert _jit._cache_dir() == str(tmp_path / "relative" / key)
 
 
 def unwritable(monkeypatch, tmp_path):
