@@ -121,7 +121,6 @@ class PPOConfig:
         check(self.seed < 2**bits - self.num_envs, "seed", self.seed, f"below 2**{bits} - num_envs")
         check(self.total_timesteps <= 2**62, "total_timesteps", self.total_timesteps, "at most 2**62")
         check(self.update_epochs <= 10_000, "update_epochs", self.update_epochs, "at most 10000")
-        check(self.env_timeout >= 1e-3, "env_timeout", self.env_timeout, "at least 0.001 (seconds)")
         for name in ("threads", "num_env_threads"):
             check(getattr(self, name) <= 4096, name, getattr(self, name), "at most 4096")
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
