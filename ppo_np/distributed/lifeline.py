@@ -21,7 +21,7 @@ from ppo_np.distributed.mpi import MPIRanks, launched_rank, unlink_shared_memory
 
 HUB = "PPO_NP_HUB"  # environment variable: the address of the hub in the launching process
 CONNECT_TIMEOUT = 10.0  # seconds
-TURN = 0.3  # seconds between the ranks that could report that the launching process has died
+TURN = 1.0  # seconds between the ranks that could report that the launching process has died
 PATIENCE = 8.0  # seconds in which all ranks must stop together after a signal
 
 
