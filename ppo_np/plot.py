@@ -158,13 +158,15 @@ def read_curve(run: Path, x: str, y: str, window: int) -> Curve:
         (run / METRICS).stat()
         rows = read_rows(run / METRICS)
         _ = [(row[x], row[y]) for row in rows[:1]]
-    except (OSError, KeyError) as error:
+        numbers = np.array([[number(row, name) for name in (x, y, "episodes")] for row in rows]).reshape(-1, 3)
+        if not y.startswith("episodic"):
+            numbers[:, 2] = 1
+        numbers = numbers[np.isfinite(numbers).all(axis=1) & (numbers[:, 2] > 0)]
+        xs, ys, weights = numbers.T
+        if (np.diff(xs) < 0).any():
+            raise ValueError(f"{x} decreases")
+    except (OSError, KeyError, ValueError) as error:
         raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a {METRICS} of ppo_np.") from error
-    numbers = np.array([[number(row, name) for name in (x, y, "episodes")] for row in rows]).reshape(-1, 3)
-    if not y.startswith("episodic"):
-        numbers[:, 2] = 1
-    numbers = numbers[np.isfinite(numbers).all(axis=1) & (numbers[:, 2] > 0)]
-    xs, ys, weights = numbers.T
     total, count = np.cumsum(weights * ys), np.cumsum(weights)
     start = np.searchsorted(count, count - window, side="right")
     sums = total - np.where(start > 0, total[start - 1], 0)

@@ -82,7 +82,7 @@ def test_a_picture_of_several_runs(tmp_path, capsys, suffix):
         (["{}/no*"], "must be a run folder with a readable config.json, or a folder of such folders"),
         (["{}/" + 300 * "x"], "must be a run folder with a readable config.json, or a folder of such folders"),
         (["{}/good", "--out", "{}/" + 300 * "x" + ".png"], "cannot be written: File name too long."),
-        (["{}/null"], "must be a run folder with a metrics.csv of ppo_np"),
+        (["{}/null"], "has no value of episodic_return yet"),
         (["{}/back"], "must be a run folder with a metrics.csv of ppo_np"),
         (["{}/text"], "must be a run folder with a readable config.json"),
         (["{}/good", "--out", "{}/x.bmp"], "must be a .png, .svg or .pdf file"),

@@ -130,9 +130,9 @@ def test_names_are_printed_as_they_are_as_far_as_the_encoding_allows(encoding, s
     assert run(train.main, *SMALL, "--run-dir", folder, "--total-timesteps", 128) == 0
     assert run(evaluate.main, f"{folder}/none") == cli.BAD_ARGUMENTS
     lines = (tmp_path / "stdout").read_text(encoding).splitlines()
-    assert lines[0] == f"run folder: {shown}"
+    assert lines[0] == f"run folder: {tmp_path}/{shown}"
     assert "| shared/0    | (B, 8)       |         40 |" in lines
-    assert f"{'checkpoint':<24}{shown}/checkpoint.h5" in lines
+    assert f"{'checkpoint':<24}{tmp_path}/{shown}/checkpoint.h5" in lines
     assert (tmp_path / "stderr").read_text(encoding).startswith("error: RUN_OR_FILE is ")
 
 
