@@ -83,7 +83,6 @@ def test_a_picture_of_several_runs(tmp_path, capsys, suffix):
         (["{}/" + 300 * "x"], "must be a run folder with a readable config.json, or a folder of such folders"),
         (["{}/good", "--out", "{}/" + 300 * "x" + ".png"], "cannot be written: File name too long."),
         (["{}/null"], "has no value of episodic_return yet"),
-        (["{}/back"], "must be a run folder with a metrics.csv of ppo_np"),
         (["{}/text"], "must be a run folder with a readable config.json"),
         (["{}/good", "--out", "{}/x.bmp"], "must be a .png, .svg or .pdf file"),
         (["{}/good", "--out", "{}/no/x.png"], "must be in a folder that exists"),
@@ -97,7 +96,6 @@ def test_a_mistake_is_one_sentence(tmp_path, capsys, arguments, message):
     (make_run(tmp_path / "list", ROWS) / CONFIG).write_text("[]")
     make_run(tmp_path / "words", [(10, 1, "much", 1.0)])
     (make_run(tmp_path / "null", ROWS) / METRICS).write_bytes(b"step,wall_time,episodes,episodic_return\n1\0,1,1,1\n")
-    make_run(tmp_path / "back", [ROWS[0], ROWS[3], ROWS[2]])
     (make_run(tmp_path / "text", ROWS) / CONFIG).write_text('{"preset": "article", "config": "text"}')
     (tmp_path / "folder.png").mkdir()
     assert run(main, *(argument.format(tmp_path) for argument in arguments)) == cli.BAD_ARGUMENTS
@@ -105,6 +103,12 @@ def test_a_mistake_is_one_sentence(tmp_path, capsys, arguments, message):
     assert captured.err.count("\n") == 1
     assert message in captured.err
     assert [path.name for path in tmp_path.glob("*.png")] == ["folder.png"]
+
+
+def test_rows_in_another_order_are_the_same_curve(tmp_path):
+    one, other = make_run(tmp_path / "one", ROWS), make_run(tmp_path / "other", ROWS[::-1])
+    curves = (read_curve(run, "step", "episodic_return", 2) for run in (one, other))
+    np.testing.assert_array_equal(*curves)
 
 
 def test_a_missing_plot_extra_is_named(tmp_path, capsys, monkeypatch):

@@ -92,9 +92,10 @@ def _copy(pipe: IO[bytes] | None, stream: TextIO) -> threading.Thread:
     assert pipe is not None
 
     def copy() -> None:
-        while data := os.read(pipe.fileno(), 65536):
-            stream.buffer.write(data)
-            stream.buffer.flush()
+        with pipe:
+            while data := os.read(pipe.fileno(), 65536):
+                stream.buffer.write(data)
+                stream.buffer.flush()
 
     thread = threading.Thread(target=copy, name="ppo_np-copy", daemon=True)
     thread.start()

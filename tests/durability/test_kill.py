@@ -98,7 +98,10 @@ def test_the_calls_of_a_file_are_told_apart_from_those_of_others(tmp_path, monke
     log.append(b"2")
     files.write_whole(tmp_path / "a", b"3")
     whole = ["open", "write", "fsync", "close", "replace", "open", "fsync", "close"]
-    assert watched.calls == {"a": [whole, whole], "events": [["open", "close"], ["open", "fstat", "write", "close"]]}
+    assert watched.calls == {
+        "a": [whole, whole],
+        "events": [["open", "fstat", "close"], ["open", "fstat", "write", "close"]],
+    }
     assert Point.parse(str(Point("a", 2, 5, "replace", "after"))) == Point("a", 2, 5, "replace", "after")
 
 

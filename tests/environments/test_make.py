@@ -60,16 +60,16 @@ def leave():
 
 
 gymnasium.register("Needy-v0", Odd)
-gymnasium.register("Raising-v1", Odd, kwargs={"needed": 0, "make": faulty.raise_exception})
+gymnasium.register("RaisingWhenMade-v0", Odd, kwargs={"needed": 0, "make": faulty.raise_exception})
 gymnasium.register("Leaving-v1", Odd, kwargs={"needed": 0, "make": leave})
-gymnasium.register("Hanging-v1", Odd, kwargs={"needed": 0, "make": faulty.hang})
+gymnasium.register("HangingWhenMade-v0", Odd, kwargs={"needed": 0, "make": faulty.hang})
 
 
 @pytest.mark.parametrize(
     ("env_id", "reason"),
     [
         ("Needy-v0", r"it raised TypeError: .*missing 1 required positional argument: 'needed' .* \(register another id with these as its kwargs, or give PPO a function that makes the environment\)"),  # noqa: E501
-        ("Raising-v1", r"it raised RuntimeError: the simulator is gone \(faulty\.py, line \d+\)"),
+        ("RaisingWhenMade-v0", r"it raised RuntimeError: the simulator is gone \(faulty\.py, line \d+\)"),
         ("Leaving-v1", r"it raised SystemExit: 3 \(test_make\.py, line \d+\)"),
         ("odd_import:X-v0", r"it raised ZeroDivisionError: division by zero \(odd_import\.py, line 1\)"),
         ("odd_syntax:X-v0", r"it raised SyntaxError: .* \(odd_syntax\.py, line 1\) .*"),
@@ -98,7 +98,7 @@ def short_limits(monkeypatch):
 
 def test_an_environment_that_hangs_when_it_is_made_is_told(short_limits):
     with pytest.raises(EnvironmentFault, match=r"^the environment was not made within 0\.2 s \(env_timeout\)$"):
-        make_env("Hanging-v1")
+        make_env("HangingWhenMade-v0")
     makes = iter([None, None, faulty.hang])  # the first one is made to be looked at
     with pytest.raises(
         EnvironmentFault, match=r"^While .*, environment 1 was not made within 0\.3 s \(env_timeout\)\.$"

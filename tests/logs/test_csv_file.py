@@ -37,7 +37,7 @@ def test_rows_whose_fields_are_damaged_cost_no_other_row(tmp_path, name):
         assert all(isinstance(number(row, column), float) for row in kept for column in (*columns, "no such column"))
         if name == "metrics.csv":
             x, y = read_curve(tmp_path, "step", "episodic_return", 100)
-            assert x[0] == 1
+            assert 1 in x
             assert math.isfinite(sum(x) + sum(y))
 
 
