@@ -36,11 +36,11 @@ def failures_of(wholes, folder, *arguments):
 
 
 def test_damaged_files_are_refused_or_load_equal(wholes, tmp_path):
-    assert failures_of(wholes, tmp_path, "--only", "raw", "--mutants", 200, "--deep-every", 20) == []
+    assert failures_of(wholes, tmp_path, "--only", "raw", "--mutants", 100, "--deep-every", 20) == []
 
 
 def test_forged_files_do_no_harm(wholes, tmp_path):
-    assert failures_of(wholes, tmp_path, "--only", "resealed", "--mutants", 200, "--deep-every", 20) == []
+    assert failures_of(wholes, tmp_path, "--only", "resealed", "--mutants", 100, "--deep-every", 20) == []
 
 
 @pytest.mark.parametrize(
@@ -54,20 +54,8 @@ def test_forged_files_do_no_harm(wholes, tmp_path):
     ],
 )
 def test_a_weak_reader_is_found(wholes, tmp_path, plant, mutants, found):
-    arguments = [
-        "--only",
-        "raw",
-        "--plant",
-        plant,
-        "--mutants",
-        mutants,
-        "--seed",
-        2,
-        "--seconds",
-        0.1,
-        "--deep-every",
-        0,
-    ]
+    arguments = ["--only", "raw", "--plant", plant, "--mutants", mutants]
+    arguments += ["--seed", 2, "--seconds", 0.1, "--deep-every", 0]
     failures = failures_of(wholes, tmp_path, *arguments)
     assert any(found in failure for failure in failures)
 
