@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "ppo_np/__init__.py").read_text(), re.MULTILINE)[1]
 
-VIDEO = ["moviepy>=2.1"]
+VIDEO = ["imageio-ffmpeg>=0.6"]
 PLOT = ["matplotlib>=3.9"]
 ENVPOOL = ["envpool>=1.2.5"]
 MPI = ["mpi4py>=4.0", "mpich>=4.2"]

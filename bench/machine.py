@@ -13,11 +13,10 @@ POOLS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "NUMBA")
 
 
 def processor() -> str:
-    """Model name of the processor, as far as the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()
+    """Model name of the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def commit() -> dict[str, Any]:
@@ -35,15 +34,8 @@ def commit() -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """The processor, what else it does, the day, the commit that is measured, and the command line's arguments."""
-    return {
-        "date": f"{date.today()}",
-        "cpu": processor(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "load_at_start": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "arguments": sys.argv[1:],
-        **commit(),
-    }
+    about = {"date": f"{date.today()}", "cpu": processor(), "cores": os.cpu_count(), "system": platform.platform()}
+    return about | {"load_at_start": os.getloadavg()[0], "arguments": sys.argv[1:]} | commit()
 
 
 def limits(threads: int) -> dict[str, str]:

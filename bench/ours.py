@@ -32,17 +32,14 @@ def config_of(job: Job) -> PPOConfig:
     return PPOConfig(**{name: value for name, value in dataclasses.asdict(job).items() if name in known})
 
 
-def model_of(seed: int = 0, **settings) -> ActorCritic:
+def model_of(**settings) -> ActorCritic:
     """A network for LunarLander's observations and actions, with these settings."""
-    return ActorCritic(OBS_SIZE, discrete(NUM_ACTIONS), PPOConfig(**settings), np.random.default_rng(seed))
+    config = PPOConfig(**settings)
+    return ActorCritic(OBS_SIZE, discrete(NUM_ACTIONS), config, np.random.default_rng(config.seed))
 
 
 class Learner:
     """A network with its optimiser and one minibatch, from which it learns repeatedly.
-
-    Args:
-        config: the settings.
-        rows: obs (B, D), actions, old_logprobs, old_values, advantages and returns, (B,) each.
 
     Attributes:
         model, minibatch, activations: the network, its input, its workspace.
@@ -50,7 +47,7 @@ class Learner:
 
     def __init__(self, config: PPOConfig, rows: Mapping[str, np.ndarray]):
         self.config = config
-        self.model = ActorCritic(OBS_SIZE, discrete(NUM_ACTIONS), config, np.random.default_rng(config.seed))
+        self.model = model_of(**dataclasses.asdict(config))
         self.optimizer = Adam(self.model.params, self.model.grads, config)
         self.minibatch = self.model.minibatch(len(rows["obs"]))
         self.activations = self.model.activations(self.minibatch.rows)

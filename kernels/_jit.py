@@ -11,17 +11,28 @@ Cache policy
     Numba's own cache only looks at the file of the compiled function. It does not notice an edit in the file of a
     *called* function (numba issues 8851 and 9483). So the name of our cache folder is a hash of the sources of all
     kernels and of the versions that affect the machine code. After an edit of any kernel, another folder is used.
+    The cache only saves time: if its folder cannot be written or has damaged files, kernels are compiled, and one
+    warning says so.
 """
 
+import contextlib
+import functools
 import hashlib
 import os
+import pickle
 import platform
 import tempfile
+import warnings
+import zlib
 from pathlib import Path
+from typing import ClassVar
 
 import llvmlite
 import numba
 import numpy
+from numba.core import sigutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
+from numba.core.serialize import dumps
 
 FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
 
@@ -38,20 +49,80 @@ def _cache_key() -> str:
     return digest.hexdigest()[:16]
 
 
-def _cache_dir() -> Path:
-    """Folder for compiled kernels: ``NUMBA_CACHE_DIR``, or the user's cache folder, or a temporary one."""
+def _cache_dir() -> str:
+    """Folder for compiled kernels, in ``NUMBA_CACHE_DIR`` or the user's cache folder; empty if it cannot be written.
+
+    Without a folder, kernels are compiled in each process. A temporary folder would not help: no other run finds it,
+    and if its name could be guessed, another user could put code into it.
+    """
+    if numba.config.DISABLE_JIT:
+        return ""
     try:
         user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         folder = Path(numba.config.CACHE_DIR or Path(user_cache) / "ppo_np") / _cache_key()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (OSError, RuntimeError):  # not writable, or there is no home folder
-        return Path(tempfile.mkdtemp(prefix="ppo_np-"))
+            return str(folder.absolute())  # also for an environment that changes the working folder
+    except (OSError, RuntimeError) as error:  # not writable, or there is no home folder
+        _warn_of_no_cache(str(error))
+        return ""
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def _warn_of_no_cache(reason: str) -> None:
+    _warn_once(f"Compiled kernels cannot be kept ({reason}), so each run compiles them again; set NUMBA_CACHE_DIR.")
+
+
+class _CheckedCode(CompileResultCacheImpl):
+    """How compiled code is written into a file: with a checksum, because the processor would run damaged code."""
+
+    _locator_classes: ClassVar = [UserProvidedCacheLocator]  # never a folder whose name is not our hash
+
+    def reduce(self, data):
+        code = dumps(super().reduce(data))
+        return zlib.crc32(code), code
+
+    def rebuild(self, target_context, reduced_data):
+        checksum, code = reduced_data
+        if zlib.crc32(code) != checksum:
+            raise ValueError("wrong checksum")
+        return super().rebuild(target_context, pickle.loads(code))
+
+
+class _KernelCache(FunctionCache):
+    """Numba's cache of one kernel, whose files may be damaged or cannot be written: then the kernel is compiled.
+
+    A power failure leaves empty or cut files, and two processes that fill the cache together can leave the code for
+    arrays of float64 where that for float32 is looked for.
+    """
+
+    _impl_class = _CheckedCode
+
+    def load_overload(self, sig, target_context):
+        try:
+            compiled = super().load_overload(sig, target_context)
+            if compiled is not None and compiled.signature.args != sigutils.normalize_signature(sig)[0]:
+                raise ValueError("code for arguments of other types")
+            return compiled
+        except Exception:  # reading a damaged pickle can raise anything
+            _warn_once(f"The cache of compiled kernels, {CACHE_DIR}, has damaged files; they are compiled again.")
+        with contextlib.suppress(OSError):
+            self.flush()  # replaces the index by an empty one
+        return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # OSError, or anything if `load_overload` could not replace a damaged index
+            _warn_of_no_cache(f"{CACHE_DIR}: {getattr(error, 'strerror', None) or error}")
 
 
 COMPILED = not numba.config.DISABLE_JIT
-CACHE_DIR = "" if numba.config.DISABLE_JIT else str(_cache_dir())
+CACHE_DIR = _cache_dir()
 
 
 def kernel(function):
@@ -59,9 +130,14 @@ def kernel(function):
 
     With ``NUMBA_DISABLE_JIT=1`` the function is returned unchanged: plain Python, for use with a debugger.
     """
+    compiled = numba.njit(function, nogil=True, fastmath=set(FASTMATH), error_model="numpy")
     users_cache_dir = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = CACHE_DIR
     try:
-        return numba.njit(function, cache=True, nogil=True, fastmath=set(FASTMATH), error_model="numpy")
+        if CACHE_DIR:
+            compiled._cache = _KernelCache(function)  # as `cache=True` does with Numba's own class
+    except RuntimeError:  # Numba's, if no folder can be made in CACHE_DIR
+        _warn_of_no_cache(f"{CACHE_DIR}: no folder can be made in it")
     finally:
         numba.config.CACHE_DIR = users_cache_dir
+    return compiled

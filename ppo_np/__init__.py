@@ -7,11 +7,16 @@ From Python:
 """
 
 import importlib
+import importlib.util
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ppo_np.errors import UserError
 
 if TYPE_CHECKING:
     from ppo_np.config import PPOConfig
-    from ppo_np.errors import DivergedError, EnvironmentFault, UserError
+    from ppo_np.errors import DivergedError, EnvironmentFault
     from ppo_np.learning.ppo import PPO
 
 __version__ = "0.1.0"
@@ -25,3 +30,34 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'ppo_np' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES.get(name, "ppo_np.errors")), name)
+
+
+def _check_kernels() -> None:
+    """Raise UserError unless `import kernels` gives the package that belongs to this one. Nothing is imported here.
+
+    Other things have this name: a file or a folder where Python is started, which comes first, or a package that
+    another distribution has installed, perhaps into the same folder.
+    """
+    own = Path(__file__).resolve().parents[1] / "kernels"
+    try:
+        spec: Any = importlib.util.find_spec("kernels")
+    except ValueError:  # a module that was made by hand
+        spec = None
+    found = spec and (spec.origin or next(iter(spec.submodule_search_locations)))
+    is_own = found and Path(found).resolve().with_suffix("") in (own, own / "__init__")
+    source = spec.loader.get_source("kernels") if is_own and spec.origin else None
+    if not is_own or (source and "ppo_np" not in source):
+        raise UserError(
+            f"ppo_np needs its own package kernels, {own}, but Python finds {found or 'no file'} under this name: "
+            "rename that file or folder or start Python elsewhere; if another package has installed it, install ppo_np "
+            "again in a virtual environment without that package."
+        )
+
+
+try:
+    _check_kernels()
+except UserError as error:
+    if sys.argv[:1] == ["-m"]:  # a command, `python -m ppo_np.train`, which Python is about to start
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    raise

@@ -19,6 +19,9 @@ ARTICLE = "article"
 class PPOConfig:
     """Settings of one PPO run. The defaults are the article's run on LunarLander.
 
+    Values of other types are accepted if a plain Python value is exactly the same, and that value is kept: NumPy's
+    numbers and arrays, lists for tuples, whole floats such as 1e6 for integers. np.float32(0.1) is 0.10000000149011612.
+
     Raises UserError if a field has the wrong type or lies outside its range; the message names the field.
     """
 
@@ -35,7 +38,7 @@ class PPOConfig:
     num_env_threads: int = 0
     """With envpool: number of its threads; 0 = one per core."""
     env_timeout: float = 60.0
-    """Seconds that one step or reset of the environments may take; inf = no limit."""
+    """Seconds that one step or reset of the environments may take, at least 0.01; inf = no limit."""
     num_steps: int = 128
     """Steps of each environment in one rollout."""
     num_minibatches: int = 4
@@ -92,6 +95,8 @@ class PPOConfig:
     """Threads for learning, 0 = one per core: for large minibatches, or (last bits can differ) for wide networks."""
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name), field.type))
         _check_types(self)
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
@@ -107,9 +112,21 @@ class PPOConfig:
         # Beyond these limits, a step of Adam can overflow float32 or divide by zero.
         check(self.learning_rate <= 1e3, "learning_rate", self.learning_rate, "at most 1000")
         check(self.adam_eps >= 1e-30, "adam_eps", self.adam_eps, "at least 1e-30")
+        check(self.env_timeout >= 0.01, "env_timeout", self.env_timeout, "at least 0.01 (seconds)")
         check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
+        # Beyond these, checkpoints could not keep them (in int64), or a run would not get anywhere.
+        bits = 31 if self.vectorization == "envpool" else 63
+        check(self.seed < 2**bits - self.num_envs, "seed", self.seed, f"below 2**{bits} - num_envs")
+        check(self.total_timesteps <= 2**62, "total_timesteps", self.total_timesteps, "at most 2**62")
+        check(self.update_epochs <= 10_000, "update_epochs", self.update_epochs, "at most 10000")
+        for name in ("threads", "num_env_threads"):
+            check(getattr(self, name) <= 4096, name, getattr(self, name), "at most 4096")
+        for name in ("shared_sizes", "policy_sizes", "value_sizes"):
+            check(all(size <= 2**24 for size in getattr(self, name)), name, getattr(self, name), "at most 2**24 each")
+        if self.vectorization in ("sync", "async"):
+            check(self.num_envs <= 2**16, "num_envs", self.num_envs, f"at most 2**16 with {self.vectorization!r}")
         check(self.batch_size <= 2**31, "num_envs * num_steps", self.batch_size, "at most 2**31 rows")
         check(
             self.batch_size % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,
@@ -156,8 +173,7 @@ class PPOConfig:
         if unknown:
             name, names = unknown[0][:50], ", ".join(sorted(known))
             raise UserError(f"{source} has the unknown setting {name!r}; known are {names}.")
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-        return cls(**values)
+        return cls(**settings)
 
     @classmethod
     def preset(cls, name: str) -> "PPOConfig":
@@ -183,8 +199,21 @@ def preset_about(name: str) -> str:
     return (_PRESETS / f"{name}.toml").read_text().splitlines()[0].removeprefix("# ")
 
 
+def _plain(value: Any, hint: Any) -> Any:
+    """The same value of a plain Python type, for a field with this annotation; as it is if there is none."""
+    if hasattr(value, "dtype") and hasattr(
+        value, "tolist"
+    ):  # a number or an array of NumPy, which is not imported here
+        value = value.tolist()
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list | tuple) and hint == tuple[int, ...]:
+        return tuple(_plain(size, int) for size in value)
+    return value
+
+
 def _check_types(config: PPOConfig) -> None:
-    """Refuse, for example, num_envs=4.0, gamma="0.9" or seed=True. An int is allowed where a float is expected."""
+    """Refuse, for example, num_envs=4.5, gamma="0.9" or seed=True. An int is allowed where a float is expected."""
     for field in dataclasses.fields(config):
         name, hint = field.name, field.type
         value = getattr(config, name)

@@ -56,7 +56,10 @@ def require_extra(module: str, extra: str, flag: str) -> None:
 
 def short(value: object, length: int = 200) -> str:
     """The repr of a value on one line, cut after so many characters."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python does not print integers of more than 4300 digits
+        text = f"{type(value).__name__} with too many digits to print"
     return text if len(text) <= length else f"{text[:length]}..."
 
 

@@ -10,14 +10,15 @@ from typing import Any
 
 import tyro
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ppo_np.checking.gradient_report import TOLERANCE, Report
 from ppo_np.checking.planted_bugs import BUGS, planted
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 from ppo_np.running import cli
+from ppo_np.running.output import make_console
 
 WIDTH = 120  # of the output in a file or a pipe
 
@@ -95,15 +96,15 @@ def notes(config: PPOConfig) -> list[str]:
 
 def _print(report: Report, options: GradcheckOptions) -> None:
     """Print the table, the hints, the branches that the point covers, and the verdict."""
-    console = Console(highlight=False)
+    console = make_console()
     if not console.is_terminal:
-        console = Console(width=WIDTH, highlight=False)
+        console = make_console(width=WIDTH)
     if options.inject:
         console.print(f"Planted bug {options.inject}: {BUGS[options.inject].description}\n")
     console.print(_table(report, options))
     for check in report.checks:
         if check.hint:
-            console.print(f"{check.name}: {check.hint}", markup=False)
+            console.print(f"{check.name}: {check.hint}")
     for title, counts in (("Surrogate", report.surrogate_regions), ("Value loss", report.value_branches)):
         console.print(f"{title}, rows: " + ";  ".join(f"{name} {count}" for name, count in counts.items()))
     console.print(f"Drawn again because of a kink within h: {report.kinks} probes, {report.points - 1} points.")
@@ -111,10 +112,12 @@ def _print(report: Report, options: GradcheckOptions) -> None:
         console.print(note)
     tolerance = f"relative tolerance {TOLERANCE:g} a tensor, absolute floor {report.floor:.1g}"
     if report.wrong:
-        console.print(f"[bold red]{len(report.wrong)} of {len(report.checks)} gradients are WRONG[/] ({tolerance}).")
+        verdict = Text(f"{len(report.wrong)} of {len(report.checks)} gradients are WRONG", "bold red")
+        console.print(verdict.append(f" ({tolerance}).", "default not bold"))
         console.print(f"In the order of the backward pass, the first wrong one is {report.wrong[0].name}: look there.")
     else:
-        console.print(f"[green]All {len(report.checks)} gradients are right[/] ({tolerance}).")
+        verdict = Text(f"All {len(report.checks)} gradients are right", "green")
+        console.print(verdict.append(f" ({tolerance}).", "default"))
 
 
 def _table(report: Report, options: GradcheckOptions) -> Table:
@@ -128,9 +131,9 @@ def _table(report: Report, options: GradcheckOptions) -> Table:
     for check in report.checks:
         colour = "green" if check.verdict == "ok" else "bold red"
         table.add_row(
-            check.name, str(check.shape), f"{check.norm:.2e}", check.worst.replace("[", r"\["),
+            check.name, str(check.shape), f"{check.norm:.2e}", check.worst,
             f"{check.analytic:.4e}", f"{check.numeric:.4e}", f"{check.relative_error:.1e}",
-            f"[{colour}]{check.verdict}[/]",
+            Text(check.verdict, colour),
         )  # fmt: skip
     return table
 

@@ -1,21 +1,35 @@
 """Plot learning curves: `python -m ppo_np.plot RUN [RUN ...]`."""
 
-import csv
+import glob
+import io
 import json
+import os
+import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import tyro
 
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, check, require_extra
+from ppo_np.logs.csv_file import number, read_rows
 from ppo_np.logs.filenames import CONFIG, METRICS
 from ppo_np.running import cli
+from ppo_np.saving.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.typing import ColorType
 
 POINTS = 400  # of a drawn curve
+WIDTH, HEIGHT = 8.0, 4.5  # of the picture without its legend, in inches
+LINE = 100  # characters of a line of the legend
 Curve = tuple[np.ndarray, np.ndarray]
 Column = Literal[
     "episodic_return", "episodic_length", "SPS", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac",
@@ -28,7 +42,9 @@ class PlotOptions:
     """Draw learning curves of several runs. Runs that differ only in the seed become one line with a band."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
-    """Run folders."""
+    """Run folders, folders of run folders, or patterns like 'runs/CartPole*'."""
+    label: tuple[str, ...] = ()
+    """Names in the legend, one for each RUN; runs of the same name become one line (default: what differs)."""
     out: Path = Path("learning_curves.png")
     """Image file to write (.png, .svg or .pdf)."""
     x: Literal["step", "wall_time"] = "step"
@@ -40,22 +56,80 @@ class PlotOptions:
 
     def __post_init__(self) -> None:
         check(len(self.runs) >= 1, "RUN", [], "one run folder or more")
+        names = len(self.runs)
+        check(len(self.label) in (0, names), "label", list(self.label), f"one name for each RUN, so {names}")
         check(self.window >= 1, "window", self.window, "an integer >= 1")
         check(self.out.suffix in (".png", ".svg", ".pdf"), "out", str(self.out), "a .png, .svg or .pdf file")
-        check(self.out.resolve().parent.is_dir(), "out", str(self.out), "in a folder that exists")
-        check(not self.out.is_dir(), "out", str(self.out), "a file, not a folder")
+        check(os.path.isdir(self.out.absolute().parent), "out", str(self.out), "in a folder that exists")
+        check(not os.path.isdir(self.out), "out", str(self.out), "a file, not a folder")
         require_extra("matplotlib", "plot", "python -m ppo_np.plot")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, draw, print the path of the image, and return the exit code."""
-    options = tyro.cli(PlotOptions, args=arguments, prog="python -m ppo_np.plot")
-    groups: dict[str, list[Curve]] = {}
-    for run in options.runs:
-        groups.setdefault(run_label(run), []).append(read_curve(run, options.x, options.y, options.window))
-    draw(groups, options)
+    with cli.NUMBERS:
+        options = tyro.cli(PlotOptions, args=arguments, prog="python -m ppo_np.plot")
+    groups, notes = read_groups(options)
+    if not groups:
+        given = ", ".join(repr(str(run)) for run in options.runs)
+        raise UserError(f"RUN is {given}, but its {METRICS} has no value of {options.y} yet.")
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+    picture = io.BytesIO()
+    draw(groups, options).savefig(picture, format=options.out.suffix[1:], dpi=120)
+    try:
+        write_whole(options.out, picture.getvalue())
+    except OSError as error:
+        raise UserError(f"out is {str(options.out)!r}, but it cannot be written: {error.strerror or error}.") from error
     print(options.out)
     return cli.DONE
+
+
+def read_groups(options: PlotOptions) -> tuple[dict[str, list[Curve]], list[str]]:
+    """The curves of the runs by their labels, and a sentence for each run or end of a run that the picture lacks.
+
+    Raises UserError if an argument is no run, or means none; a folder below one that is no run is left out.
+    """
+    groups: dict[str, list[Curve]] = {}
+    notes = []
+    for i, given in enumerate(options.runs):
+        for run in run_folders(given):
+            try:
+                label = options.label[i] if options.label else run_label(run)
+                curve = read_curve(run, options.x, options.y, options.window)
+            except UserError as error:
+                if run == given:
+                    raise
+                notes.append(f"{error} It is left out.")
+                continue
+            if len(curve[0]):
+                groups.setdefault(label, []).append(curve)
+            else:
+                notes.append(f"{run} has no value of {options.y} yet: it is left out.")
+    for label, curves in groups.items():
+        ends = [x[-1] for x, _ in curves]
+        if min(ends) < max(ends):
+            where = f"the runs end between {options.x} {min(ends):,.0f} and {max(ends):,.0f}"
+            notes.append(f"{label}: {where}; the line is dashed where not all of them have data.")
+    return groups, notes
+
+
+def run_folders(given: Path) -> list[Path]:
+    """The run folders that an argument means: itself, those somewhere below it, or those that match it as a pattern.
+
+    Raises UserError if there is none.
+    """
+    matches = [] if os.path.exists(given) else sorted(glob.glob(str(given), recursive=True))
+    places = [Path(match) for match in matches] or [given]
+    runs: list[Path] = []
+    for place in places:
+        below = sorted(Path(folder) for folder, _, names in os.walk(place) if CONFIG in names)
+        runs += [place] if place in below else below
+    runs = list(dict.fromkeys(runs))  # a pattern may match a run and its folder
+    if not runs:
+        allowed = f"a run folder with a readable {CONFIG}, or a folder of such folders"
+        raise UserError(f"RUN is {str(given)!r}, but it must be {allowed}.")
+    return runs
 
 
 def run_label(run: Path) -> str:
@@ -64,12 +138,12 @@ def run_label(run: Path) -> str:
     Raises UserError if the folder has no readable config.json.
     """
     try:
-        document = json.loads((run / CONFIG).read_text())
-        config, preset = document["config"], document["preset"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        document = json.loads((run / CONFIG).read_bytes())
+        config, preset = dict(document["config"]), document["preset"]
+        usual = PPOConfig.preset(preset).to_dict() | {"env_id": config["env_id"]}
+        changed = [f"{k}={v}" for k, v in config.items() if k not in ("seed", "threads") and usual.get(k) != v]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a readable {CONFIG}.") from error
-    usual = PPOConfig.preset(preset).to_dict() | {"env_id": config["env_id"]}
-    changed = [f"{k}={v}" for k, v in config.items() if k not in ("seed", "threads") and usual.get(k) != v]
     return ", ".join([f"{config['env_id']} ({preset})", *changed])
 
 
@@ -77,46 +151,91 @@ def read_curve(run: Path, x: str, y: str, window: int) -> Curve:
     """Read one smoothed curve from a run's metrics.csv: the values of x and of y, (points,) each.
 
     Each point is a running mean over the rows of the last `window` episodes (returns and lengths, each row weighted by
-    its number of episodes) or over the last `window` updates (other columns). Raises UserError if the folder has no
-    metrics.csv, or if no row has a value of y.
+    its number of episodes) or over the last `window` updates (other columns). Rows without a number for x or y are left
+    out; there may be no points. Raises UserError if the folder has no metrics.csv, or another one than ppo_np writes.
     """
     try:
-        with open(run / METRICS, newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row[y]]
-        xs, ys, episodes = (np.array([float(row[name]) for row in rows]) for name in (x, y, "episodes"))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        (run / METRICS).stat()
+        rows = read_rows(run / METRICS)
+        _ = [(row[x], row[y]) for row in rows[:1]]
+        numbers = np.array([[number(row, name) for name in (x, y, "episodes")] for row in rows]).reshape(-1, 3)
+        if not y.startswith("episodic"):
+            numbers[:, 2] = 1
+        numbers = numbers[np.isfinite(numbers).all(axis=1) & (numbers[:, 2] > 0)]
+        xs, ys, weights = numbers[np.argsort(numbers[:, 0], kind="stable")].T
+    except (OSError, KeyError) as error:
         raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a {METRICS} of ppo_np.") from error
-    if not rows:
-        raise UserError(f"RUN is {str(run)!r}, but its {METRICS} has no value of {y} yet.")
-    weights = episodes if y.startswith("episodic") else np.ones(len(rows))
     total, count = np.cumsum(weights * ys), np.cumsum(weights)
     start = np.searchsorted(count, count - window, side="right")
     sums = total - np.where(start > 0, total[start - 1], 0)
     return xs, sums / (count - np.where(start > 0, count[start - 1], 0))
 
 
-def draw(groups: dict[str, list[Curve]], options: PlotOptions) -> None:
-    """Draw one line per group: the mean over its runs, and a band from the lowest to the highest run."""
+def mean_and_band(curves: Sequence[Curve]) -> tuple[np.ndarray, ...]:
+    """x, and the mean, the lowest, the highest and the number of the curves that have data there, (points,) each.
+
+    x covers all curves. A curve has data from its first to its last point; where none has, the mean is NaN.
+    """
+    ends = [(x[0], x[-1]) for x, _ in curves]
+    grid = np.unique(np.append(np.linspace(min(ends)[0], max(last for _, last in ends), POINTS), ends))
+    lines = np.array([np.interp(grid, x, y, left=np.nan, right=np.nan) for x, y in curves])
+    number = np.isfinite(lines).sum(axis=0)
+    mean = np.divide(np.nansum(lines, axis=0), number, out=np.full(len(grid), np.nan), where=number > 0)
+    return grid, mean, np.fmin.reduce(lines), np.fmax.reduce(lines), number
+
+
+def draw(groups: dict[str, list[Curve]], options: PlotOptions) -> "Figure":
+    """Draw one line per group: the mean over its runs, and a band from the lowest to the highest run.
+
+    The line is solid where all runs of the group have data and dashed where only some have. A run with one point is a
+    dot. The legend stands below the axes, and makes the picture higher.
+    """
     import matplotlib
+    from matplotlib import ticker
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot, ticker
-
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-    for label, curves in groups.items():
-        grid = np.linspace(max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves), POINTS)
-        lines = np.array([np.interp(grid, x, y) for x, y in curves])
-        (line,) = axes.plot(grid, lines.mean(axis=0), label=f"{label}, {len(curves)} run{'s' * (len(curves) > 1)}")
-        if len(curves) > 1:
-            axes.fill_between(grid, lines.min(axis=0), lines.max(axis=0), color=line.get_color(), alpha=0.25, lw=0)
+    figure = Figure(figsize=(WIDTH, HEIGHT))
+    axes = figure.subplots()
+    colours = matplotlib.color_sequences["tab10"]
+    if len(groups) > len(colours):  # each line has a colour of its own, though they are harder to tell apart
+        colours = list(matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, len(groups))))
+    lines = [_draw_group(axes, *both) for both in zip(groups.values(), colours, strict=False)]
     unit = "episodes" if options.y.startswith("episodic") else "updates"
     axes.set_xlabel("environment steps" if options.x == "step" else "seconds of training")
     axes.set_ylabel(f"{options.y} (mean of the last {options.window} {unit})")
     axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axes.grid(alpha=0.3)
-    axes.legend(title="line: mean, band: lowest to highest run", loc="best")
-    figure.savefig(options.out, dpi=120)
-    pyplot.close(figure)
+    _add_legend(figure, lines, [f"{label}, {len(runs)} run{'s' * (len(runs) > 1)}" for label, runs in groups.items()])
+    return figure
+
+
+def _draw_group(axes: "Axes", curves: list[Curve], colour: "ColorType") -> "Line2D":
+    """Draw the mean line of a group, its band and its single points. Returns the line."""
+    x, mean, lowest, highest, number = mean_and_band(curves)
+    all_have_data = number == len(curves)
+    (line,) = axes.plot(x, np.where(all_have_data, mean, np.nan), color=colour)
+    axes.plot(x, np.where(all_have_data, np.nan, mean), color=colour, linestyle="--", linewidth=1)
+    for single, value in curves:
+        if len(single) == 1:
+            axes.plot(single, value, "o", color=colour)
+    if len(curves) > 1:
+        axes.fill_between(x, lowest, highest, where=number > 1, color=colour, alpha=0.25, linewidth=0)
+    return line
+
+
+def _add_legend(figure: "Figure", lines: list["Line2D"], labels: list[str]) -> None:
+    """Add a legend below the axes. The picture grows by its size, so that the axes keep theirs."""
+    title = "line: mean (dashed: not of all runs), band: lowest to highest run"
+    legend = figure.legend(
+        lines, [str(i) for i in range(len(lines))], title=title, loc="outside lower left", fontsize="small"
+    )
+    for text, label in zip(legend.get_texts(), labels, strict=True):  # only now: above, a first _ has a meaning
+        text.set_parse_math(False)
+        text.set_text(textwrap.fill(label, LINE))
+    figure.draw_without_rendering()
+    size = legend.get_window_extent()
+    figure.set_layout_engine("constrained")
+    figure.set_size_inches(max(WIDTH, size.width / figure.dpi + 0.2), HEIGHT + size.height / figure.dpi)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Repeat the computation in which a run ended: `python -m ppo_np.replay crash.h5`."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import tyro
 
 from ppo_np.logs.filenames import CRASH
 from ppo_np.running import cli
+from ppo_np.running.output import make_console
 
 if TYPE_CHECKING:
     from ppo_np.network.tensor_trace import Stage
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ppo_np.network.tensor_trace import first_bad
     from ppo_np.saving.crash_file import read_crash
 
-    crash = read_crash(path / CRASH if path.is_dir() else path)
+    crash = read_crash(path / CRASH if os.path.isdir(path) else path)
     stages = recompute(crash)
     _print(crash, stages)
     finding = first_bad(iter(stages))
@@ -47,7 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print(crash: "Crash", stages: list["Stage"]) -> None:
     import numpy as np
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{crash.during}, computed again", title_style="")
@@ -59,7 +60,7 @@ def _print(crash: "Crash", stages: list["Stage"]) -> None:
         bad = array.size - finite.size
         table.add_row(name, str(array.shape), *ends, str(bad or ""), style="bold red" if bad else "")
     print(crash.what)
-    Console().print(table)
+    make_console().print(table)
 
 
 if __name__ == "__main__":

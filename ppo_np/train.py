@@ -11,16 +11,21 @@ from ppo_np.running import cli
 from ppo_np.running.options import PROGRAM, parse
 from ppo_np.running.signals import STOPPING_ALL, StopSignals
 
-PATIENCE = 8.0  # seconds in which all ranks must stop together after a signal to one of them
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, train, and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     with StopSignals() as signals:
-        ranks = mpi.world()
+        lifeline = Lifeline.to_launcher()
+        try:
+            ranks = mpi.world()
+        except UserError as error:
+            if lifeline is None:
+                raise
+            code, text = cli.exit_code_and_message(error)
+            lifeline.fail(text, code)
         if isinstance(ranks, mpi.MPIRanks):
-            return _run_together(arguments, signals, ranks)
+            return _run_together(arguments, signals, ranks, lifeline or Lifeline.among(ranks))
         return _run(arguments, signals, ranks)
 
 
@@ -43,16 +48,10 @@ def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     return train(options, signals, ranks)
 
 
-def _run_together(arguments: Sequence[str], signals: StopSignals, ranks: mpi.MPIRanks) -> int:
+def _run_together(arguments: Sequence[str], signals: StopSignals, ranks: mpi.MPIRanks, lifeline: Lifeline) -> int:
     """Run as one of several ranks. An error on one rank ends all of them, with one message."""
-    lifeline = Lifeline(ranks)
+    lifeline.fail_after_signal()
     who = f"rank {ranks.rank}: "
-
-    def stop_soon() -> None:
-        text = f"error: {who}signal {signals.number} came, and the ranks could not stop together within {PATIENCE:g} s."
-        lifeline.fail_after(PATIENCE, text, signals.exit_code)
-
-    signals.on_stop = stop_soon
     signals.message = STOPPING_ALL if ranks.rank == 0 else b""
     try:
         code = _run(arguments, signals, ranks)

@@ -1,6 +1,5 @@
 """Environments that make trouble to their process: a bug of the program's, not of `step`; a step that takes long."""
 
-import signal
 import time
 
 import gymnasium
@@ -12,7 +11,7 @@ class Bug(BaseException):
 
 
 class Broken(gymnasium.Env):
-    """Environment 3 lets a timer raise a `Bug` somewhere in the program; nothing else ever happens."""
+    """Environment 3 raises a `Bug` in its step 100; nothing else ever happens."""
 
     observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
@@ -28,13 +27,8 @@ class Broken(gymnasium.Env):
     def step(self, action):
         self.steps += 1
         if self.number == 3 and self.steps == 100:
-            signal.signal(signal.SIGVTALRM, _raise)
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)
+            raise Bug("on rank 1")
         return np.zeros(1, np.float32), 1.0, False, False, {}
-
-
-def _raise(_number, _frame):
-    raise Bug("on rank 1")
 
 
 class Slow(Broken):
@@ -45,5 +39,15 @@ class Slow(Broken):
         return np.zeros(1, np.float32), 1.0, False, False, {}
 
 
-for name, kind in (("Bug-v0", Broken), ("Slow-v0", Slow)):
+class Asleep(Broken):
+    """Environment 3 falls asleep in its step 40."""
+
+    def step(self, action):
+        self.steps += 1
+        if self.number == 3 and self.steps == 40:
+            time.sleep(1000)
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
+for name, kind in (("Bug-v0", Broken), ("Slow-v0", Slow), ("Asleep-v0", Asleep)):
     gymnasium.register(name, kind, disable_env_checker=True)

@@ -129,6 +129,7 @@ BY_ID = {
     "Raising": {"call": raise_exception},
     "Hanging": {"call": hang},
     "Deaf": {"call": hang_and_ignore_signals},
+    "Infinite": {"at": 0, "in_reset": True, "obs": np.array([np.inf, 0], np.float32)},
     "Late": {"at": 0, "in_reset": True, "call": hang},
 }
 

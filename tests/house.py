@@ -15,16 +15,16 @@ BEGIN, END = "```mermaid\n", "```\n"
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 ROOMS = {
     "commands": "train evaluate replay plot gradcheck",
-    "running": "run saver run_folder summary launch options resume interval cli signals",
+    "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
-    "logs": "run_logs tensorboard logger incidents filenames",
+    "logs": "run_logs tensorboard logger csv_file incidents filenames",
     "checking": "numerical_check crash_replay planted_bugs gradient_report",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
-    "environments": "make stream env_recorder observed serial workers watchdog guard env_restore film spaces",
+    "environments": "make stream env_recorder observed serial workers guard watchdog env_restore film spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "distributions",
-    "distributed": "lifeline mpi shared_sum ranks",
+    "distributed": "lifeline hub mpi shared_sum ranks",
     "settings": "config errors",
     "kernels": "acting mlp linear activation loss advantage categorical bernoulli gaussian moments optimizer "
     "initializer finite _jit",

@@ -60,6 +60,19 @@ class Guess(gymnasium.Env):
         return self.state, reward, True, False, {}
 
 
+class Screen(Counting):
+    """Counting, but an episode ends only after `length` steps, and `frame(step)` is what `render` returns."""
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, frame=None, length=10**9, render_mode="rgb_array"):
+        super().__init__(lengths=(length,))
+        self.frame, self.render_mode = frame, render_mode
+
+    def render(self):
+        return self.frame(self.count)
+
+
 class Endless(gymnasium.Env):
     """Observations of no fixed length, which no network here can take."""
 
@@ -73,9 +86,13 @@ class Endless(gymnasium.Env):
 
 def register():
     """Make the environments known to `gymnasium.make`; doing so twice is harmless."""
-    for name, environment in (("Counting-v0", Counting), ("Guess-v0", Guess), ("Endless-v0", Endless)):
+    own = {"Counting-v0": Counting, "Guess-v0": Guess, "Endless-v0": Endless, "Screen-v0": Screen}
+    for name, environment in own.items():
         if f"ppo_np_test/{name}" not in gymnasium.registry:
             gymnasium.register(f"ppo_np_test/{name}", environment)
+    vector = "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv"
+    if "ppo_np_test/TwoKinds-v0" not in gymnasium.registry:  # its vector version has other observations
+        gymnasium.register("ppo_np_test/TwoKinds-v0", Counting, vector_entry_point=vector)
 
 
 register()

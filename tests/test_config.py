@@ -2,9 +2,11 @@
 
 import dataclasses
 import inspect
+import json
 import math
 import re
 
+import numpy as np
 import pytest
 
 from ppo_np.config import PPOConfig, preset_about, preset_for, preset_names
@@ -60,23 +62,61 @@ def test_every_field_is_documented():
     ("name", "value"),
     [
         *((name, value) for name in ("num_envs", "num_steps", "num_minibatches", "update_epochs", "total_timesteps")
-          for value in (0, -1, 1.0, True, "4")),
+          for value in (0, -1, 1.5, True, "4", math.inf, math.nan)),
         *((name, value) for name in ("gamma", "gae_lambda") for value in (-0.01, 1.01, math.nan, "1")),
         *((name, value) for name in ("learning_rate", "clip_coef", "adam_eps")
           for value in (0, -1e-4, math.nan, math.inf)),
         *((name, value) for name in ("adam_beta1", "adam_beta2") for value in (-0.1, 1.0)),
         *((name, value) for name in ("ent_coef", "vf_coef", "seed", "threads") for value in (-1,)),
         ("norm_obs", 1), ("vectorization", "threads"), ("num_env_threads", -1), ("env_timeout", 0),
+        ("env_timeout", 1e-6), ("env_timeout", 1e-300),
         ("env_timeout", None), ("env_timeout", math.nan), ("target_kl", 0.0), ("target_kl", math.inf),
         ("target_kl", "0.1"),        ("log_std_init", 11.0), ("anneal_clip_coef", "no"), ("anneal_ent_coef", 0),
         ("seed", 0.5), ("max_grad_norm", 0.0), ("max_grad_norm", -math.inf), ("activation", "gelu"), ("env_id", 3),
-        ("anneal_lr", 1), ("shared_sizes", (64, 0)), ("policy_sizes", [64]), ("value_sizes", (64.0,)),
+        ("anneal_lr", 1), ("shared_sizes", (64, 0)), ("policy_sizes", (True,)), ("value_sizes", (64.5,)),
+        ("policy_sizes", 64), ("value_sizes", "64"), ("value_sizes", {64}), ("shared_sizes", ((64,),)),
+        ("env_id", ["CartPole-v1"]), ("gamma", [0.9]), ("activation", ("relu",)), ("gamma", 1j),
         ("num_minibatches", 3),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_refused_by_name(name, value):
     with pytest.raises(UserError, match="^" + re.escape(f"{name} is {value!r}, but it must be")):
         PPOConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [
+        ("total_timesteps", 1e6, 1_000_000), ("num_envs", np.int32(8), 8), ("seed", np.uint64(2**63 - 9), 2**63 - 9),
+        ("num_steps", np.float32(64), 64), ("seed", np.array(5), 5), ("gamma", np.float16(0.5), 0.5), ("gamma", 1, 1),
+        ("gamma", np.float32(0.1), 0.10000000149011612), ("learning_rate", np.float64(0.1), 0.1),
+        ("gamma", np.int8(1), 1), ("max_grad_norm", np.float32(math.inf), math.inf), ("norm_obs", np.True_, True),
+        ("target_kl", None, None),
+        ("activation", np.str_("tanh"), "tanh"), ("env_id", np.str_("Pendulum-v1"), "Pendulum-v1"),
+        ("shared_sizes", [64, 32], (64, 32)), ("policy_sizes", np.array([8, 4], np.int16), (8, 4)),
+        ("value_sizes", [], ()),
+        ("value_sizes", (np.int64(3), 4.0), (3, 4)), ("shared_sizes", np.array([64.0]), (64,)),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_becomes_the_plain_python_value_that_is_the_same(name, given, kept):
+    config = PPOConfig(**{name: given})
+    assert repr(getattr(config, name)) == repr(kept)
+    assert config == PPOConfig(**{name: kept}) == PPOConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("seed", np.True_), ("seed", np.float32(0.5)), ("num_envs", np.array([4])), ("num_envs", np.float64(math.inf)),
+        ("gamma", np.True_), ("gamma", np.float32(math.nan)), ("gamma", np.complex64(0.5)), ("norm_obs", np.int64(1)),
+        ("gamma", np.longdouble("0.1")), ("shared_sizes", np.array([64.5])), ("shared_sizes", np.array(64)),
+        ("shared_sizes", np.array([[64]])), ("shared_sizes", [np.True_]), ("env_id", np.bytes_(b"CartPole-v1")),
+        ("seed", np.timedelta64(3, "s")), ("activation", np.array(["relu"])),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_plain_value_equals_is_refused_by_name(name, given):
+    with pytest.raises(UserError, match=f"^{name} is .*, but it must be"):
+        PPOConfig(**{name: given})
 
 
 @pytest.mark.parametrize(
@@ -96,6 +136,53 @@ def test_a_bad_value_is_refused_by_name(name, value):
 )
 def test_the_edges_are_allowed(settings):
     PPOConfig(**settings)
+
+
+LARGEST = {
+    "seed": 2**63 - 5, "total_timesteps": 2**62, "update_epochs": 10_000, "num_envs": 2**16, "threads": 4096,
+    "num_env_threads": 4096,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(PPOConfig) if f.type is int])
+def test_an_integer_that_cannot_be_kept_or_used_is_refused_in_one_short_sentence(name):
+    """Every integer field; the messages are short even where Python does not print the number."""
+    if name in LARGEST:
+        assert getattr(PPOConfig(**{name: LARGEST[name]}), name) == LARGEST[name]
+    too_large = [2**63, 2**64, 10**30, 10**400, 10**5000, *([LARGEST[name] + 1] if name in LARGEST else [])]
+    for value in too_large:
+        with pytest.raises(UserError) as refused:
+            PPOConfig(**{name: value})
+        text = str(refused.value)
+        assert name in text
+        assert len(text) < 500
+
+
+@pytest.mark.parametrize("name", ["shared_sizes", "policy_sizes", "value_sizes"])
+def test_sizes_are_refused_before_they_are_too_large_for_numpy(name):
+    PPOConfig(**{name: (2**24,)})
+    for size in (2**24 + 1, 2**31, 2**62, 10**30, 10**5000):
+        with pytest.raises(UserError, match=f"^{name} is .*, but it must be at most 2\\*\\*24 each"):
+            PPOConfig(**{name: (size, size)})
+
+
+def test_more_environments_are_allowed_where_they_are_stepped_together():
+    for vectorization in ("sync", "async"):
+        with pytest.raises(UserError, match=r"^num_envs is 131072, but it must be at most 2\*\*16 with "):
+            PPOConfig(num_envs=2**17, vectorization=vectorization)
+    assert PPOConfig(num_envs=2**20, vectorization="vector").num_envs == 2**20
+
+
+def test_seeds_of_envpool_are_integers_of_32_bits():
+    assert PPOConfig(vectorization="envpool", seed=2**31 - 5).seed == 2**31 - 5
+    with pytest.raises(UserError, match=r"^seed is 2147483644, but it must be below 2\*\*31 - num_envs"):
+        PPOConfig(vectorization="envpool", seed=2**31 - 4)
+
+
+@pytest.mark.parametrize("seconds", [1e-300, 5e-324, 1e-6, 0.009])
+def test_a_time_limit_that_no_step_can_keep_is_refused(seconds):
+    with pytest.raises(UserError, match=r"^env_timeout is .*, but it must be at least 0\.01"):
+        PPOConfig(env_timeout=seconds)
 
 
 def test_dict_round_trip():

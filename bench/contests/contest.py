@@ -39,26 +39,34 @@ class Contestant:
 
     def command(self, job: Any) -> dict[str, Any]:
         """How a process of it is started: arguments for `subprocess`."""
-        launcher = on_ranks(self.ranks) if self.ranks > 1 else []
-        arguments = [*launcher, sys.executable, "-m", self.module, self.task, json.dumps(dataclasses.asdict(job))]
-        return {"args": arguments, "cwd": ROOT, "env": os.environ | limits(job.threads), "text": True}
+        return command(self.module, self.task, job, threads=job.threads, ranks=self.ranks)
 
     def run(self, job: Any, timeout: float) -> Result:
         """Let it do a whole job; what it printed, or why it printed nothing as "skipped"."""
         try:
-            done = subprocess.run(**self.command(job), capture_output=True, timeout=timeout, check=False)
+            return answer(self.command(job), timeout)
         except subprocess.TimeoutExpired:
-            return {"skipped": f"{self.name} took longer than {timeout:g} s", "threads": job.threads}
-        try:
-            return json.loads(done.stdout.splitlines()[-1])
-        except (IndexError, ValueError):
-            return {"skipped": f"{self.name} failed: {last_line(done.stderr)}", "threads": job.threads}
+            return {"skipped": f"{self.name} took longer than {timeout:g} s"}
+        except RuntimeError as error:
+            return {"skipped": f"{self.name} {error}"}
 
 
-def on_ranks(ranks: int) -> list[str]:
-    """The beginning of a command that is to run on so many ranks of MPI; without MPI, it fails with a sentence."""
-    launcher = find_mpiexec()
-    return [*([launcher] if launcher else ["env", "mpiexec"]), "-n", str(ranks)]
+def command(module: str, task: str, *arguments: Any, threads: int = 1, ranks: int = 1) -> dict[str, Any]:
+    """How a module is started with a task and arguments, on so many ranks of MPI: arguments for `subprocess`."""
+    # Without MPI, `env` fails with a sentence.
+    launcher = ["env", find_mpiexec() or "mpiexec", "-n", str(ranks)] if ranks > 1 else []
+    texts = [json.dumps(dataclasses.asdict(one) if dataclasses.is_dataclass(one) else one) for one in arguments]
+    words = [*launcher, sys.executable, "-m", module, task, *texts]
+    return {"args": words, "cwd": ROOT, "env": os.environ | limits(threads), "text": True}
+
+
+def answer(command: dict[str, Any], timeout: float) -> Any:
+    """What a process prints as JSON, in its last line; RuntimeError if it fails."""
+    done = subprocess.run(**command, capture_output=True, timeout=timeout, check=False)
+    try:
+        return json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        raise RuntimeError(f"failed: {last_line(done.stderr)}") from error
 
 
 def last_line(text: str) -> str:
@@ -66,9 +74,26 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or ["no output"])[-1]
 
 
-def new_document(benchmark: str, options: argparse.Namespace) -> Result:
-    """The beginning of what a benchmark writes: its name, the machine, and the versions of our libraries."""
-    return {"benchmark": benchmark, "quick": options.quick} | machine() | {"versions": versions(LIBRARIES)}
+def begin(
+    text: str | None, name: str, timeout: float = 300, rounds: int | None = None, **more: Result
+) -> tuple[argparse.Namespace, Result]:
+    """Read a command line; its options, and the beginning of the document that the benchmark writes.
+
+    `text` is the help. `rounds` is an option if there is a default. `more` are further ones, as `add_argument` wants.
+    """
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a short run that shows whether everything works")
+    parser.add_argument("--timeout", type=float, default=timeout, help=f"seconds for one answer (default {timeout:g})")
+    parser.add_argument("--out", type=Path, default=OUT / f"{name}.json", help="JSON file for the raw numbers")
+    if rounds:
+        more["rounds"] = {"type": int, "default": rounds, "help": f"turns of everything (default {rounds})"}
+    for option, settings in more.items():
+        parser.add_argument(f"--{option}", **settings)
+    options = parser.parse_args()
+    document = {"benchmark": name, "quick": options.quick} | machine() | {"versions": versions(LIBRARIES)}
+    if getattr(options, "add", False):
+        document["before"] = commands_before(json.loads(options.out.read_text()))
+    return options, document
 
 
 def commands_before(document: Result) -> list[list[str]]:
@@ -84,28 +109,10 @@ def write(path: Path, document: Result) -> None:
 
 def versions_of(results: Sequence[Result]) -> dict[str, str]:
     """The versions that the contestants told, together."""
-    told = [result["versions"] for result in results if "versions" in result]
-    return dict(sorted({package: number for one in told for package, number in one.items()}.items()))
+    told = [item for result in results for item in result.get("versions", {}).items()]
+    return dict(sorted(dict(told).items()))
 
 
 def show(lines: Sequence[str]) -> None:
     """Print a section of the ledger."""
     print(*lines, sep="\n", flush=True)
-
-
-def parser(text: str | None, name: str, timeout: float = 300, rounds: int | None = None) -> argparse.ArgumentParser:
-    """The options that the comparisons share.
-
-    Args:
-        text: the help.
-        name: of the JSON file.
-        timeout: seconds of one answer.
-        rounds: how often everything takes its turn, if that is an option.
-    """
-    found = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("--quick", action="store_true", help="a short run that shows whether everything works")
-    found.add_argument("--timeout", type=float, default=timeout, help=f"seconds for one answer (default {timeout:g})")
-    found.add_argument("--out", type=Path, default=OUT / f"{name}.json", help="JSON file for the raw numbers")
-    if rounds:
-        found.add_argument("--rounds", type=int, default=rounds, help=f"turns of everything (default {rounds})")
-    return found

@@ -12,29 +12,21 @@ doubling (Thakur, Rabenseifner and Gropp 2005); on the machine itself it is meas
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from scipy.stats import norm
 
 Pieces = Mapping[str, Any]
+# Between hosts: seconds that a message takes at least, and bytes a second. Assumed, not measured.
+NETWORKS = (
+    {"name": "10 Gbit/s, TCP", "alpha": 30e-6, "bandwidth": 10e9 / 8 * 0.9},
+    {"name": "100 Gbit/s, RDMA", "alpha": 3e-6, "bandwidth": 100e9 / 8 * 0.9},
+)
 
 
 def largest_of(ranks: int) -> float:
     """The mean of the largest of R normal numbers, in standard deviations (Blom 1958)."""
     return float(norm.ppf((ranks - 0.375) / (ranks + 0.25))) if ranks > 1 else 0.0
-
-
-def sum_here(pieces: Pieces, size: int, ranks: int) -> float:
-    """Seconds of a sum of so many bytes on this machine, between the nearest measured sizes."""
-    known = sorted((int(bytes_), seconds) for bytes_, seconds in pieces["together"][str(ranks)]["sums"].items())
-    if size <= known[0][0]:
-        return known[0][1]
-    for (low, below), (high, above) in pairwise(known):
-        if size <= high:
-            return below + (above - below) * (size - low) / (high - low)
-    return known[-1][1] * size / known[-1][0]
 
 
 def beside(pieces: Pieces) -> float:
@@ -45,79 +37,40 @@ def beside(pieces: Pieces) -> float:
 
 def update_here(pieces: Pieces, ranks: int) -> float:
     """Seconds of one update on so many ranks of this machine."""
-    job, key = pieces["job"], str(ranks)
+    job, run = pieces["job"], pieces["alone"]["runs"][str(ranks)]
     busy = max(1.0, ranks / pieces["cores"]) * (beside(pieces) if ranks > 1 else 1.0)
-    run = pieces["alone"]["runs"][key]
     minibatches = job["update_epochs"] * job["num_minibatches"]
     seconds = busy * (run["rollout"] + largest_of(ranks) * run["deviation"] + minibatches * run["minibatch"])
     if ranks > 1:
-        together = pieces["together"][key]
-        seconds += together["deal"] + together["update"]
-        seconds += minibatches * sum_here(pieces, pieces["gradient_bytes"], ranks)
+        together = pieces["together"][str(ranks)]
+        sums = minibatches * together["sums"][str(pieces["gradient_bytes"])]
+        seconds += together["deal"] + together["update"] + sums
     return seconds
 
 
-@dataclass(frozen=True)
-class Network:
-    """Between hosts: seconds that a message takes at least, and bytes a second. Assumed, not measured."""
-
-    name: str
-    alpha: float
-    bandwidth: float
-
-
-NETWORKS = (
-    Network("10 Gbit/s, TCP", 30e-6, 10e9 / 8 * 0.9),
-    Network("100 Gbit/s, RDMA", 3e-6, 100e9 / 8 * 0.9),
-)
-
-
-def sum_in(network: Network, size: int, ranks: int) -> float:
+def sum_in(network: Pieces, size: int, ranks: int) -> float:
     """Seconds of a sum of so many bytes over so many hosts, one rank each."""
-    return 2 * math.ceil(math.log2(ranks)) * network.alpha + 2 * (ranks - 1) / ranks * size / network.bandwidth
+    return 2 * math.ceil(math.log2(ranks)) * network["alpha"] + 2 * (ranks - 1) / ranks * size / network["bandwidth"]
 
 
-@dataclass(frozen=True)
-class Work:
-    """What is to be scaled: pieces of one rank by itself.
-
-    Attributes:
-        name: for the table.
-        rollout, deviation: seconds of a rollout with a rank's environments.
-        minibatch: seconds of an update, over its minibatches of `rows` rows. fixed: what does not shrink with rows.
-        rows: of a minibatch, a rank.
-        transitions: of a rollout, a rank.
-        minibatches, epochs: M, E.
-        gradient_bytes: of a sum.
-        deal_per_row: seconds to shuffle and deal a row of all ranks', which every rank does.
-    """
-
-    name: str
-    rollout: float
-    deviation: float
-    minibatch: float
-    fixed: float
-    rows: int
-    transitions: int
-    minibatches: int
-    epochs: int
-    gradient_bytes: int
-    deal_per_row: float
-
-
-def scaled(work: Work, network: Network, ranks: int) -> dict[str, float]:
+def scaled(work: Pieces, network: Pieces, ranks: int) -> dict[str, float]:
     """An update on R hosts with a rank each, every one with as much to do as one has alone: minibatches grow with R.
+
+    Args:
+        work: what one rank does by itself; see `work_of` in ranks.py.
+        network: between the hosts.
+        ranks: R.
 
     Returns:
         seconds, efficiency (the seconds of one rank alone over them), sum (seconds of one), enough_rows: of a
         minibatch, a rank, with which the sums take no longer than the learning.
     """
-    one = sum_in(network, work.gradient_bytes, ranks)
-    calls = work.epochs * work.minibatches
-    rows = work.epochs * ranks * work.transitions
-    deal = rows * work.deal_per_row + 2 * sum_in(network, 8 * calls, ranks)
-    alone = work.rollout + calls * work.minibatch
-    seconds = work.rollout + largest_of(ranks) * work.deviation + calls * (work.minibatch + one) + deal
-    each = (work.minibatch - work.fixed) / work.rows
-    enough = max(0.0, one - work.fixed) / each
+    one = sum_in(network, work["gradient_bytes"], ranks)
+    calls = work["epochs"] * work["minibatches"]
+    rows = work["epochs"] * ranks * work["transitions"]
+    deal = rows * work["deal_per_row"] + 2 * sum_in(network, 8 * calls, ranks)
+    rollout = work["rollout"] + largest_of(ranks) * work["deviation"]
+    seconds = rollout + calls * (work["minibatch"] + one) + deal
+    alone = work["rollout"] + calls * work["minibatch"]
+    enough = max(0.0, one - work["fixed"]) / (work["minibatch"] - work["fixed"]) * work["rows"]
     return {"seconds": seconds, "efficiency": alone / seconds, "sum": one, "enough_rows": math.ceil(enough)}

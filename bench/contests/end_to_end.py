@@ -9,9 +9,9 @@ import dataclasses
 import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from bench.contests.contest import Contestant, Result, commands_before, new_document, parser, show, versions_of, write
+from bench.contests.contest import Contestant, Result, begin, show, versions_of, write
 from bench.contests.turns import Pace, compete
 from bench.peers.protocol import Job
 from bench.report.charts import bars
@@ -27,8 +27,7 @@ RANKS = Contestant("ppo_np, 2 ranks", "bench.peers.ours_on_ranks", threads=(1,),
 ONE = Contestant("ppo_np, 1 thread", "bench.peers.ours", threads=(1,))
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One comparison: what is done, and who does it."""
 
     title: str
@@ -37,48 +36,25 @@ class Row:
 
 
 ARTICLE = {"shared_sizes": (1024, 1024), "policy_sizes": (), "value_sizes": (), "activation": "relu"}
+CARTPOLE = Job(env_id="CartPole-v1", vectorization="vector", num_envs=256)
+ENVPOOL = Job(vectorization="envpool", num_envs=64, num_env_threads=2)
+SMALL, LARGE = "2 x [64, 64] tanh", "the article's [1024, 1024] ReLU"
+ALL = (OURS, CLEANRL, SB3, SBX, ALONE)
 ROWS = {
-    "a": Row(
-        "LunarLander-v3, 2 x [64, 64] tanh, 4 environments x 128",
-        Job(),
-        (OURS, CLEANRL, SB3, SBX, ALONE),
-    ),
-    "b": Row(
-        "LunarLander-v3, 2 x [64, 64] tanh, 16 environments x 128",
-        Job(num_envs=16),
-        (OURS, CLEANRL, SB3, SBX, ALONE),
-    ),
-    "c": Row(
-        "LunarLander-v3, the article's [1024, 1024] ReLU, 4 environments x 128",
-        Job(**ARTICLE),
-        (OURS, CLEANRL, ALONE),
-    ),
+    "a": Row(f"LunarLander-v3, {SMALL}, 4 environments x 128", Job(), ALL),
+    "b": Row(f"LunarLander-v3, {SMALL}, 16 environments x 128", Job(num_envs=16), ALL),
+    "c": Row(f"LunarLander-v3, {LARGE}, 4 environments x 128", Job(**ARTICLE), (OURS, CLEANRL, ALONE)),
     "d": Row(
-        "CartPole-v1, native vector environment, 2 x [64, 64] tanh, 256 environments x 128",
-        Job(env_id="CartPole-v1", vectorization="vector", num_envs=256),
+        f"CartPole-v1, native vector environment, {SMALL}, 256 environments x 128", CARTPOLE,
         (OURS, REJAX, CLEANRL, ALONE),
     ),
-    "e": Row(
-        "LunarLander-v3, EnvPool on 2 threads, 2 x [64, 64] tanh, 64 environments x 128",
-        Job(vectorization="envpool", num_envs=64, num_env_threads=2),
-        (OURS, CLEANRL, ALONE),
-    ),
-}
-ON_RANKS = {
-    "f": ("a", (ONE, CLEANRL, SB3, SBX, ALONE)),
-    "g": ("b", (ONE, CLEANRL, SB3, SBX, ALONE)),
-    "h": ("c", (CLEANRL, ALONE)),
-    "i": ("d", (REJAX, CLEANRL, ALONE)),
-    "j": ("e", (CLEANRL, ALONE)),
-}
-for _name, (_like, _others) in ON_RANKS.items():
-    ROWS[_name] = Row(f"As {_like}; ours on 2 ranks of MPI", ROWS[_like].job, (RANKS, *_others))
-
-
-def added_to(before: Result, document: Result) -> Result:
-    """The document with the rows that were there before, of the commit that they were measured at."""
-    rows = {name: {"commit": before["commit"]} | row for name, row in before["rows"].items()}
-    return document | {"rows": rows, "versions": before.get("versions", {}), "before": commands_before(before)}
+    "e": Row(f"LunarLander-v3, EnvPool on 2 threads, {SMALL}, 64 environments x 128", ENVPOOL, (OURS, CLEANRL, ALONE)),
+}  # fmt: skip
+# Which row they are like; ours runs on two ranks there, in a and b beside itself on one thread.
+ON_RANKS = dict(zip("fghij", "abcde", strict=True))
+for _name, _like in ON_RANKS.items():
+    _ours = (RANKS, ONE) if _like in "ab" else (RANKS,)
+    ROWS[_name] = Row(f"As {_like}; ours on 2 ranks of MPI", ROWS[_like].job, _ours + ROWS[_like].contestants[1:])
 
 
 def run_rows(rows: Mapping[str, Row], options: Namespace, document: Result) -> None:
@@ -98,9 +74,9 @@ def measure_rows(
     table: Callable[[Result], Sequence[str]],
 ) -> None:  # fmt: skip
     """The command of a contest that measures rows one by one, in rounds; it writes the JSON file after each."""
-    options = parser(text, name, rounds=15).parse_args()
+    options, document = begin(text, name, rounds=15)
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
-    document = new_document(name, options) | {key: {}}
+    document[key] = {}
     for row in rows:
         document[key][row] = measure(ROWS[row].job, rounds, seconds)
         write(options.out, document)
@@ -109,13 +85,13 @@ def measure_rows(
 
 def main() -> None:
     """Run the rows and draw the chart."""
-    options = parser(__doc__, "end_to_end", rounds=20)
-    options.add_argument("--add", action="store_true", help="keep the file's other rows")
-    options.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="of a to j")
-    options = options.parse_args()
-    document = new_document("end_to_end", options) | {"rows": {}}
+    add = {"action": "store_true", "help": "keep the file's other rows"}
+    only = {"nargs": "+", "choices": ROWS, "default": list(ROWS), "metavar": "ROW", "help": "of a to j"}
+    options, document = begin(__doc__, "end_to_end", rounds=20, add=add, only=only)
+    document |= {"rows": {}}
     if options.add:
-        document = added_to(json.loads(options.out.read_text()), document)
+        before = json.loads(options.out.read_text())
+        document |= {"rows": before["rows"], "versions": before["versions"]}
     run_rows({name: ROWS[name] for name in options.only}, options, document)
     document["rows"] = dict(sorted(document["rows"].items()))
     write(options.out, document)

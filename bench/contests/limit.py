@@ -17,23 +17,18 @@ from scipy.linalg.blas import saxpy
 
 from bench.contests.contest import Result
 from bench.contests.end_to_end import measure_rows
-from bench.contests.parts import rows_at_once
-from bench.contests.slices import Training, alone_seconds, per_call
+from bench.contests.parts import THREADS, Training, per_call, per_unit, rows_at_once
 from bench.contests.turns import spread
 from bench.ours import config_of, is_wide, limit_blas_threads
 from bench.peers.alone import Alone
 from bench.peers.protocol import Job
 from bench.report.sections import limit_table
 
-THREADS = (1, 2)
-ENVIRONMENT, ACTING, LEARNING, MOVING = PARTS = (
-    "environment",
-    "products, inference",
-    "products, update",
-    "memory of Adam and norm",
-)
+ENVIRONMENT, MOVING = "environment", "memory of Adam and norm"
+ACTING, LEARNING = "products, inference", "products, update"
 FIRST = {True: ("shared/0/weight",), False: ("policy/0/weight", "value/0/weight")}  # layers that see observations
-ADAM_AND_NORM = 8 * 4  # bytes a parameter: p, m, v and the gradient are read, p, m and v written; the norm reads again
+ADAM_AND_NORM = 8  # numbers a parameter: p, m, v and the gradient are read, p, m, v written; the norm reads again
+MOVED = 6  # by two calls of axpy
 
 
 def products(
@@ -60,56 +55,41 @@ def products(
     return run
 
 
-def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[int], float]]:
-    """By name, functions that measure seconds of an environment step with a number of threads."""
-    model, policy = training.ppo.policy.model, training.ppo.policy
-    wide = is_wide(config_of(job), policy.observations.size)
-    shapes = {name: shape for name, shape in model.shapes.items() if name.endswith("weight")}
+def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[], float]]:
+    """By name, functions that measure seconds of an environment step."""
+    policy = training.ppo.policy
+    shapes = {name: shape for name, shape in policy.model.shapes.items() if name.endswith("weight")}
     first = [i for i, name in enumerate(shapes) if name in FIRST[bool(job.shared_sizes)]]
-    shapes = list(shapes.values())
-    size, rows = model.params.size, rows_at_once(job, policy)
-    act, learn = products(shapes, job.num_envs, False), products(shapes, rows, True, first)
-    minibatches, alone = job.num_minibatches * job.update_epochs, Alone(job)
-    pieces = minibatches * job.minibatch_size / rows
-    arrays = np.ones((4, size), np.float32)
+    rows, alone = rows_at_once(job, policy), Alone(job)
+    act = products(list(shapes.values()), job.num_envs, False)
+    learn = products(list(shapes.values()), rows, True, first)
+    arrays = np.ones((4, policy.model.params.size), np.float32)
 
     def move() -> None:
         saxpy(arrays[0], arrays[1], a=1e-9)
         saxpy(arrays[2], arrays[3], a=1e-9)
 
-    def environment(threads: int) -> float:
-        return alone_seconds(alone, seconds / 2)
-
-    def acting(threads: int) -> float:
-        with limit_blas_threads(threads if wide else 1):
-            return per_call(act, seconds / 4) * job.num_steps / job.batch_size
-
-    def learning(threads: int) -> float:
-        with limit_blas_threads(threads if wide else 1):
-            found = per_call(learn, seconds / 2) * pieces / job.batch_size
-        return found if wide else found / threads
-
-    def moving(threads: int) -> float:
-        with limit_blas_threads(threads if wide else 1):
-            bandwidth = 2 * 3 * 4 * size / per_call(move, seconds / 4)
-        return minibatches * ADAM_AND_NORM * size / bandwidth / job.batch_size
-
-    return dict(zip(PARTS, (environment, acting, learning, moving), strict=True))
+    moves = job.update_epochs * job.num_minibatches * ADAM_AND_NORM / MOVED
+    return {
+        ENVIRONMENT: lambda: per_unit(alone.rollout, seconds / 2),
+        ACTING: lambda: per_call(act, seconds / 4) / job.num_envs,
+        LEARNING: lambda: per_call(learn, seconds / 2) * job.update_epochs / rows,
+        MOVING: lambda: per_call(move, seconds / 4) * moves / job.batch_size,
+    }
 
 
-def one_round(training: dict[int, Training], measured: dict[str, Callable[[int], float]], seconds: float) -> Result:
+def one_round(
+    training: dict[int, Training], measured: dict[str, Callable[[], float]], wide: bool, seconds: float
+) -> Result:
     """Microseconds of a step: ours, and each part of the limit, by the number of threads."""
     found = {}
     for threads, ours in training.items():
         found[threads] = {"ours": ours.seconds_a_step(seconds) * 1e6}
-        found[threads] |= {name: measure(threads) * 1e6 for name, measure in measured.items()}
+        with limit_blas_threads(threads if wide else 1):
+            found[threads] |= {name: measure() * 1e6 for name, measure in measured.items()}
+        if not wide:
+            found[threads][LEARNING] /= threads
     return found
-
-
-def fixed_threads(job: Job, obs_size: int) -> dict[str, int]:
-    """The threads of those parts that do not depend on the number of ours."""
-    narrow = {} if is_wide(config_of(job), obs_size) else {ACTING: 1, MOVING: 1}
-    return {ENVIRONMENT: job.num_env_threads} | narrow
 
 
 def judged(rounds: Sequence[Result], fixed: Mapping[str, int]) -> Result:
@@ -124,35 +104,32 @@ def judged(rounds: Sequence[Result], fixed: Mapping[str, int]) -> Result:
         columns[name] = of_threads[THREADS[0] if name in fixed else best[name]]
     ours = columns.pop("ours")
     limits = [sum(values) for values in zip(*columns.values(), strict=True)]
-    found = {name: spread(values, "q1", "q3") for name, values in columns.items()}
+    found = {name: spread(values) for name, values in columns.items()}
     middle = {name: value["median"] for name, value in found.items()}
     shared = {name: value * best[name] / len(THREADS) for name, value in middle.items()}
     on_ranks = sum(shared.values()) - shared[MOVING] + middle[MOVING]
     return {
         "microseconds": found,
         "threads": best,
-        "limit": spread(limits, "q1", "q3"),
+        "limit": spread(limits),
         "on_ranks": float(f"{on_ranks:.5g}"),
-        "ours": spread(ours, "q1", "q3"),
-        "share": spread([limit / one for limit, one in zip(limits, ours, strict=True)], "q1", "q3"),
+        "ours": spread(ours),
+        "share": spread([limit / one for limit, one in zip(limits, ours, strict=True)]),
     }
 
 
 def measure(job: Job, rounds: int, seconds: float) -> Result:
     """The limit of one row, and ours beside it."""
     training = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in THREADS}
-    measured = parts(job, training[THREADS[0]], seconds)
-    fixed = fixed_threads(job, training[THREADS[0]].ppo.policy.observations.size)
-    found = judged([one_round(training, measured, seconds) for _ in range(rounds)], fixed)
+    wide = is_wide(config_of(job), training[1].ppo.policy.observations.size)
+    measured = parts(job, training[1], seconds)
+    # The threads of those parts that do not depend on the number of ours.
+    fixed = {ENVIRONMENT: job.num_env_threads} | ({} if wide else {ACTING: 1, MOVING: 1})
+    found = judged([one_round(training, measured, wide, seconds) for _ in range(rounds)], fixed)
     for one in training.values():
         one.ppo.close()
     return found
 
 
-def main() -> None:
-    """Measure row by row, print the parts, write the JSON file."""
-    measure_rows(__doc__, "limit", "limits", "abcde", measure, limit_table)
-
-
 if __name__ == "__main__":
-    main()
+    measure_rows(__doc__, "limit", "limits", "abcde", measure, limit_table)

@@ -5,7 +5,7 @@ each in a process of its own, taking turns in slices of less than a second; see 
 the article's network.
 """
 
-from bench.contests.contest import Contestant, new_document, parser
+from bench.contests.contest import Contestant, begin
 from bench.contests.end_to_end import ARTICLE, Row, run_rows
 from bench.peers.protocol import Job
 
@@ -19,7 +19,6 @@ ROWS = {
     "article": Row("the article's [1024, 1024] ReLU", Job(**ARTICLE), CONTESTANTS),
 }
 
-
 if __name__ == "__main__":
-    options = parser(__doc__, "minibatch", rounds=20).parse_args()
-    run_rows(ROWS, options, new_document("minibatch", options) | {"rows": {}})
+    options, document = begin(__doc__, "minibatch", rounds=20)
+    run_rows(ROWS, options, document | {"rows": {}})

@@ -1,6 +1,10 @@
-"""The parts of our training as functions of their own, on the shapes of a job: what `where` and `limit` time alone."""
+"""The parts of our training as functions of their own, on the shapes of a job: what `where` and `limit` time alone.
+
+And slices of work in this process, for contests that compare parts of ours with each other: seconds of each.
+"""
 
 from collections.abc import Callable
+from copy import copy
 from time import perf_counter
 
 import gymnasium
@@ -10,33 +14,76 @@ from bench.ours import config_of
 from bench.peers.protocol import Job
 from kernels.activation import activation_backward, activation_forward
 from kernels.advantage import normalize
-from kernels.loss import ppo_loss_backward, ppo_loss_forward
 from kernels.optimizer import clip_by_global_norm, global_norm
-from ppo_np.config import PPOConfig
+from ppo_np import PPO
 from ppo_np.environments.make import make_env, make_vector_env
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import LARGEST, EnvStream
+from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.policy import Policy
 from ppo_np.learning.rollout import RolloutBuffer, flatten_obs
-from ppo_np.network.activations import Activations
 from ppo_np.network.blocks import blocks_of
-from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.optimizer import Adam
 from ppo_np.network.threads import is_wide
 
 THREADS = (1, 2)
 
 
+def per_unit(function: Callable[[], int], seconds: float) -> float:
+    """Seconds of one of the units that each call tells the number of, over as many calls as fill so many seconds."""
+    units, begin = 0, perf_counter()
+    while True:
+        units += function()
+        if perf_counter() - begin >= seconds:
+            return (perf_counter() - begin) / units
+
+
+def per_call(function: Callable[[], object], seconds: float) -> float:
+    """Seconds of one call, the mean over as many calls as fill so many seconds."""
+
+    def once() -> int:
+        function()
+        return 1
+
+    return per_unit(once, seconds)
+
+
+class Training:
+    """A training run that goes on slice by slice; the first update, which may compile, is done at once.
+
+    Attributes:
+        ppo: it.
+        metrics: those of the updates of the last slice.
+    """
+
+    def __init__(self, job: Job):
+        self.ppo, self.metrics = PPO(config_of(job)), []
+        self.seconds_a_step(0)
+
+    def seconds_a_step(self, seconds: float) -> float:
+        """Train for at least so many seconds and one update; seconds of one environment step."""
+        self.metrics = []
+        steps, begin = self.ppo.global_step, perf_counter()
+
+        def after_update(ppo: PPO, metrics: Metrics) -> None:
+            self.metrics.append(metrics)
+            if perf_counter() - begin >= seconds:
+                ppo.stop()
+
+        self.ppo.learn(after_update)
+        return (perf_counter() - begin) / (self.ppo.global_step - steps)
+
+
 class Stepping:
     """Rollouts with random actions, of our stream of environments and of the environments as Gymnasium makes them."""
 
     def __init__(self, job: Job):
-        config = config_of(job)
+        config, rng = config_of(job), np.random.default_rng(0)
         self._stream = EnvStream(make_vector_env(config), config.env_timeout).reset(job.seed)
         space = self._stream.envs.single_action_space
-        self.policy = Policy(self._stream.envs.single_observation_space, space, config, np.random.default_rng(0))
+        self.policy = Policy(self._stream.envs.single_observation_space, space, config, rng)
         self._obs = np.zeros((job.num_envs, self.policy.observations.size), self.policy.obs_dtype)
-        self._actions = np.random.default_rng(0).integers(space.n, size=(job.num_steps, job.num_envs))
+        self._actions = rng.integers(space.n, size=(job.num_steps, job.num_envs))
         if job.vectorization == "vector":
             self._raw = [gymnasium.make_vec(job.env_id, job.num_envs, vectorization_mode="vector_entry_point")]
         else:
@@ -67,19 +114,6 @@ class Stepping:
         return perf_counter() - begin
 
 
-def loss(minibatch: Minibatch, activations: Activations, config: PPOConfig) -> None:
-    """From the network's outputs to their gradients, as in `ActorCritic.loss_and_gradient`."""
-    distribution, outputs, actions = activations.distribution, activations.policy_outputs, minibatch.actions
-    normalize(minibatch.advantages, minibatch.advantages)
-    distribution.forward(outputs, actions)
-    coefs = config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss
-    given = activations.values, *minibatch.loss_inputs, *coefs
-    gradients = activations.dlogprobs, activations.dentropies
-    ppo_loss_forward(distribution.logprobs, distribution.entropies, *given, activations.loss_terms)
-    ppo_loss_backward(1.0, distribution.logprobs, *given, *gradients, activations.dvalues)
-    distribution.backward(*gradients, outputs, actions, activations.dpolicy_outputs)
-
-
 def threads_of(job: Job, policy: Policy) -> tuple[int, ...]:
     """The numbers of threads to choose from: one, if they are of blocks and not of BLAS."""
     return THREADS if is_wide(config_of(job), policy.observations.size) else THREADS[:1]
@@ -91,7 +125,7 @@ def rows_at_once(job: Job, policy: Policy) -> int:
     return job.minibatch_size if wide else blocks_of(job.minibatch_size)[0][1]
 
 
-def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
+def functions(job: Job, policy: Policy) -> dict[str, Callable[[], object]]:
     """What an update and an inference consist of, on arrays of the run's shapes; by name."""
     config, model, rng = config_of(job), policy.model, np.random.default_rng(0)
     few = policy.workspace(job.num_envs)
@@ -102,13 +136,18 @@ def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
     buffer.advantages[:] = rng.standard_normal(buffer.advantages.shape)
     few.inputs[:] = buffer.obs[0]
     buffer.gather(rows[: many.rows], policy, many)
-    adam = Adam(model.params, model.grads, config)
+    adam, without_layers = Adam(model.params, model.grads, config), copy(model)
+    without_layers.forward = without_layers.backward = lambda *_: None
     hidden = [
         (output, gradient)
         for tower in activations.outputs
         for output, gradient in zip(activations.outputs[tower], activations.doutputs[tower], strict=True)
         if output.shape[1] > 1 and output is not activations.policy_outputs
     ]
+
+    def loss() -> None:
+        normalize(many.advantages, many.advantages)
+        without_layers.loss_and_gradient(many, activations, config)
 
     def passes() -> None:
         model.forward(many.obs, activations)
@@ -127,7 +166,7 @@ def functions(job: Job, policy: Policy) -> dict[str, Callable[[], None]]:
         "act": lambda: model.act(few.inputs, LARGEST, sampled),
         "sample": lambda: sampled.distribution.sample(sampled.policy_outputs, rng),
         "gather": lambda: buffer.gather(rows[: gathered.rows], policy, gathered),
-        "loss": lambda: loss(many, activations, config),
+        "loss": loss,
         "passes": passes,
         "activations": activation_functions,
         "optimizer": optimizer,

@@ -7,19 +7,19 @@ best rate that it reaches here on any shape. It also draws the curves.
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from itertools import product
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from bench.contests.contest import new_document, parser, write
-from bench.contests.slices import Training, alone_seconds, per_call
+from bench.contests.contest import begin, write
+from bench.contests.parts import THREADS, Training, per_call, per_unit
 from bench.ours import limit_blas_threads
 from bench.peers.alone import Alone
 from bench.peers.protocol import Job
 from bench.report.charts import scaling
 
-THREADS = (1, 2)
 PEAK_SHAPES = (512, 1024, 2048)
 CARTPOLE = Job(env_id="CartPole-v1", vectorization="vector")
 CAPTION = (
@@ -53,61 +53,48 @@ CURVES: Mapping[str, tuple[Callable[[int], Job], tuple[int, ...], str]] = {
 def peak_flops(seconds: float) -> float:
     """The most floating-point operations a second that BLAS does here, over some square shapes and the threads."""
     best = 0.0
-    for threads in THREADS:
-        for size in PEAK_SHAPES:
-            left, right = np.ones((2, size, size), np.float32)
-            out = np.empty_like(left)
-            with limit_blas_threads(threads):
-                each = per_call(lambda left=left, right=right, out=out: np.dot(left, right, out=out), seconds)
-            best = max(best, 2 * size**3 / each)
+    for threads, size in product(THREADS, PEAK_SHAPES):
+        left, right, out = np.ones((3, size, size), np.float32)
+        with limit_blas_threads(threads):
+            each = per_call(lambda left=left, right=right, out=out: np.dot(left, right, out=out), seconds)
+        best = max(best, 2 * size**3 / each)
     return best
 
 
-def flops_a_step(training: Training, job: Job) -> float:
-    """Of the matrix products: 2 I O forward for acting, and in each epoch 2 I O forward and about twice that back."""
-    shapes = training.ppo.policy.model.shapes
-    weights = sum(np.prod(shape) for name, shape in shapes.items() if name.endswith("weight"))
-    return 2.0 * float(weights) * (1 + 3 * job.update_epochs)
-
-
 def limit_of(kind: str, job: Job, training: Training, peak: float) -> Callable[[float], float]:
-    """A function that takes seconds and gives the limit, in seconds a step."""
-    if kind == "products":
-        return lambda _seconds: flops_a_step(training, job) / peak
-    alone = Alone(job)
-    return lambda seconds: alone_seconds(alone, seconds)
+    """A function that takes seconds and gives the limit, in seconds a step.
+
+    The operations of products are 2 I O forward for acting, and in each epoch 2 I O forward and about twice that back.
+    """
+    if kind == "environment":
+        alone = Alone(job)
+        return lambda seconds: per_unit(alone.rollout, seconds)
+    shapes = training.ppo.policy.model.shapes
+    weights = sum(float(np.prod(shape)) for name, shape in shapes.items() if name.endswith("weight"))
+    return lambda _seconds: 2 * weights * (1 + 3 * job.update_epochs) / peak
 
 
 def curve(name: str, rounds: int, seconds: float, peak: float) -> dict[str, Any]:
     """Median steps a second at each point, by number of threads, and the limit."""
     job_at, points, kind = CURVES[name]
-    training = {
-        (point, threads): Training(dataclasses.replace(job_at(point), threads=threads))
-        for point in points
-        for threads in THREADS
-    }
-    limits = {point: limit_of(kind, job_at(point), training[point, THREADS[0]], peak) for point in points}
-    told = {key: [] for key in (*training, *points)}
-    for _ in range(rounds):
-        for point in points:
-            for threads in THREADS:
-                told[point, threads].append(training[point, threads].seconds_a_step(seconds))
-            told[point].append(limits[point](seconds))
-    rates = {key: round(1 / median(values), 1) for key, values in told.items()}
+    measures = {}
+    for point in points:
+        runs = [Training(dataclasses.replace(job_at(point), threads=threads)) for threads in THREADS]
+        measures |= {(point, n): run.seconds_a_step for n, run in zip(THREADS, runs, strict=True)}
+        measures[point, "limit"] = limit_of(kind, job_at(point), runs[0], peak)
+    told = [{key: measure(seconds) for key, measure in measures.items()} for _ in range(rounds)]
+    rates = {key: round(1 / median(one[key] for one in told), 1) for key in measures}
     ours = {str(threads): [rates[point, threads] for point in points] for threads in THREADS}
-    return {"points": list(points), "ours": ours, "limit": [rates[point] for point in points], "limited_by": kind}
+    limit = [rates[point, "limit"] for point in points]
+    return {"points": list(points), "ours": ours, "limit": limit, "limited_by": kind}
 
 
 def main() -> None:
     """Measure the curves, write the JSON file, draw the picture."""
-    options = parser(__doc__, "scaling", rounds=7).parse_args()
+    options, document = begin(__doc__, "scaling", rounds=7)
     rounds, seconds = (1, 0.05) if options.quick else (options.rounds, 0.4)
     peak = peak_flops(seconds)
-    document = new_document("scaling", options) | {
-        "caption": CAPTION,
-        "peak_gflops": round(peak / 1e9, 1),
-        "curves": {},
-    }
+    document |= {"caption": CAPTION, "peak_gflops": round(peak / 1e9, 1), "curves": {}}
     for name in CURVES:
         document["curves"][name] = found = curve(name, rounds, seconds, peak)
         print(f"{name} {found['points']}: {found['ours']}, limit {found['limit']}", flush=True)

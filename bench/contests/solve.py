@@ -15,19 +15,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import product
-from pathlib import Path
 from statistics import median
 
-from bench.contests.contest import (
-    Contestant,
-    Result,
-    commands_before,
-    new_document,
-    parser,
-    show,
-    versions_of,
-    write,
-)
+from bench.contests.contest import Contestant, Result, begin, show, versions_of, write
 from bench.peers.protocol import Race
 from bench.report.charts import curves
 from bench.report.sections import solve_table
@@ -44,23 +34,26 @@ QUICK = {"total_timesteps": 10_000, "check_every": 4_096, "episodes": 5}
 
 
 def summary(runs: Sequence[Result]) -> Result:
-    """Median, least and most seconds of one contestant's runs; an unsolved one stands for infinity, None in the result.
-
-    Also medians of the steps and of the microseconds of a step.
+    """Medians of one contestant's runs, with the least and the most of the seconds; None where a run is unsolved.
 
     If no run came to an end, there is "skipped" with the reason instead.
     """
     ended = [run for run in runs if "skipped" not in run]
     if not ended:
         return {"contestant": runs[0]["name"], "skipped": runs[0]["skipped"]}
-    seconds = sorted(run["solved_seconds"] or math.inf for run in ended)
-    numbers = {"median": median(seconds), "min": seconds[0], "max": seconds[-1]}
-    numbers["steps"] = median(run["solved_step"] or math.inf for run in ended)
-    numbers["step_us"] = median(map(microseconds_a_step, ended))
+    seconds = [run["solved_seconds"] or math.inf for run in ended]
     solved = sum(map(math.isfinite, seconds))
-    found = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-    about = {"jobs": max(run["jobs"] for run in ended), "commits": sorted({run["commit"] or "" for run in ended})}
-    return {"contestant": runs[0]["name"], "solved": solved, "seeds": len(ended)} | found | about
+    found = {"contestant": runs[0]["name"], "solved": solved, "seeds": len(ended)}
+    numbers = {
+        "median": median(seconds), "min": min(seconds), "max": max(seconds),
+        "steps": median(run["solved_step"] or math.inf for run in ended),
+        "step_us": median(map(microseconds_a_step, ended)),
+    }  # fmt: skip
+    found |= {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    return found | {
+        "jobs": max(run["jobs"] for run in ended),
+        "commits": sorted({run["commit"] or "" for run in ended}),
+    }
 
 
 def microseconds_a_step(run: Result) -> float:
@@ -69,54 +62,37 @@ def microseconds_a_step(run: Result) -> float:
     return 1e6 * (last["seconds"] - first["seconds"]) / max(1, last["step"] - first["step"])
 
 
-def summaries(runs: Sequence[Result]) -> list[Result]:
-    """One for each contestant that has run."""
-    of_each = {contestant.name: [] for contestant, _ in CONTESTANTS.values()}
-    for run in runs:
-        of_each[run["name"]].append(run)
-    return [summary(its_runs) for its_runs in of_each.values() if its_runs]
-
-
-def runs_of_others(path: Path, names: Sequence[str], seeds: Sequence[int]) -> list[Result]:
-    """Runs that the file has already, but for those of the contestants `names` with these seeds."""
-    again = {CONTESTANTS[name][0].name for name in names}
-    document = json.loads(path.read_text())
-    runs = [run for run in document["runs"] if run["name"] not in again or run["seed"] not in seeds]
-    return [{"commit": document["commit"], "jobs": 1} | run for run in runs]
-
-
 def main() -> None:
     """Race, seed by seed, the contestants taking turns; write the curves after each run."""
-    options = parser(__doc__, "solve", timeout=7200)
-    options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    options.add_argument("--threads", type=int, default=1, help="of matrix products; small networks want one")
-    options.add_argument("--jobs", type=int, default=1, help="races at a time (default 1); not of several ranks")
-    options.add_argument("--add", action="store_true", help="keep the file's other runs")
-    options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    options = options.parse_args()
+    options, document = begin(
+        __doc__, "solve", timeout=7200,
+        seeds={"type": int, "nargs": "+", "default": [1, 2, 3, 4, 5]},
+        jobs={"type": int, "default": 1, "help": "races at a time (default 1); not of several ranks"},
+        add={"action": "store_true", "help": "keep the file's other runs"},
+        only={"nargs": "+", "choices": CONTESTANTS, "default": list(CONTESTANTS)},
+    )  # fmt: skip
     if options.jobs > 1 and "ranks" in options.only:
         sys.exit(f"jobs is {options.jobs}, but a race on several ranks must have the cores for itself: it must be 1.")
-    kept = runs_of_others(options.out, options.only, options.seeds) if options.add else []
-    document = new_document("solve", options) | {"runs": kept, "results": []}
-    if options.add:
-        document["before"] = commands_before(json.loads(options.out.read_text()))
-    seeds = options.seeds[:1] if options.quick else options.seeds
+    again = {(CONTESTANTS[name][0].name, seed) for name in options.only for seed in options.seeds}
+    before = json.loads(options.out.read_text())["runs"] if options.add else []
+    document["runs"] = [run for run in before if (run["name"], run["seed"]) not in again]
     about = {"commit": document["commit"], "jobs": options.jobs}
 
     def run_race(seed: int, name: str) -> Result:
         contestant, settings = CONTESTANTS[name]
-        race = Race(started=time.time(), seed=seed, threads=options.threads, **settings)
+        race = Race(started=time.time(), seed=seed, **settings)
         race = dataclasses.replace(race, **QUICK) if options.quick else race
         return contestant.run(race, options.timeout) | {"name": contestant.name, "seed": seed} | about
 
     with ThreadPoolExecutor(options.jobs) as pool:
+        seeds = options.seeds[:1] if options.quick else options.seeds
         races = [pool.submit(run_race, seed, name) for seed, name in product(seeds, options.only)]
         for run in (ended.result() for ended in as_completed(races)):
             found = run.get("skipped") or f"{run['solved_seconds'] or math.inf:.0f} s"
             print(f"{run['name']}, seed {run['seed']}: {found}, {run.get('solved_step')} steps", flush=True)
-            document["runs"].append(run)
-            document["results"] = summaries(document["runs"])
-            document["versions"] = versions_of(document["runs"])
+            runs = document["runs"] = [*document["runs"], run]
+            of_each = [[run for run in runs if run["name"] == one.name] for one, _ in CONTESTANTS.values()]
+            document |= {"results": [summary(own) for own in of_each if own], "versions": versions_of(runs)}
             write(options.out, document)
     show(solve_table(document))
     curves(document["runs"], Race.threshold, options.out.with_suffix(".png"))

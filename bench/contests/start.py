@@ -8,37 +8,35 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.contests.contest import new_document, parser, write
+from bench.contests.contest import begin, write
 from ppo_np.config import PPOConfig
 
 ONE_UPDATE = PPOConfig().batch_size
-FLAGS: list[str] = []  # of the run; none are the article's
+TRAIN = ("-m", "ppo_np.train")
 TOO_EARLY = ("Box2D", "envpool", "pygame", "torch")
 PROBE = "import sys; {}; print([name for name in {} if name in sys.modules])"
 IMPORTS = {"import": "import ppo_np", "PPO": "from ppo_np import PPO"}
 
 
-def first_update(cache: Path | None, scratch: Path, timeout: float) -> float:
+def first_update(scratch: str, cache: str, timeout: float) -> float:
     """Seconds from the start of a training process to the line of its first update.
 
     Args:
-        cache: folder for compiled kernels; None is the user's.
         scratch: folder for what the run leaves.
+        cache: folder for compiled kernels.
         timeout: seconds from there to its end.
 
     Raises:
         RuntimeError: It ended without one.
     """
-    folder = tempfile.mkdtemp(dir=scratch)
-    command = [sys.executable, "-m", "ppo_np.train", *FLAGS, "--total-timesteps", str(ONE_UPDATE)]
-    command += ["--run-dir", folder]
+    flags = "--total-timesteps", str(ONE_UPDATE), "--run-dir", tempfile.mkdtemp(dir=scratch)
+    command = [sys.executable, *TRAIN, *flags]
+    env = os.environ | {"XDG_CACHE_HOME": cache}
     begin = perf_counter()
-    env = os.environ | ({"XDG_CACHE_HOME": str(cache)} if cache else {})
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         for line in process.stdout:
             if line.startswith(f"step={ONE_UPDATE} "):
@@ -65,17 +63,14 @@ def result(what: str, seconds: list[float], **more: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Measure cold and warm starts in turn, then the imports; write the JSON file."""
-    options = parser(__doc__, "start", timeout=120)
-    options.add_argument("--runs", type=int, default=5, help="runs behind each median (default 5)")
-    options = options.parse_args()
+    of_runs = {"type": int, "default": 5, "help": "runs behind each median (default 5)"}
+    options, document = begin(__doc__, "start", timeout=120, runs=of_runs)
     runs = 2 if options.quick else options.runs
-    document = new_document("start", options)
     cold, warm = [], []
-    with tempfile.TemporaryDirectory() as scratch:
-        for run in range(runs):
-            cache = Path(scratch) / f"cache{run}"
-            cold.append(first_update(cache, Path(scratch), options.timeout))
-            warm.append(first_update(cache, Path(scratch), options.timeout))
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as scratch:
+            cold.append(first_update(scratch, f"{scratch}/cache", options.timeout))
+            warm.append(first_update(scratch, f"{scratch}/cache", options.timeout))
     document["results"] = [result("warm", warm), result("cold", cold)]
     for what, statement in IMPORTS.items():
         seconds, early = zip(*(imported(statement) for _ in range(2 * runs)), strict=True)

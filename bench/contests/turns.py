@@ -9,7 +9,7 @@ import select
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from statistics import median, quantiles
@@ -89,6 +89,10 @@ class Seat:
                 return
             self.updates = min(self.updates * 10, max(1, round(updates)))
 
+    def rate(self) -> float:
+        """Median steps a second of its slices; 0 if it has left the contest."""
+        return median(told["rate"] for told in self.slices) if self.slices and not self.why else 0.0
+
     def _read(self) -> Result:
         ready, _, _ = select.select([self._process.stdout], [], [], self.pace.timeout)
         line = self._process.stdout.readline() if ready else ""
@@ -102,48 +106,37 @@ class Seat:
         return {}
 
 
-def compete(
-    contestants: Sequence[Contestant], job: Any, pace: Pace, tell: Callable[[str], None] = print
-) -> list[Result]:
+def compete(contestants: Sequence[Contestant], job: Any, pace: Pace) -> list[Result]:
     """Find each contestant's best number of threads, then let them take turns; the first one is ours.
 
-    Args:
-        contestants: who.
-        job: the same for all but for the number of threads.
-        pace: of the turns.
-        tell: is told how it goes.
+    The job is the same for all but for the number of threads.
 
     Returns:
         One for each contestant: its name, threads, trials (threads -> median rate), rates and their median, least and
         most; for the others "ratio", how many times as fast ours is. Or "skipped", a sentence.
     """
     with ExitStack() as stack:
-        tried = {one.name: [] for one in contestants}
-        for one in contestants:
-            for threads in one.threads:
-                seat = stack.enter_context(Seat(one, replace(job, threads=threads), pace))
-                seat.warm_up()
-                tried[one.name].append(seat)
+        tried = [
+            [stack.enter_context(Seat(one, replace(job, threads=threads), pace)) for threads in one.threads]
+            for one in contestants
+        ]
+        every = [seat for seats in tried for seat in seats]
+        for seat in every:
+            seat.warm_up()
         for _ in range(TRIALS):
-            for seats in tried.values():
-                for seat in seats:
-                    seat.turn()
-        trials = {name: {seat.threads: round(rate(seat)) for seat in seats} for name, seats in tried.items()}
-        chosen = [max(seats, key=rate) for seats in tried.values()]
-        for seat in (seat for seats in tried.values() for seat in seats if seat not in chosen):
-            seat.__exit__()
-        tell(", ".join(f"{seat.contestant.name}: {seat.why or f'threads {seat.threads}'}" for seat in chosen))
+            for seat in every:
+                seat.turn()
+        trials = [{seat.threads: round(seat.rate()) for seat in seats} for seats in tried]
+        chosen = [max(seats, key=Seat.rate) for seats in tried]
+        for seat in every:
+            if seat not in chosen:
+                seat.__exit__()
+        print(", ".join(f"{seat.contestant.name}: {seat.why or f'threads {seat.threads}'}" for seat in chosen))
         turns = take_turns(chosen, pace.rounds)
         return [
-            {"contestant": seat.contestant.name, "trials": trials[seat.contestant.name]}
-            | summary(seat, chosen[0], turns)
-            for seat in chosen
+            {"contestant": seat.contestant.name, "trials": of_threads} | summary(seat, chosen[0], turns)
+            for seat, of_threads in zip(chosen, trials, strict=True)
         ]
-
-
-def rate(seat: Seat) -> float:
-    """Median steps a second of a seat's slices; 0 if it has left the contest."""
-    return median(told["rate"] for told in seat.slices) if seat.slices and not seat.why else 0.0
 
 
 def take_turns(seats: Sequence[Seat], rounds: int) -> list[tuple[Seat, Result]]:
@@ -168,22 +161,16 @@ def ratios(turns: Sequence[tuple[Seat, Result]], ours: Seat, other: Seat) -> lis
 
 def summary(seat: Seat, ours: Seat, turns: Sequence[tuple[Seat, Result]]) -> Result:
     """The figures of one seat; see `compete`."""
-    if seat.why or not seat.slices:
-        return {"threads": None, "skipped": seat.why or "no slice was done"}
-    rates = [told["rate"] for told in seat.slices]
-    result = {
-        "threads": seat.threads,
-        "rates": [float(f"{value:.5g}") for value in rates],
-        **spread(rates, "min", "max"),
-        "peak_memory_mb": seat.slices[-1]["peak_memory_mb"],
-        "versions": seat.introduction["versions"],
-    }
-    pairs = ratios(turns, ours, seat)
-    return result | ({"ratio": spread(pairs, "q1", "q3")} if pairs else {})
+    if seat.why:
+        return {"threads": None, "skipped": seat.why}
+    rates, pairs = [told["rate"] for told in seat.slices], [] if seat is ours else ratios(turns, ours, seat)
+    result = {"threads": seat.threads, "rates": [float(f"{value:.5g}") for value in rates]}
+    result |= spread(rates, "min", "max") | {"peak_memory_mb": seat.slices[-1]["peak_memory_mb"]}
+    return result | seat.introduction | ({"ratio": spread(pairs)} if pairs else {})
 
 
-def spread(values: Sequence[float], low: str, high: str) -> dict[str, float]:
-    """The median with least and most, or with the quartiles ("q1", "q3"), five digits each."""
+def spread(values: Sequence[float], low: str = "q1", high: str = "q3") -> dict[str, float]:
+    """The median with the quartiles ("q1", "q3") or with least and most, five digits each."""
     ends = quantiles(values, n=4, method="inclusive") if low == "q1" and len(values) > 1 else sorted(values)
     found = {low: ends[0], "median": median(values), high: ends[-1]}
     return {name: float(f"{value:.5g}") for name, value in found.items()}

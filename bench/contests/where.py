@@ -7,38 +7,34 @@ advantages, shuffling, checks for finite numbers, marks for checkpoints, calls. 
 but for the rest, which makes the sum right.
 """
 
-import dataclasses
 from collections.abc import Callable
-from statistics import median
+from dataclasses import replace
+from statistics import mean, median
 
 from bench.contests.contest import Result
 from bench.contests.end_to_end import measure_rows
-from bench.contests.parts import Stepping, functions, rows_at_once, threads_of
-from bench.contests.slices import Training, per_call
+from bench.contests.parts import Stepping, Training, functions, per_call, rows_at_once, threads_of
 from bench.ours import limit_blas_threads
 from bench.peers.protocol import Job
 from bench.report.sections import where_table
 
-REST = "Python and the rest"
-
 
 def one_round(
-    job: Job, training: Training, alone: dict[str, Callable[[], None]], stepping: Stepping, seconds: float
+    job: Job, training: Training, alone: dict[str, Callable[[], object]], stepping: Stepping, seconds: float
 ) -> Result:
     """Microseconds of an environment step, of the run and of each function alone."""
     before = training.ppo.global_step
     found = {"total": training.seconds_a_step(seconds)}
     steps = (training.ppo.global_step - before) / len(training.metrics)
     for name in ("time_env", "time_inference", "time_update"):
-        found[name] = sum(getattr(one, name) for one in training.metrics) / len(training.metrics) / steps
+        found[name] = mean(getattr(one, name) for one in training.metrics) / steps
     minibatches = job.num_minibatches * job.update_epochs
     pieces = minibatches * job.minibatch_size / rows_at_once(job, stepping.policy)
     calls = {"act": job.num_steps, "sample": job.num_steps, "gather": minibatches, "optimizer": minibatches}
     with limit_blas_threads(job.threads):
         for name, function in alone.items():
             found[name] = per_call(function, seconds / 10) * calls.get(name, pieces) / steps
-    for name, rollout in (("stream", stepping.stream), ("raw", stepping.raw)):
-        found[name] = rollout() / steps
+    found |= {"stream": stepping.stream() / steps, "raw": stepping.raw() / steps}
     return {name: value * 1e6 for name, value in found.items()}
 
 
@@ -57,17 +53,16 @@ def parts(found: Result) -> Result:
         "loss": found["loss"],
         "norm, clipping, Adam": found["optimizer"],
     }
-    return names | {REST: found["total"] - sum(names.values())}
+    return names | {"Python and the rest": found["total"] - sum(names.values())}
 
 
 def measure(job: Job, rounds: int, seconds: float) -> Result:
     """The parts of a row's step, with the better number of threads."""
     stepping = Stepping(job)
-    numbers = threads_of(job, stepping.policy)
-    runs = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in numbers}
+    runs = {threads: Training(replace(job, threads=threads)) for threads in threads_of(job, stepping.policy)}
     trials = {threads: median(run.seconds_a_step(seconds) for _ in range(3)) for threads, run in runs.items()}
     threads = min(trials, key=trials.get)
-    job = dataclasses.replace(job, threads=threads)
+    job = replace(job, threads=threads)
     alone = functions(job, stepping.policy)
     for function in (*alone.values(), stepping.stream, stepping.raw):
         function()  # the first call may compile
@@ -76,10 +71,5 @@ def measure(job: Job, rounds: int, seconds: float) -> Result:
     return {"threads": threads, "total": found["total"], "parts": parts(found), "measured": found}
 
 
-def main() -> None:
-    """Measure the rows, print each, write the JSON file."""
-    measure_rows(__doc__, "where", "rows_by_part", "acd", measure, where_table)
-
-
 if __name__ == "__main__":
-    main()
+    measure_rows(__doc__, "where", "rows_by_part", "acd", measure, where_table)

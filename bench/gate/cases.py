@@ -6,11 +6,11 @@ The kernels' arguments are those of bench/kernels; of the network, the parameter
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
-from pkgutil import iter_modules
+from pathlib import Path
 
 import numpy as np
 
-import bench.kernels
+from bench.kernels import cases
 from bench.kernels.cases import Case, Draw, shapes
 from bench.ours import LARGEST, Learner
 from bench.peers.rows import random_rows
@@ -26,15 +26,15 @@ NETWORK = PPOConfig(
 def minibatch(draw: Draw, b: int) -> Case:
     """Forward pass, loss, backward pass, clipping and Adam over B rows."""
     learner = Learner(NETWORK, random_rows(b, seed=0))
-    plain = NumpyLearner(learner)
+    plain, found = NumpyLearner(learner), (learner.activations.loss_terms, learner.model.grads)
 
     def ours():
         learner.step()
-        return learner.activations.loss_terms, learner.model.grads
+        return found
 
     def numpys():
         plain.step()
-        return learner.activations.loss_terms, learner.model.grads
+        return found
 
     return Case(ours, numpys, ())
 
@@ -43,15 +43,16 @@ def act(draw: Draw, n: int) -> Case:
     """One step of N environments: run the network, draw actions."""
     learner = Learner(NETWORK, random_rows(n, seed=0))
     plain, activations, rng = NumpyLearner(learner), learner.activations, np.random.default_rng(0)
+    found = activations.policy_outputs, activations.values
 
     def ours():
         learner.model.act(learner.minibatch.obs, LARGEST, activations)
         activations.distribution.sample(activations.policy_outputs, rng)
-        return activations.policy_outputs, activations.values
+        return found
 
     def numpys():
         plain.act(rng)
-        return activations.policy_outputs, activations.values
+        return found
 
     return Case(ours, numpys, ())
 
@@ -86,9 +87,9 @@ def maker(name: str) -> Callable[..., Case]:
     """The function that makes a kernel's case for bench/kernels, or one of those above."""
     if name in ("minibatch", "act"):
         return {"minibatch": minibatch, "act": act}[name]
-    names = [module.name for module in iter_modules(bench.kernels.__path__) if module.name.startswith("bench_")]
-    modules = [import_module(f"bench.kernels.{name}") for name in names]
-    return next(getattr(module, f"test_{name}").case for module in modules if hasattr(module, f"test_{name}"))
+    files = sorted(Path(cases.__file__).parent.glob("bench_*.py"))
+    tests = (getattr(import_module(f"bench.kernels.{file.stem}"), f"test_{name}", None) for file in files)
+    return next(test.case for test in tests if test)
 
 
 def case_of(name: str) -> Case:

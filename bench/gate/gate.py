@@ -11,11 +11,11 @@ AVX-512: where it has that, its tanh is another function, several times as fast,
     python -m bench.gate --plant libm-tanh    # plant a slow-down: it must fail
 """
 
-import argparse
 import json
 import os
 import subprocess
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -25,11 +25,12 @@ from typing import NamedTuple
 import llvmlite.binding
 import numpy as np
 
-from bench.gate.cases import CASES
+from bench.gate.cases import CASES, case_of
 from bench.gate.slow_downs import PLANTS
-from bench.gate.turns import Turns, check_agreement
+from bench.gate.turns import Turns
 from bench.machine import ROOT, processor
 from bench.ours import library_versions, limit_blas_threads
+from bench.reference.agreement import check_case
 from bench.report.tables import print_table
 from kernels._jit import COMPILED
 
@@ -73,36 +74,30 @@ class Verdict(NamedTuple):
 def judge(ratios: dict[str, float], baseline: dict) -> list[Verdict]:
     """Compare with the recorded ratios."""
     factor = MARGIN * (1 if baseline["processor"] == architecture() else ELSEWHERE)
-    recorded = baseline["ratios"]
-    return [
-        Verdict(name, ratio, recorded[name]["median"], factor * recorded[name]["highest"])
-        for name, ratio in ratios.items()
-    ]
+    recorded = {name: baseline["ratios"][name] for name in ratios}
+    return [Verdict(name, ratios[name], old["median"], factor * old["highest"]) for name, old in recorded.items()]
 
 
-def measure(names: Iterable[str], turns: int, baseline: dict, plant: str | None = None) -> list[Verdict]:
+def measure(names: Iterable[str], baseline: dict, plant: str | None = None) -> list[Verdict]:
     """Take turns and judge; let those that fail take more turns."""
     taken = Turns(names, plant)
-    taken.take(turns)
+    taken.take(TURNS)
     for _ in range(AGAIN):
         slow = [verdict.name for verdict in judge(taken.ratios(), baseline) if verdict.failed]
         if not slow:
             break
-        taken.take(turns, slow)
+        taken.take(TURNS, slow)
     return judge(taken.ratios(), baseline)
 
 
-def record(names: Iterable[str], turns: int, runs: int) -> dict:
+def record(names: Iterable[str], runs: int) -> dict:
     """Measure in several processes, one after another; what goes into baseline.json."""
-    command = [sys.executable, "-m", "bench.gate", "--ratios", "--turns", str(turns), "--only", *names]
+    command = [sys.executable, "-m", "bench.gate", "--ratios", "--only", *names]
     told = [subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout for _ in range(runs)]
-    answers = [json.loads(text) for text in told]
-    found = {name: sorted(answer[name] for answer in answers) for name in answers[0]}
-    ratios = {
-        name: {"median": round(median(values), 4), "highest": round(values[-1], 4)} for name, values in found.items()
-    }
+    of_each = {name: [json.loads(text)[name] for text in told] for name in names}
+    ratios = {name: {"median": round(median(f), 4), "highest": round(max(f), 4)} for name, f in of_each.items()}
     about = {"date": f"{date.today()}", "processor": architecture(), "cpu": processor(), **library_versions()}
-    return about | {"runs": runs, "turns": turns, "ratios": ratios}
+    return about | {"runs": runs, "turns": TURNS, "ratios": ratios}
 
 
 def show(verdicts: list[Verdict], baseline: dict) -> None:
@@ -115,54 +110,40 @@ def show(verdicts: list[Verdict], baseline: dict) -> None:
         print(f"The baseline is from another kind of processor {kinds}: {ELSEWHERE:g} times as much is allowed.")
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Options from the command line."""
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and judge, or record; the exit code."""
     text = __doc__.format(margin=MARGIN, elsewhere=ELSEWHERE, again=AGAIN)
-    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(prog="python -m bench.gate", description=text, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help="these cases")
-    parser.add_argument("--turns", type=int, default=TURNS, help=f"turns of each side (default {TURNS})")
-    parser.add_argument("--baseline", type=Path, default=BASELINE, help="JSON file of the recorded ratios")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--record", type=int, nargs="?", const=RUNS, metavar="RUNS", help="record so many runs")
     what.add_argument("--plant", choices=PLANTS, help="plant a slow-down first")
     what.add_argument("--ratios", action="store_true", help="print the ratios as JSON, and judge nothing")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and judge, or record; the exit code."""
-    options = parse(arguments)
+    options = parser.parse_args(arguments)
     if not COMPILED:
         sys.exit("NUMBA_DISABLE_JIT is set, but speed is measured of compiled kernels.")
     if options.record:
-        options.baseline.write_text(json.dumps(record(options.only, options.turns, options.record), indent=1) + "\n")
+        BASELINE.write_text(json.dumps(record(options.only, options.record), indent=1) + "\n")
         return 0
     with limit_blas_threads(1):
-        check_agreement(options.only)
+        for name in options.only:
+            check_case(case_of(name))
         if options.ratios:
             taken = Turns(options.only)
-            taken.take(options.turns)
+            taken.take(TURNS)
             print(json.dumps(taken.ratios()))
             return 0
-        baseline = json.loads(options.baseline.read_text())
-        verdicts = measure(options.only, options.turns, baseline, options.plant)
+        baseline = json.loads(BASELINE.read_text())
+        verdicts = measure(options.only, baseline, options.plant)
     show(verdicts, baseline)
     return int(any(verdict.failed for verdict in verdicts))
 
 
-def avx512(found: Iterable[str]) -> list[str]:
-    """Those of NumPy's names of instruction sets that stand for AVX-512."""
-    return [name for name in found if name.startswith("AVX512") or name == "X86_V4"]
-
-
 def start() -> int:
     """Run `main`; if NumPy uses AVX-512, in a process where it does not. The exit code."""
-    too_much = avx512(np.show_config(mode="dicts")["SIMD Extensions"].get("found", []))
-    if not too_much or "NPY_DISABLE_CPU_FEATURES" in os.environ:
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    avx512 = [name for name in found if name.startswith("AVX512") or name == "X86_V4"]
+    if not avx512 or "NPY_DISABLE_CPU_FEATURES" in os.environ:
         return main()
-    env = os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(too_much)}
+    env = os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(avx512)}
     return subprocess.run([sys.executable, "-m", "bench.gate", *sys.argv[1:]], env=env, check=False).returncode
-
-
-if __name__ == "__main__":
-    sys.exit(start())

@@ -10,47 +10,35 @@ How quick a kernel is depends on where its arrays happen to lie. So there are se
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from time import perf_counter
 
 from bench.gate.cases import case_of
 from bench.gate.slow_downs import planted
-from bench.reference.agreement import assert_agree
 
 PLACES = 4
 TURN_SECONDS = 5e-4
 
 
-@dataclass
 class Side:
     """One of the two: the function, copies of its arguments, calls a turn, and the least seconds a call."""
 
-    function: Callable
-    places: list[tuple]
-    calls: int = 1
-    least: float = field(default=float("inf"))
+    def __init__(self, function: Callable, places: list[tuple]):
+        self.function, self.places, self.calls, self.least = function, places, 3, float("inf")
+        for place in range(PLACES):  # compiles, and warms up
+            self.turn(place)
+        self.calls, self.least = max(1, int(TURN_SECONDS / self.least)), float("inf")
 
-    def __post_init__(self):
-        for arguments in self.places:  # compiles, and warms up
-            self.turn(arguments, 3)
-        self.calls = max(1, int(TURN_SECONDS / self.least))
-        self.least = float("inf")
-
-    def turn(self, arguments: tuple, calls: int) -> None:
-        """Call it so many times."""
+    def turn(self, place: int) -> None:
+        """Call it a turn's times."""
+        arguments = self.places[place]
         start = perf_counter()
-        for _ in range(calls):
+        for _ in range(self.calls):
             self.function(*arguments)
-        self.least = min(self.least, (perf_counter() - start) / calls)
+        self.least = min(self.least, (perf_counter() - start) / self.calls)
 
 
 class Turns:
-    """Cases with both sides, ready to take turns.
-
-    Args:
-        names: of the cases.
-        plant: name of a slow-down to plant.
-    """
+    """Cases with both sides, ready to take turns; `plant` is the name of a slow-down to plant."""
 
     def __init__(self, names: Iterable[str], plant: str | None = None):
         self.sides = {}
@@ -64,17 +52,8 @@ class Turns:
         for turn in range(turns):
             for name in self.sides if names is None else names:
                 for side in self.sides[name]:
-                    side.turn(side.places[turn % PLACES], side.calls)
+                    side.turn(turn % PLACES)
 
     def ratios(self) -> dict[str, float]:
         """Our time by NumPy's, by case: less is better."""
         return {name: ours.least / numpys.least for name, (ours, numpys) in self.sides.items()}
-
-
-def check_agreement(names: Iterable[str]) -> None:
-    """Raise AssertionError if ours and NumPy's do not leave, or return, the same numbers."""
-    for name in names:
-        case = case_of(name)
-        ours, numpys = copy.deepcopy(case.arguments), copy.deepcopy(case.arguments)
-        assert_agree(copy.deepcopy(case.ours(*ours)), case.numpy_version(*numpys))
-        assert_agree(ours, numpys)

@@ -5,16 +5,9 @@ The backward passes are timed where the slope is 1: multiplied by less at every 
 
 import numpy as np
 
-from bench.kernels.cases import Case, benchmark_of, every_shape
-from bench.reference.activation import (
-    numpy_activation_backward,
-    numpy_activation_forward,
-    numpy_relu_backward,
-    numpy_relu_forward,
-    numpy_tanh_backward,
-    numpy_tanh_forward,
-)
+from bench.kernels.cases import benchmark_of, every_shape
 from kernels.activation import (
+    RELU,
     activation_backward,
     activation_forward,
     activation_number,
@@ -24,38 +17,29 @@ from kernels.activation import (
     tanh_forward,
 )
 
-SLOPE_1 = {"relu": np.ones_like, "tanh": np.zeros_like}
+SHAPES = every_shape()
 
 
-@benchmark_of(every_shape())
-def test_relu_forward(draw, b, o):
-    return Case(relu_forward, numpy_relu_forward, (draw(b, o),))
+def backward(draw, b, o, name):
+    return draw(b, o), np.tanh(draw(b, o)), activation_number(name)
 
 
-@benchmark_of(every_shape())
-def test_relu_backward(draw, b, o):
-    dh, h = draw(b, o), draw(b, o)
-    return Case(relu_backward, numpy_relu_backward, (dh, h), timed=(dh, np.ones_like(h)))
+def where_the_slope_is_1(dh, h, number):
+    return dh, np.ones_like(h) if number == RELU else np.zeros_like(h), number
 
 
-@benchmark_of(every_shape())
-def test_tanh_forward(draw, b, o):
-    return Case(tanh_forward, numpy_tanh_forward, (draw(b, o),))
-
-
-@benchmark_of(every_shape())
-def test_tanh_backward(draw, b, o):
-    dh, h = draw(b, o), np.tanh(draw(b, o))
-    return Case(tanh_backward, numpy_tanh_backward, (dh, h), timed=(dh, np.zeros_like(h)))
-
-
-@benchmark_of(every_shape(), "relu", "tanh")
-def test_activation_forward(draw, b, o, name):
-    return Case(activation_forward, numpy_activation_forward, (draw(b, o), activation_number(name)))
-
-
-@benchmark_of(every_shape(), "relu", "tanh")
-def test_activation_backward(draw, b, o, name):
-    dh, h, number = draw(b, o), np.tanh(draw(b, o)), activation_number(name)
-    timed = dh, SLOPE_1[name](h), number
-    return Case(activation_backward, numpy_activation_backward, (dh, h, number), timed=timed)
+test_relu_forward = benchmark_of(relu_forward, SHAPES, lambda draw, b, o: (draw(b, o),))
+test_relu_backward = benchmark_of(
+    relu_backward, SHAPES, lambda draw, b, o: (draw(b, o), draw(b, o)), timed=lambda dh, h: (dh, np.ones_like(h))
+)
+test_tanh_forward = benchmark_of(tanh_forward, SHAPES, lambda draw, b, o: (draw(b, o),))
+test_tanh_backward = benchmark_of(
+    tanh_backward, SHAPES, lambda draw, b, o: (draw(b, o), np.tanh(draw(b, o))),
+    timed=lambda dh, h: (dh, np.zeros_like(h)),
+)  # fmt: skip
+test_activation_forward = benchmark_of(
+    activation_forward, SHAPES, lambda draw, b, o, name: (draw(b, o), activation_number(name)), "relu", "tanh"
+)
+test_activation_backward = benchmark_of(
+    activation_backward, SHAPES, backward, "relu", "tanh", timed=where_the_slope_is_1
+)

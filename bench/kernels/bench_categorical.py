@@ -2,14 +2,8 @@
 
 import numpy as np
 
-from bench.kernels.cases import Case, benchmark_of, every_shape
-from bench.reference.categorical import (
-    numpy_categorical_backward,
-    numpy_categorical_forward,
-    numpy_categorical_mode,
-    numpy_categorical_sample,
-    numpy_log_softmax,
-)
+from bench.kernels.cases import benchmark_of, every_shape
+from bench.reference.categorical import numpy_categorical_forward
 from kernels.categorical import (
     categorical_backward,
     categorical_forward,
@@ -21,31 +15,22 @@ from kernels.categorical import (
 ROWS = every_shape(of=lambda rows, width: (rows, 4))
 
 
-@benchmark_of(ROWS)
-def test_log_softmax(draw, b, k):
-    return Case(log_softmax, numpy_log_softmax, (draw(b, k), draw(b, k)))
+def sampling(draw, b, k):
+    return draw(b, k), draw.rng.random(b), draw(b, k), np.zeros(b, np.int64), draw(b)
 
 
-@benchmark_of(ROWS)
-def test_categorical_sample(draw, b, k):
-    arrays = draw(b, k), draw.rng.random(b), draw(b, k), np.zeros(b, np.int64), draw(b)
-    return Case(categorical_sample, numpy_categorical_sample, arrays)
+def forward(draw, b, k):
+    return draw(b, k), draw.rng.integers(k, size=b), draw(b, k), draw(b), draw(b)
 
 
-@benchmark_of(ROWS)
-def test_categorical_mode(draw, b, k):
-    return Case(categorical_mode, numpy_categorical_mode, (draw(b, k), np.zeros(b, np.int64)))
-
-
-@benchmark_of(ROWS)
-def test_categorical_forward(draw, b, k):
-    arrays = draw(b, k), draw.rng.integers(k, size=b), draw(b, k), draw(b), draw(b)
-    return Case(categorical_forward, numpy_categorical_forward, arrays)
-
-
-@benchmark_of(ROWS)
-def test_categorical_backward(draw, b, k):
-    _, actions, log_probs, _, entropies = saved = test_categorical_forward.case(draw, b, k).arguments
+def backward(draw, b, k):
+    _, actions, log_probs, _, entropies = saved = forward(draw, b, k)
     numpy_categorical_forward(*saved)
-    arrays = draw(b), draw(b), actions, log_probs, entropies, draw(b, k)
-    return Case(categorical_backward, numpy_categorical_backward, arrays)
+    return draw(b), draw(b), actions, log_probs, entropies, draw(b, k)
+
+
+test_log_softmax = benchmark_of(log_softmax, ROWS, lambda draw, b, k: (draw(b, k), draw(b, k)))
+test_categorical_sample = benchmark_of(categorical_sample, ROWS, sampling)
+test_categorical_mode = benchmark_of(categorical_mode, ROWS, lambda draw, b, k: (draw(b, k), np.zeros(b, np.int64)))
+test_categorical_forward = benchmark_of(categorical_forward, ROWS, forward)
+test_categorical_backward = benchmark_of(categorical_backward, ROWS, backward)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from bench.kernels.cases import Case, benchmark_of, every_shape
-from bench.reference.loss import numpy_ppo_loss_backward, numpy_ppo_loss_forward
+from bench.kernels.cases import benchmark_of, every_shape
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 
 ROWS = every_shape(of=lambda rows, width: (rows,))
@@ -16,14 +15,12 @@ def minibatch(draw, b):
     return logprobs, values, logprobs + 0.3 * draw(b), values + 0.3 * draw(b), draw(b), draw(b)
 
 
-@benchmark_of(ROWS)
-def test_ppo_loss_forward(draw, b):
+def forward(draw, b):
     logprobs, *others = minibatch(draw, b)
-    arguments = logprobs, draw(b), *others, *COEFS, np.zeros(len(LOSS_TERMS))
-    return Case(ppo_loss_forward, numpy_ppo_loss_forward, arguments)
+    return logprobs, draw(b), *others, *COEFS, np.zeros(len(LOSS_TERMS))
 
 
-@benchmark_of(ROWS)
-def test_ppo_loss_backward(draw, b):
-    arguments = 1.0, *minibatch(draw, b), *COEFS, draw(b), draw(b), draw(b)
-    return Case(ppo_loss_backward, numpy_ppo_loss_backward, arguments)
+test_ppo_loss_forward = benchmark_of(ppo_loss_forward, ROWS, forward)
+test_ppo_loss_backward = benchmark_of(
+    ppo_loss_backward, ROWS, lambda draw, b: (1.0, *minibatch(draw, b), *COEFS, draw(b), draw(b), draw(b))
+)

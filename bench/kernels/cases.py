@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,12 @@ class Case:
         ours, numpy_version: the two functions.
         arguments: of both.
         timed: the arguments for timing, if those would grow or fade in thousands of calls: subnormal numbers are slow.
-        flop: floating point operations of a call, for kernels that those limit; the others are limited by bytes.
     """
 
     ours: Callable[..., Any]
     numpy_version: Callable[..., Any]
     arguments: tuple
     timed: tuple | None = None
-    flop: float = 0
 
 
 class Draw:
@@ -51,37 +50,38 @@ def shapes(*names: str) -> dict[str, Sizes]:
 
 
 def every_shape(*more: str, of: Callable[[int, int], Sizes] = lambda rows, width: (rows, width)) -> dict[str, Sizes]:
-    """The named shapes and more.
-
-    Args:
-        more: shapes without a name.
-        of: the shape that a kernel makes of rows and width; what comes twice is taken once.
-    """
+    """The named shapes, as the kernel makes them `of` rows and width (what comes twice is taken once), and more."""
     first = {}
     for name, (rows, width) in NAMED.items():
         first.setdefault(of(rows, width), name)
     return {f"{name}-{'x'.join(map(str, sizes))}": sizes for sizes, name in first.items()} | shapes(*more)
 
 
-def benchmark_of(sizes: Mapping[str, Sizes], *choices: str) -> Callable[[Callable[..., Case]], Callable[..., None]]:
-    """Make a test of a function that makes a case: the test times it for each shape, and each choice if there are any.
+def numpy_version(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of bench.reference that does the same: numpy_gae in advantage.py of gae in kernels/advantage.py."""
+    module = kernel.__module__.removeprefix("kernels.")
+    return getattr(import_module(f"bench.reference.{module}"), f"numpy_{kernel.__name__}")
 
-    Args:
-        sizes: by the name of the shape.
-        choices: of a further argument, for instance the name of an activation.
 
-    Returns:
-        A decorator; the test has the function, of a `Draw`, the sizes and the choice, as its attribute `case`.
+def benchmark_of(
+    kernel: Callable[..., Any], sizes: Mapping[str, Sizes], make: Callable[..., tuple], *choices: str,
+    timed: Callable[..., tuple] | None = None,
+) -> Callable[..., None]:  # fmt: skip
+    """A test that times a kernel and its NumPy version for each shape, and each choice if there are any.
+
+    `make` makes the arguments, of a `Draw`, the sizes and the choice (for instance an activation); `timed` makes of
+    those others for timing, see `Case`. The test's attribute `case` makes a `Case`, of the same as `make`.
     """
     params = [pytest.param(one, id=name) for name, one in sizes.items() if not choices]
     params += [pytest.param((*one, c), id=f"{name}-{c}") for name, one in sizes.items() for c in choices]
 
-    def decorate(make: Callable[..., Case]) -> Callable[..., None]:
-        @pytest.mark.parametrize("arguments", params)
-        def test(time_case, arguments):
-            time_case(make(Draw(), *arguments))
+    def case(draw: Draw, *arguments: Any) -> Case:
+        made = make(draw, *arguments)
+        return Case(kernel, numpy_version(kernel), made, timed and timed(*made))
 
-        test.case = make
-        return test
+    @pytest.mark.parametrize("arguments", params)
+    def test(time_case, arguments):
+        time_case(case(Draw(), *arguments))
 
-    return decorate
+    test.case = case
+    return test

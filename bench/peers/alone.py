@@ -1,6 +1,5 @@
 """The environments as Gymnasium and EnvPool give them, and how quick they are without any training."""
 
-from functools import partial
 from typing import NoReturn
 
 import gymnasium
@@ -25,12 +24,12 @@ def make(job: Job, *, bare: bool = False) -> VectorEnv:
         return envpool.make(
             job.env_id, env_type="gymnasium", num_envs=job.num_envs, num_threads=job.num_env_threads, seed=job.seed
         )
-    one = partial(gymnasium.make, job.env_id) if bare else partial(_recorded, job.env_id)
+
+    def one() -> gymnasium.Env:
+        env = gymnasium.make(job.env_id)
+        return env if bare else gymnasium.wrappers.RecordEpisodeStatistics(env)
+
     return SyncVectorEnv([one] * job.num_envs, copy=not bare, autoreset_mode=AutoresetMode.SAME_STEP)
-
-
-def _recorded(env_id: str) -> gymnasium.Env:
-    return gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make(env_id))
 
 
 class Alone:

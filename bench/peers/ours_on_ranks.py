@@ -16,7 +16,7 @@ from ppo_np.distributed.ranks import Ranks
 
 def lines(ranks: Ranks) -> list[Connection]:
     """From rank 0 to each of the others, from each of these to rank 0: who waits for MPI would spin."""
-    path = ranks.gather(os.path.join(tempfile.mkdtemp(), "turns") if ranks.rank == 0 else None)[0]
+    path = ranks.allgather(os.path.join(tempfile.mkdtemp(), "turns") if ranks.rank == 0 else None)[0]
     if ranks.rank:
         ranks.any(False)  # rank 0 listens now
         return [Client(path)]
@@ -38,10 +38,6 @@ def train(job: Job, clock: Clock) -> NoReturn:
             other.send(clock.left)
         return clock.left
 
-    if ranks.rank == 0:
-        clock.start()
-    left = next_slice()
-
     def after_update(ppo: PPO, _metrics: object) -> None:
         nonlocal left
         left -= 1
@@ -50,6 +46,9 @@ def train(job: Job, clock: Clock) -> NoReturn:
         if left == 0:
             left = next_slice()
 
+    if ranks.rank == 0:
+        clock.start()
+    left = next_slice()
     ppo.learn(after_update)
 
 

@@ -12,6 +12,7 @@ import sys
 import timeit
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -36,19 +37,19 @@ def run(job: Job, num_envs: int) -> dict[str, float]:
 
     A minibatch's are those of the whole update, divided: with its gathering, Adam, advantages and Python.
     """
-    rollouts, learning = [], []
+    told = []
     ppo = PPO(config_of(replace(job, num_envs=num_envs)))
 
-    def after_update(ppo: PPO, metrics: object) -> None:
-        rollouts.append(metrics.time_env + metrics.time_inference)
-        learning.append(metrics.time_update / (job.update_epochs * job.num_minibatches))
-        if len(rollouts) == UPDATES:
+    def after_update(ppo: PPO, metrics: Any) -> None:
+        told.append(metrics)
+        if len(told) == UPDATES:
             ppo.stop()
 
     ppo.learn(after_update)
     ppo.close()
-    rollouts, learning = rollouts[WARM:], learning[WARM:]
-    return {"rollout": mean(rollouts), "deviation": stdev(rollouts), "minibatch": mean(learning)}
+    rollouts = [one.time_env + one.time_inference for one in told[WARM:]]
+    minibatch = mean(one.time_update for one in told[WARM:]) / (job.update_epochs * job.num_minibatches)
+    return {"rollout": mean(rollouts), "deviation": stdev(rollouts), "minibatch": minibatch}
 
 
 class OneOfMany(Ranks):
@@ -84,19 +85,14 @@ def mean_seconds(ranks: MPIRanks, work: Callable[[], object]) -> float:
     return timeit.timeit(work, number=calls) / calls
 
 
-def ping_pong(ranks: MPIRanks, size: int) -> float:
-    """Seconds for so many bytes from rank 0 to rank 1, half of a round trip."""
-    data = np.zeros(size, np.uint8)
-
-    def there_and_back() -> None:
-        if ranks.rank == 0:
-            ranks.comm.Send(data, 1)
-            ranks.comm.Recv(data, 1)
-        elif ranks.rank == 1:
-            ranks.comm.Recv(data, 0)
-            ranks.comm.Send(data, 0)
-
-    return mean_seconds(ranks, there_and_back) / 2
+def there_and_back(ranks: MPIRanks, data: np.ndarray) -> None:
+    """Send data from rank 0 to rank 1 and back."""
+    if ranks.rank == 0:
+        ranks.comm.Send(data, 1)
+        ranks.comm.Recv(data, 1)
+    elif ranks.rank == 1:
+        ranks.comm.Recv(data, 0)
+        ranks.comm.Send(data, 0)
 
 
 def update(ranks: MPIRanks, job: Job, gradient_bytes: int) -> Callable[[], object]:
@@ -119,22 +115,20 @@ def update(ranks: MPIRanks, job: Job, gradient_bytes: int) -> Callable[[], objec
 
 def together(job: Job, gradient_bytes: int) -> dict[str, Any]:
     """Sums by bytes, as training does them and by messages, and what an update needs beside them."""
-    ranks, sums, allreduces = world(), {}, {}
+    ranks = world()
     from mpi4py import MPI  # as `world` has set it up
 
-    for size in sorted({*BYTES, gradient_bytes}):
-        numbers = np.ones(max(1, size // 4), np.float32)
-        sums[size] = mean_seconds(ranks, lambda numbers=numbers: ranks.allreduce(numbers))
-        allreduces[size] = mean_seconds(
-            ranks, lambda numbers=numbers: ranks.comm.Iallreduce(MPI.IN_PLACE, numbers).Wait()
-        )
+    def by_messages(numbers: np.ndarray) -> None:
+        ranks.comm.Iallreduce(MPI.IN_PLACE, numbers).Wait()
+
+    numbers = {size: np.ones(size // 4, np.float32) for size in sorted({*BYTES, gradient_bytes})}
+    halves = {size: mean_seconds(ranks, partial(there_and_back, ranks, np.zeros(size, np.uint8))) for size in BYTES}
     return {
-        "ranks": ranks.size,
-        "sums": sums,
-        "allreduces": allreduces,
+        "sums": {size: mean_seconds(ranks, partial(ranks.allreduce, some)) for size, some in numbers.items()},
+        "allreduces": {size: mean_seconds(ranks, partial(by_messages, some)) for size, some in numbers.items()},
         "deal": mean_seconds(ranks, split(ranks, job, job.num_envs)),
         "update": mean_seconds(ranks, update(ranks, job, gradient_bytes)),
-        "messages": {size: ping_pong(ranks, size) for size in BYTES},
+        "messages": {size: seconds / 2 for size, seconds in halves.items()},
     }
 
 

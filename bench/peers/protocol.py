@@ -4,14 +4,12 @@ A contestant is a module of this folder, run as a process of its own (`python -m
 that it imports, no thread that it starts can slow the others, and the peak of its memory is its own.
 """
 
-import dataclasses
 import json
 import os
-import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
@@ -67,10 +65,9 @@ class Race:
     Attributes:
         started: time.time() when the process was started.
         vectorization: how ours steps the environments that it learns in; evaluations are always Gymnasium's.
-        check_every: steps between evaluations.
         total_timesteps: the steps that the contestant's schedules are made for; it ends there, solved or not.
-        threshold, episodes, first_seed: solved is a mean return of at least `threshold` in greedy episodes with the
-            seeds first_seed, first_seed + 1, ...
+        check_every: steps between evaluations.
+        threshold, episodes, first_seed: solved is such a mean return in greedy episodes with seeds from that one on.
     """
 
     started: float
@@ -101,7 +98,7 @@ class Clock:
         self._asked, self._told = asked, told
         self.left, self._timed, self._begin = 0, 0, (0, 0.0)
 
-    def say(self, line: Mapping[str, Any]) -> None:
+    def say(self, **line: Any) -> None:
         """Tell the contest something."""
         print(json.dumps(line), file=self._told, flush=True)
 
@@ -121,34 +118,23 @@ class Clock:
             self._begin = steps, perf_counter()
         if self.left == 0:
             before, begin = self._begin
-            told = {"steps": steps - before, "seconds": perf_counter() - begin, "peak_memory_mb": peak_memory_mb()}
-            self.say(told)
+            self.say(steps=steps - before, seconds=perf_counter() - begin, peak_memory_mb=peak_memory_mb())
             self.start(steps)
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process has held at one time, in MB.
+    """The most memory that this process has held at one time, in MB, as Linux tells it.
 
-    Linux keeps the peak of each program; getrusage's also knows the parent's, before the child became another program.
+    getrusage's peak also knows the parent's, before the child became another program.
     """
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    kilobytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
-    if kilobytes:
-        return kilobytes[0] / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
     """Installed versions; packages that are not installed are left out."""
-    found = {"python": sys.version.split()[0]}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    installed = {one.metadata["Name"]: one.version for package in packages for one in distributions(name=package)}
+    return {"python": sys.version.split()[0]} | installed
 
 
 def from_json(kind: type, text: str) -> Any:
@@ -170,13 +156,11 @@ def perform(name: str, packages: tuple[str, ...], **tasks: Callable[..., Any]) -
     task, text = sys.argv[1:]
     about = {"name": name, "versions": versions(packages)}
     if task == "solve":
-        race = from_json(Race, text)
-        result = dataclasses.asdict(race) | tasks[task](race) | {"peak_memory_mb": peak_memory_mb()}
-        print(json.dumps(about | result), flush=True)
+        result = tasks[task](from_json(Race, text))
+        print(json.dumps(about | json.loads(text) | result | {"peak_memory_mb": peak_memory_mb()}), flush=True)
         return
     # Standard output is for the contest; what libraries print there goes to standard error.
     clock = Clock(sys.stdin, os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    job = from_json(Job, text)
-    clock.say(about | dataclasses.asdict(job))
-    tasks[task](job, clock)
+    clock.say(versions=about["versions"])
+    tasks[task](from_json(Job, text), clock)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import gymnasium
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from bench.peers.protocol import Race
 
 
-@dataclass
 class Referee:
     """Evaluates at intervals, and stops the clock meanwhile.
 
@@ -18,13 +16,8 @@ class Referee:
         curve: one dictionary an evaluation: step, seconds (evaluations left out), mean_return.
     """
 
-    race: Race
-    curve: list[dict[str, float]] = field(default_factory=list)
-    not_counted: float = 0.0
-    next_check: int = 0
-
-    def __post_init__(self):
-        self.next_check = self.race.check_every
+    def __init__(self, race: Race):
+        self.race, self.curve, self.not_counted, self.next_check = race, [], 0.0, race.check_every
 
     def solved(self, step: int, act: Callable[[np.ndarray], np.ndarray]) -> bool:
         """Whether the policy has solved the environment; it is evaluated only when that is due.
@@ -45,14 +38,9 @@ class Referee:
 
     def verdict(self) -> dict:
         """The curve, and the seconds and steps to the solution; None if there was none."""
-        last = self.curve[-1] if self.curve else {"mean_return": -np.inf}
-        done = last["mean_return"] >= self.race.threshold
-        return {
-            "curve": self.curve,
-            "solved_seconds": last["seconds"] if done else None,
-            "solved_step": last["step"] if done else None,
-            "evaluation_seconds": self.not_counted,
-        }
+        done = [one for one in self.curve if one["mean_return"] >= self.race.threshold]
+        first = done[0] if done else {"seconds": None, "step": None}
+        return {"curve": self.curve, "solved_seconds": first["seconds"], "solved_step": first["step"]}
 
 
 def greedy_returns(act: Callable[[np.ndarray], np.ndarray], race: Race) -> list[float]:
@@ -62,13 +50,9 @@ def greedy_returns(act: Callable[[np.ndarray], np.ndarray], race: Race) -> list[
     returns, playing = [0.0] * race.episodes, list(range(race.episodes))
     while playing:
         actions = act(np.stack([observations[i] for i in playing]))
-        still = []
-        for i, action in zip(playing, actions, strict=True):
+        for i, action in zip(tuple(playing), actions, strict=True):
             observations[i], reward, terminated, truncated, _ = envs[i].step(action)
             returns[i] += float(reward)
             if terminated or truncated:
-                envs[i].close()
-            else:
-                still.append(i)
-        playing = still
+                playing.remove(i)
     return returns

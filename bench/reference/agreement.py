@@ -1,6 +1,10 @@
 """Results agree before they are timed."""
 
+from copy import deepcopy
+
 import numpy as np
+
+from bench.kernels.cases import Case
 
 # Relative to the value and, where terms cancel, to the largest value of the array.
 TOLERANCE = 1e-5
@@ -15,3 +19,10 @@ def assert_agree(actual, expected) -> None:
         np.testing.assert_allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE * np.abs(expected).max())
     else:
         assert actual is None
+
+
+def check_case(case: Case) -> None:
+    """Raise AssertionError if ours and NumPy's do not leave, or return, the same numbers."""
+    ours, theirs = deepcopy(case.arguments), deepcopy(case.arguments)
+    assert_agree(deepcopy(case.ours(*ours)), case.numpy_version(*theirs))
+    assert_agree(ours, theirs)

@@ -20,10 +20,8 @@ def fit() -> tuple[float, np.ndarray, np.ndarray]:
 
         min sum_i w_i ((x_i P(s_i) - f_i Q(s_i)) / (f_i Q'(s_i)))^2,   s = (x / LIMIT)^2,   f = tanh(x)
 
-    with Q' the previous round's Q, and multiplies each weight by the error found there.
-
-    Returns:
-        The largest relative error, the coefficients of P (in x^2, from the constant on) and those of Q.
+    with Q' the previous round's Q, and multiplies each weight by the error found there. Returns the largest relative
+    error, the coefficients of P (in x^2, from the constant on) and those of Q.
     """
     x = LIMIT / 2 * (1 - np.cos(np.pi * (np.arange(NODES) + 0.5) / NODES))
     x = x[x > SMALLEST]

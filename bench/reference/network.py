@@ -22,7 +22,7 @@ class NumpyLearner:
     def __init__(self, learner: Learner):
         self.model, self.config = learner.model, learner.config
         self.minibatch, self.activations = learner.minibatch, learner.activations
-        self.m, self.v, self.scratch = np.zeros((3, self.model.params.size), self.model.dtype)
+        self.m, self.v = np.zeros((2, self.model.params.size), self.model.dtype)
         params, grads = (self.model.towers(flat) for flat in (self.model.params, self.model.grads))
         self.layers = [(tower, params[tower], grads[tower]) for tower in TOWERS]
 
@@ -38,8 +38,8 @@ class NumpyLearner:
         pi, logits = self.activations.distribution, self.activations.policy_outputs
         numpy_categorical_sample(logits, rng.random(len(logits)), pi.log_probs, pi.actions, pi.logprobs)
 
-    def loss_and_gradient(self) -> None:
-        """As `ActorCritic.loss_and_gradient`, with the advantages normalised before."""
+    def step(self) -> None:
+        """One minibatch: forward pass, loss, backward pass, clipping, Adam."""
         minibatch, activations, config = self.minibatch, self.activations, self.config
         numpy_normalize(minibatch.advantages, minibatch.advantages)
         self.forward()
@@ -56,11 +56,7 @@ class NumpyLearner:
                 activations.doutputs[tower], minibatch.obs, activations.outputs[tower], layers.weights,
                 self.model.activation, False, grads.weights, grads.biases,
             )  # fmt: skip
-
-    def step(self) -> None:
-        """One minibatch: forward pass, loss, backward pass, clipping, Adam."""
-        params, grads, config = self.model.params, self.model.grads, self.config
-        self.loss_and_gradient()
+        params, grads = self.model.params, self.model.grads
         numpy_clip_by_global_norm(grads, numpy_global_norm(grads), config.max_grad_norm)
         coefs = config.learning_rate, config.adam_beta1, config.adam_beta2, config.adam_eps
-        numpy_adam(params, grads, self.m, self.v, 1, *coefs, scratch=self.scratch)
+        numpy_adam(params, grads, self.m, self.v, 1, *coefs)

@@ -1,5 +1,7 @@
 """Gradient clipping and Adam in NumPy, in place."""
 
+from functools import cache
+
 import numpy as np
 
 
@@ -14,8 +16,15 @@ def numpy_clip_by_global_norm(grads, norm, max_norm):
         grads *= max_norm / norm
 
 
-def numpy_adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps, *, scratch):
-    """Everything in place, with one array of scratch space that is allocated once."""
+@cache
+def scratch_space(size, dtype):
+    """An array that is allocated once."""
+    return np.empty(size, dtype)
+
+
+def numpy_adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
+    """Everything in place, with one array of scratch space."""
+    scratch = scratch_space(params.size, params.dtype)
     m *= beta1
     np.multiply(grads, 1 - beta1, out=scratch)
     m += scratch

@@ -14,12 +14,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.contests.contest import OUT, commands_before
+from bench.contests.contest import OUT, commands_before, write
 from bench.contests.end_to_end import ON_RANKS
 from bench.contests.limit import ENVIRONMENT
 from bench.report.ranks_section import ranks_section
 from bench.report.sections import blocks_table, limit_table, row_table, solve_table, where_table
-from bench.report.tables import number, table
+from bench.report.tables import ends, number, table
 from bench.report.targets import ALONE, TARGETS, Documents, Result, UnknownError, judge, result_of
 
 REASONS = Path(__file__).with_name("reasons.toml")
@@ -38,9 +38,8 @@ the median over the peer's slices, each with ours just before and after it, and 
 (one rank and several take turns update for update: there it is that of each round).
 Memory is that of one process: on two ranks, of rank 0.
 """
-QUICK = (
-    "**Some of these figures are of runs with `--quick`, which show only that everything works: see the last section.**"
-)
+QUICK = "**Some of these figures are of `--quick` runs, which show only that everything works: see the last section.**"
+TABLES = {"limit": limit_table, "where": where_table, "blocks": blocks_table}
 
 
 def share_reached(row: str, documents: Documents) -> float | None:
@@ -48,7 +47,7 @@ def share_reached(row: str, documents: Documents) -> float | None:
 
     Ours and the bare environments took turns in end_to_end.py, the limit and the bare environments in limit.py.
     """
-    like = ON_RANKS[row][0] if row in ON_RANKS else row
+    like = ON_RANKS.get(row, row)
     try:
         found = documents["limit"]["limits"][like]
         if row == "c":  # most of it is not the environment, and its share is a target itself
@@ -60,51 +59,37 @@ def share_reached(row: str, documents: Documents) -> float | None:
     return ratio * limit / found["microseconds"][ENVIRONMENT]["median"]
 
 
-def target_table(documents: Documents) -> list[str]:
-    """A line for each target."""
-    rows = []
+def targets_and_reasons(documents: Documents, reasons: Mapping[str, str]) -> list[str]:
+    """A line for each target, and why each missed target was missed, as far as somebody has written it down."""
+    rows, why = [], []
     for target in TARGETS:
-        found = judge(target, documents)
-        wanted = f"{'at most' if target.at_most else 'at least'} {target.limit:,g}"
+        found, share = judge(target, documents), None if target.at_most else share_reached(target.row, documents)
+        about = [target.row, target.text, f"{'at most' if target.at_most else 'at least'} {target.limit:,g}"]
         if "why" in found:
-            rows.append([target.row, target.text, wanted, "", "", "", f"unknown: {found['why']}"])
+            rows.append([*about, "", "", "", f"unknown: {found['why']}"])
             continue
-        spread = f"{number(found['low'])} to {number(found['high'])}"
         verdict = "met" if found["met"] else "**missed**"
-        share = None if target.at_most else share_reached(target.row, documents)
-        share = f"{share:.2f}" if share else ""
-        rows.append([target.row, target.text, wanted, number(found["figure"]), spread, share, verdict])
-    return table(("row", "what", "target", "figure", "range", "share of the limit", "verdict"), rows, words=(0, 1, 6))
-
-
-def reasons_of(documents: Documents, reasons: Mapping[str, str]) -> list[str]:
-    """Why each missed target was missed, as far as somebody has written it down."""
-
-    lines = []
-    for target in TARGETS:
-        found = judge(target, documents)
-        if found.get("met") is not False or target.key not in reasons:
-            continue
-        own = target.at_most or target.key == "c-limit"
-        share = None if own else share_reached(target.row, documents)
-        best = f" At the limit of the machine it would be {number(found['figure'] / share)}." if share else ""
-        lines.append(f"- **{target.row}**, {target.text}:{best} {reasons[target.key]}")
-    return ["Why targets were missed:", "", *lines, ""] if lines else []
+        figure, spread = number(found["figure"]), ends(found, "low", "high")
+        rows.append([*about, figure, spread, f"{share:.2f}" if share else "", verdict])
+        if not found["met"] and target.key in reasons:
+            share = None if target.key == "c-limit" else share
+            best = f" At the limit of the machine it would be {number(found['figure'] / share)}." if share else ""
+            why.append(f"- **{target.row}**, {target.text}:{best} {reasons[target.key]}")
+    heading = ("row", "what", "target", "figure", "range", "share of the limit", "verdict")
+    lines = ["## Targets", "", *table(heading, rows, words=(0, 1, 6))]
+    return [*lines, "Why targets were missed:", "", *why, ""] if why else lines
 
 
 def provenance(document: Result) -> list[str]:
     """Where and when the numbers of a document were measured, as cells."""
-    versions = ", ".join(f"{package} {number}" for package, number in document.get("versions", {}).items())
+    versions = ", ".join(f"{package} {number}" for package, number in document["versions"].items())
     told = [one["commit"] for one in document.get("rows", {}).values() if "commit" in one]
     told += [commit for one in document.get("results", ()) for commit in one.get("commits", ())]
-    commits = dict.fromkeys(told) or [document.get("commit") or ""]
-    at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document.get("dirty") else "")
-    machine = f"{document['cpu']}, {document['cores']} cores"
-    name = document["benchmark"]
-    commands = ", ".join(
-        f"`{' '.join([f'python -m bench.contests.{name}', *told])}`" for told in commands_before(document)
-    )
-    return [commands, document["date"], machine, at, versions]
+    commits = dict.fromkeys(told) or [document["commit"] or ""]
+    at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document["dirty"] else "")
+    command = f"python -m bench.contests.{document['benchmark']}"
+    commands = ", ".join(f"`{' '.join([command, *told])}`" for told in commands_before(document))
+    return [commands, document["date"], f"{document['cpu']}, {document['cores']} cores", at, versions]
 
 
 def picture(title: str, name: str) -> list[str]:
@@ -117,8 +102,8 @@ def page(documents: Documents, reasons: Mapping[str, str]) -> str:
     lines = [PREAMBLE]
     if any(document["quick"] for document in documents.values()):
         lines += [QUICK, ""]
-    lines += ["## Targets", "", *target_table(documents), *reasons_of(documents, reasons)]
-    for name, section in {"limit": limit_table, "where": where_table, "blocks": blocks_table}.items():
+    lines += targets_and_reasons(documents, reasons)
+    for name, section in TABLES.items():
         lines += section(documents[name]) if name in documents else []
     if "scaling" in documents:
         lines += ["## Scaling", "", documents["scaling"]["caption"], ""]
@@ -148,13 +133,12 @@ def read(files: Sequence[Path]) -> Documents:
 
 def publish(documents: Documents, text: str, out: Path) -> None:
     """Write the page, the documents without the runs' curves beside it, and the pictures."""
-    folder, images = out.parent / out.stem, out.parent / "images"
-    folder.mkdir(exist_ok=True)
-    images.mkdir(exist_ok=True)
-    out.write_text(text)
     for name, document in documents.items():
         small = {key: value for key, value in document.items() if key != "runs"}
-        (folder / f"{name}.json").write_text(json.dumps(small, indent=1) + "\n")
+        write(out.with_suffix("") / f"{name}.json", small)
+    out.write_text(text)
+    images = out.parent / "images"
+    images.mkdir(exist_ok=True)
     for name in PICTURES:
         if (OUT / f"{name}.png").exists():
             shutil.copy(OUT / f"{name}.png", images / f"{name}.png")
@@ -166,8 +150,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help="JSON files; without any, those in runs/bench")
     parser.add_argument("--out", type=Path, help="write the page to this file instead of printing it")
     options = parser.parse_args()
-    files = options.files or [path for path in (OUT / f"{name}.json" for name in BENCHMARKS) if path.exists()]
-    documents = read(files)
+    documents = read(options.files or sorted(OUT.glob("*.json")))
     text = page(documents, tomllib.loads(REASONS.read_text()))
     if options.out:
         publish(documents, text, options.out)

@@ -1,14 +1,13 @@
 """The part of the ledger that is about ranks: measured, foreseen, and what more of them would cost."""
 
-from typing import Any
-
 from bench.contests.cost_model import beside
-from bench.report.tables import number, table
+from bench.report.tables import ends, number, table
+from bench.report.targets import Result
 
-Result = dict[str, Any]
 INTRODUCTION = """\
-Whole runs on ranks of MPI on this machine, {envs} environments of LunarLander-v3 x {steps}, 2 x [64, 64] tanh,
-{minibatches} minibatches, {epochs} epochs, one thread each, taking turns, update for update, each time after some
+Whole runs on ranks of MPI on this machine, {num_envs} environments of LunarLander-v3 x {num_steps}, 2 x [64, 64] tanh,
+{num_minibatches} minibatches, {update_epochs} epochs, one thread each, taking turns, \
+update for update, each time after some
 that are not timed (a core that was idle is slower at first); and what the model of
 [cost_model.py](../bench/contests/cost_model.py) foresees from the pieces below, each measured by itself, if one rank
 foresees itself (the factor is {pace}). [scale-out.md](scale-out.md) says how the work is shared.
@@ -49,26 +48,16 @@ def microseconds(seconds: float | None) -> str:
     return "" if seconds is None else number(1e6 * seconds)
 
 
-def quartiles(one: Result) -> str:
-    """As text."""
-    return f"{number(one['q1'])} to {number(one['q3'])}"
-
-
 def ranks_section(document: Result) -> list[str]:
     """Lines of Markdown."""
     job, two = document["job"], document["two_cores"]
-    names = {"envs": "num_envs", "steps": "num_steps", "minibatches": "num_minibatches", "epochs": "update_epochs"}
-    known = {name: job[field] for name, field in names.items()}
-    rows = [
-        [
-            size, number(one["median"]), quartiles(one), f"{one['ratio']['median']:.2f} ({quartiles(one['ratio'])})",
-            number(one["foreseen"]), f"{one['off']:+.0%}",
-        ]
-        for size, one in document["here"].items()
-    ]  # fmt: skip
+    rows = []
+    for size, one in document["here"].items():
+        times = f"{one['ratio']['median']:.2f} ({ends(one['ratio'])})"
+        rows.append([size, number(one["median"]), ends(one), times, number(one["foreseen"]), f"{one['off']:+.0%}"])
     heading = ("ranks", "steps/s", "quartiles", "times one rank's", "foreseen", "off by")
-    introduction = INTRODUCTION.format(**known, pace=f"{document['pace']:.2f}")
-    limit = TWO_CORES.format(times=two["median"], quartiles=quartiles(two))
+    introduction = INTRODUCTION.format(**job, pace=f"{document['pace']:.2f}")
+    limit = TWO_CORES.format(times=two["median"], quartiles=ends(two))
     here = ["## Ranks", "", introduction, *table(heading, rows, words=()), limit, "", *_pieces(document)]
     return [*here, *_tcp(document["tcp"]), *_outlook(document)]
 
@@ -93,7 +82,7 @@ def _pieces(document: Result) -> list[str]:
 def _tcp(found: Result) -> list[str]:
     text = TCP.format(alpha=number(1e6 * found["alpha"]), bandwidth=number(found["bandwidth"] / 1e9))
     rows = [
-        [f"{row['bytes']:,}", microseconds(row["foreseen"]), microseconds(row["measured"])] for row in found["rows"]
+        [f"{one['bytes']:,}", *(microseconds(one[key]) for key in ("foreseen", "measured"))] for one in found["rows"]
     ]
     return [text, *table(("bytes of a sum", "foreseen, us", "measured, us"), rows, words=())]
 
@@ -103,16 +92,13 @@ def _outlook(document: Result) -> list[str]:
         f"{one['name']} with alpha {number(1e6 * one['alpha'])} us and {number(one['bandwidth'] / 1e9)} GB/s"
         for one in document["networks"]
     )
-    rows = [
-        [
-            row["work"], row["network"], str(row["ranks"]), f"{row['efficiency']:.0%}", microseconds(row["sum"]),
-            f"{row['enough_rows']:,}",
-        ]
-        for row in document["outlook"]
-    ]  # fmt: skip
-    works = [
+    works = ". ".join(
         f"{work['name']}: {work['rows']:,} rows of a rank in a minibatch take {microseconds(work['minibatch'])} us"
         for work in document["works"]
-    ]
+    )
+    rows = []
+    for one in document["outlook"]:
+        figures = str(one["ranks"]), f"{one['efficiency']:.0%}", microseconds(one["sum"]), f"{one['enough_rows']:,}"
+        rows.append([one["work"], one["network"], *figures])
     heading = ("work of a rank", "network", "hosts", "efficiency", "a sum, us", "rows enough")
-    return [OUTLOOK.format(networks=networks), ". ".join(works) + ".", "", *table(heading, rows, words=(0, 1))]
+    return [OUTLOOK.format(networks=networks), f"{works}.", "", *table(heading, rows, words=(0, 1))]

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -17,9 +17,25 @@ from ppo_np.logs.filenames import CONFIG
 Document = dict[str, Any]
 COMMAND = "python -m bench.report.results"
 RESAMPLES = 9_999
+NUMBERS = {
+    "learning rate": "learning_rate", "gamma": "gamma", "lambda": "gae_lambda", "clip": "clip_coef",
+    "entropy": "ent_coef",
+}  # fmt: skip
 ANNEALED = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}
 
-TEXT = """\
+PAGE = """\
+# Results of the presets
+
+This page is generated from the files in [results](results), every number of it; do not edit it, but repeat
+
+```sh
+{commands}
+```
+
+{origins}
+
+{presets}
+
 ## How to read it
 
 - **Greedy, unseen seeds.** After training, the last network plays {episodes} episodes, always with its most probable
@@ -37,6 +53,14 @@ TEXT = """\
   threshold; **seeds at threshold**: the runs whose score is. Some environments have none.
 - **Time** is the median over seeds, of training alone, imports and evaluation left out; the very first run on a machine
   compiles the kernels as well. SPS is the median of steps / time. Whatever else the machine did at the time is in both.
+
+## Every seed
+
+{seeds}
+
+## Settings
+
+{settings}
 """
 
 
@@ -56,18 +80,6 @@ def interval(scores: Sequence[float]) -> tuple[float, float] | None:
     return float(found.low), float(found.high)
 
 
-def read_json(path: Path) -> Any:
-    """Read a file.
-
-    Raises:
-        UserError: It is missing, or not JSON.
-    """
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {error}") from error
-
-
 def read_results(runs: Path, name: str) -> dict[str, list[Document]]:
     """What is stored in the files `name` of all run folders <runs>/<preset>/<seed>: by preset, in the order of seeds.
 
@@ -79,7 +91,8 @@ def read_results(runs: Path, name: str) -> dict[str, list[Document]]:
     found: dict[str, list[Document]] = {}
     for folder in sorted(path.parent for path in runs.glob(f"*/*/{CONFIG}")):
         if (folder / name).is_file():
-            result = read_json(folder / name) | {"config": read_json(folder / CONFIG)["config"]}
+            result = json.loads((folder / name).read_text())
+            result["config"] = json.loads((folder / CONFIG).read_text())["config"]
             found.setdefault(result["preset"], []).append(result)
         else:
             print(f"Not finished, so left out: {folder}")
@@ -117,15 +130,14 @@ def summary(results: list[Document]) -> Document:
     }
 
 
-def percent(share: float | None) -> str:
-    """With a digit behind the point, so that 100% means all."""
-    return "none" if share is None else f"{share:.1%}"
+def text(value: Any, pattern: str) -> str:
+    """A value by a pattern; "none" of None."""
+    return "none" if value is None else pattern.format(value)
 
 
 def preset_cells(document: Document) -> dict[str, str]:
     """A row of the first table."""
-    seeds, threshold, reached = len(document["runs"]), document["reward_threshold"], document["seeds_reached"]
-    ends = document["interval"]
+    seeds, ends = len(document["runs"]), document["interval"]
     return {
         "preset": document["preset"],
         "environment": document["env_id"],
@@ -134,12 +146,12 @@ def preset_cells(document: Document) -> dict[str, str]:
         "time": f"{document['wall_time'] / 60:.1f} min",
         "SPS": f"{document['SPS']:,.0f}",
         "greedy return, IQM": f"{document['iqm']:.1f}",
-        "95% interval": " to ".join(f"{end:.1f}" for end in ends) if ends else "none",
+        "95% interval": text(ends, "{0[0]:.1f} to {0[1]:.1f}"),
         "mean": f"{document['mean']:.1f}",
         "worst seed": f"{document['worst']:.1f}",
-        "threshold": "none" if threshold is None else f"{threshold:g}",
-        "episodes at threshold": percent(document["success_rate"]),
-        "seeds at threshold": "none" if reached is None else f"{reached} of {seeds}",
+        "threshold": text(document["reward_threshold"], "{:g}"),
+        "episodes at threshold": text(document["success_rate"], "{:.1%}"),
+        "seeds at threshold": text(document["seeds_reached"], f"{{}} of {seeds}"),
     }
 
 
@@ -152,40 +164,26 @@ def seed_cells(result: Document) -> dict[str, str]:
         "last 100 training episodes": f"{result['training_return']:.1f}",
         "greedy mean": f"{result['mean']:.1f}",
         **{name: f"{result[name]:.1f}" for name in ("std", "min", "max")},
-        "success": percent(result["success_rate"]),
+        "success": text(result["success_rate"], "{:.1%}"),
     }
-
-
-def network(config: Document) -> str:
-    """Hidden layers and activation, for instance "policy 64, 64; value 64, 64; tanh"."""
-    sizes = {name: config.get(f"{name}_sizes") for name in ("shared", "policy", "value")}
-    parts = (f"{name} {', '.join(map(str, layers))}" for name, layers in sizes.items() if layers)
-    return "; ".join([*parts, config.get("activation", "?")])
 
 
 def setting_cells(document: Document) -> dict[str, str]:
-    """A row of the table of settings; a setting that was not stored is a question mark."""
+    """A row of the table of settings."""
     config = document["config"]
-
-    def text(name: str) -> str:
-        value = config.get(name, "?")
-        number = f"{value:g}" if isinstance(value, float) else f"{value}"
-        return f"{number}, annealed" if config.get(ANNEALED.get(name)) else number
-
-    normalised = [name.removeprefix("norm_") for name in config if name.startswith("norm_") and config[name]]
-    return {
+    towers = {name: ", ".join(map(str, config.get(f"{name}_sizes", ()))) for name in ("shared", "policy", "value")}
+    network = [f"{name} {layers}" for name, layers in towers.items() if layers]
+    cells = {
         "preset": document["preset"],
-        "environments x steps": f"{text('num_envs')} x {text('num_steps')}",
-        "epochs": text("update_epochs"),
-        "minibatches": text("num_minibatches"),
-        "network": network(config),
-        "learning rate": text("learning_rate"),
-        "gamma": text("gamma"),
-        "lambda": text("gae_lambda"),
-        "clip": text("clip_coef"),
-        "entropy": text("ent_coef"),
-        "normalised": ", ".join(normalised) or "none",
+        "environments x steps": f"{config['num_envs']} x {config['num_steps']}",
+        "epochs": str(config["update_epochs"]),
+        "minibatches": str(config["num_minibatches"]),
+        "network": "; ".join([*network, config["activation"]]),
     }
+    for heading, name in NUMBERS.items():
+        cells[heading] = f"{config[name]:g}" + (", annealed" if config.get(ANNEALED.get(name)) else "")
+    normalised = [name.removeprefix("norm_") for name in config if name.startswith("norm_") and config[name]]
+    return cells | {"normalised": ", ".join(normalised) or "none"}
 
 
 def commit_text(run: Document) -> str:
@@ -193,38 +191,36 @@ def commit_text(run: Document) -> str:
     return (run["commit"] or "unknown")[:7] + (" + changes" if run["dirty"] else "")
 
 
-def commands(documents: Sequence[Document]) -> list[str]:
+def commands(documents: Sequence[Document]) -> Iterator[str]:
     """The commands that made the page; presets that were trained alike share one."""
     groups: dict[str, list[str]] = {}
     for document in documents:
         flags = [part for name, value in document["flags"].items() for part in (f"--{name.replace('_', '-')}", value)]
         words = ["--seeds", *(run["seed"] for run in document["runs"]), *flags]
         groups.setdefault(shlex.join(map(str, words)), []).append(document["preset"])
-    return [
-        *(f"{COMMAND} train --presets {' '.join(names)} {rest}" for rest, names in groups.items()),
-        f"{COMMAND} table",
-    ]
+    for rest, names in groups.items():
+        yield f"{COMMAND} train --presets {' '.join(names)} {rest}"
+    yield f"{COMMAND} table"
 
 
-def distinct(texts: Iterable[str]) -> str:
+def distinct(texts: Iterable[str], between: str = " and ") -> str:
     """Each text once, in the given order."""
-    return " and ".join(dict.fromkeys(texts))
+    return between.join(dict.fromkeys(texts))
 
 
-def origins(documents: Sequence[Document]) -> list[str]:
+def origins(documents: Sequence[Document]) -> Iterator[str]:
     """When, on what and with what the presets were trained; those that were trained alike share a paragraph."""
     groups: dict[str, list[Document]] = {}
     for document in documents:
-        runs = sorted(document["runs"], key=lambda run: run["date"])
-        days = " to ".join(dict.fromkeys((runs[0]["date"], runs[-1]["date"])))
+        runs = document["runs"]
+        days = sorted(run["date"] for run in runs)
         machines = distinct(f"{run['machine']['cpu']}, {run['machine']['cores']} cores" for run in runs)
         versions = distinct(", ".join(f"{name} {number}" for name, number in run["versions"].items()) for run in runs)
-        groups.setdefault(f"Trained {days} on {machines}; {versions}", []).append(document)
-    return [
-        f"{', '.join(one['preset'] for one in group)}: {text}; "
-        f"commit {distinct(commit_text(run) for one in group for run in one['runs'])}."
-        for text, group in groups.items()
-    ]
+        text = f"Trained {distinct((days[0], days[-1]), ' to ')} on {machines}; {versions}"
+        groups.setdefault(text, []).append(document)
+    for text, group in groups.items():
+        commits = distinct(commit_text(run) for one in group for run in one["runs"])
+        yield f"{', '.join(one['preset'] for one in group)}: {text}; commit {commits}."
 
 
 def page(documents: Sequence[Document]) -> str:
@@ -235,28 +231,9 @@ def page(documents: Sequence[Document]) -> str:
         for run in document["runs"]
     ]
     first, episodes = (documents[0]["runs"][0][name] for name in ("first_seed", "episodes"))
-    text = TEXT.format(episodes=episodes, first=first, last=first + episodes - 1, resamples=RESAMPLES)
-    listing = "\n".join(commands(documents))
-    origin = "\n\n".join(origins(documents))
-    return f"""\
-# Results of the presets
-
-This page is generated from the files in [results](results), every number of it; do not edit it, but repeat
-
-```sh
-{listing}
-```
-
-{origin}
-
-{table_of([preset_cells(document) for document in documents])}
-
-{text}
-## Every seed
-
-{table_of(seeds)}
-
-## Settings
-
-{table_of([setting_cells(document) for document in documents])}
-"""
+    return PAGE.format(
+        commands="\n".join(commands(documents)), origins="\n\n".join(origins(documents)),
+        presets=table_of([preset_cells(one) for one in documents]), seeds=table_of(seeds),
+        settings=table_of([setting_cells(one) for one in documents]),
+        episodes=episodes, first=first, last=first + episodes - 1, resamples=RESAMPLES,
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bench.report.tables import number, table
+from bench.report.tables import ends, number, table
 from bench.report.targets import OURS, Result
 
 LIMIT = """\
@@ -21,18 +21,18 @@ def limit_table(document: Result) -> list[str]:
     """Microseconds an environment step by part of the limit, a column a row of end_to_end."""
     columns = document["limits"]
 
-    def cells(find: Callable[[Result], str]) -> list[str]:
-        return [find(column) for column in columns.values()]
+    def row(name: str, cell: Callable[[Result], str]) -> list[str]:
+        return [name, *map(cell, columns.values())]
 
     def part(name: str) -> list[str]:
-        return cells(lambda found: f"{found['microseconds'][name]['median']:.2f}, {found['threads'][name]}")
+        return row(name, lambda found: f"{found['microseconds'][name]['median']:.2f}, {found['threads'][name]}")
 
-    rows = [[name, *part(name)] for name in next(iter(columns.values()))["microseconds"]]
-    rows += [
-        ["**limit**", *cells(lambda found: f"{found['limit']['median']:.2f}")],
-        ["ours", *cells(lambda found: f"{found['ours']['median']:.2f}, {found['threads']['ours']}")],
-        ["limit / ours", *cells(lambda found: f"{found['share']['median']:.2f}")],
-        ["**limit** of two ranks", *cells(lambda found: f"{found['on_ranks']:.2f}")],
+    rows = [
+        *map(part, columns["a"]["microseconds"]),
+        row("**limit**", lambda found: f"{found['limit']['median']:.2f}"),
+        row("ours", lambda found: f"{found['ours']['median']:.2f}, {found['threads']['ours']}"),
+        row("limit / ours", lambda found: f"{found['share']['median']:.2f}"),
+        row("**limit** of two ranks", lambda found: f"{found['on_ranks']:.2f}"),
     ]
     return ["## What the machine allows", "", LIMIT, *table(["part", *columns], rows)]
 
@@ -40,14 +40,13 @@ def limit_table(document: Result) -> list[str]:
 def where_table(document: Result) -> list[str]:
     """Microseconds an environment step by part, a column a row of end_to_end."""
     columns = document["rows_by_part"]
-    parts = list(next(iter(columns.values()))["parts"])
 
     def cell(column: Result, part: str) -> str:
         value = column["parts"][part]
         return f"{value:.2f} ({value / column['total']:.0%})"
 
     heads = [f"{row}, {column['threads']} thread{'s'[: column['threads'] > 1]}" for row, column in columns.items()]
-    rows = [[part, *(cell(column, part) for column in columns.values())] for part in parts]
+    rows = [[part, *(cell(column, part) for column in columns.values())] for part in columns["a"]["parts"]]
     rows.append(["**total**", *(f"{column['total']:.2f}" for column in columns.values())])
     return ["## Where the time goes", "", "Microseconds an environment step.", "", *table(["part", *heads], rows)]
 
@@ -61,36 +60,40 @@ def blocks_table(document: Result) -> list[str]:
     return ["## Blocks and threads", "", BLOCKS, *table(("rows", "of a block", *document["columns"]), rows, words=())]
 
 
+def of_contestants(results: list[Result], heading: tuple[str, ...], cells: Callable[[Result], list[str]]) -> list[str]:
+    """A line for each contestant, with its cells or why it was left out."""
+
+    def row(one: Result) -> list[str]:
+        if "skipped" in one:
+            return [one["contestant"], "", f"left out: {one['skipped']}", *[""] * (len(heading) - 3)]
+        return cells(one)
+
+    return table(heading, [row(one) for one in results])
+
+
 def row_table(name: str, row: Result) -> list[str]:
     """A line for each contestant of one row."""
     unit = "minibatches/s" if name in ("small", "article") else "steps/s"
-    rows = []
-    for result in row["results"]:
-        if "skipped" in result:
-            rows.append([result["contestant"], "", f"left out: {result['skipped']}", "", "", ""])
-            continue
-        middle, low, high = (number(result[key]) for key in ("median", "min", "max"))
-        ratio = result.get("ratio")
+
+    def cells(one: Result) -> list[str]:
+        ratio = one.get("ratio")
         times = f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" if ratio else ""
-        memory = f"{result['peak_memory_mb']:,.0f} MB"
-        rows.append([result["contestant"], str(result["threads"]), middle, f"{low} to {high}", memory, times])
+        memory = f"{one['peak_memory_mb']:,.0f} MB"
+        return [one["contestant"], str(one["threads"]), number(one["median"]), ends(one, "min", "max"), memory, times]
+
     heading = ("contestant", "threads", unit, "range", "peak memory", f"{OURS} is x times as fast")
-    return [f"**{name}** {row['title']}", "", *table(heading, rows)]
+    return [f"**{name}** {row['title']}", "", *of_contestants(row["results"], heading, cells)]
 
 
 def solve_table(document: Result) -> list[str]:
     """A line for each contestant of the race."""
-    rows = []
-    for result in document["results"]:
-        if "skipped" in result:
-            rows.append([result["contestant"], "", f"left out: {result['skipped']}", "", "", ""])
-            continue
-        middle, low, high = ("unsolved" if result[k] is None else number(result[k]) for k in ("median", "min", "max"))
-        beside = f", {result['jobs']} races at a time" if result["jobs"] > 1 else ""
-        name = result["contestant"] + beside
-        steps = "unsolved" if result["steps"] is None else f"{result['steps']:,.0f}"
-        solved = f"{result['solved']} of {result['seeds']}"
-        rows.append([name, solved, middle, f"{low} to {high}", steps, number(result["step_us"])])
+
+    def cells(one: Result) -> list[str]:
+        name = one["contestant"] + (f", {one['jobs']} races at a time" if one["jobs"] > 1 else "")
+        seconds = number(one["median"], "unsolved"), ends(one, "min", "max", "unsolved")
+        steps = number(one["steps"], "unsolved"), number(one["step_us"])
+        return [name, f"{one['solved']} of {one['seeds']}", *seconds, *steps]
+
     heading = ("contestant", "solved", "seconds, median", "range", "steps, median", "us a step")
     title = "**Time to solve LunarLander-v3**, from the start of the process"
-    return [title, "", *table(heading, rows)]
+    return [title, "", *of_contestants(document["results"], heading, cells)]

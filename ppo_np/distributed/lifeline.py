@@ -8,103 +8,144 @@ which rank it was, and not all of them do. The hub is a thread in the process th
 
 import json
 import os
-import selectors
+import signal
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader
 from typing import NoReturn
 
-from ppo_np.distributed.mpi import MPIRanks
+from ppo_np.distributed.hub import BYE, END, GRACE, Hub, say
+from ppo_np.distributed.mpi import MPIRanks, launched_rank, unlink_shared_memory
 
-HUB = "PPO_NP_HUB"  # environment variable: host, port and key of the hub in the launching process
+HUB = "PPO_NP_HUB"  # environment variable: the address of the hub in the launching process
 CONNECT_TIMEOUT = 10.0  # seconds
-GRACE = 1.0  # seconds in which rank 0 may report its own failure, which is then printed instead of another rank's
-BYE, END = b"bye", b"end"
+TURN = 1.0  # seconds between the ranks that could report that the launching process has died
+PATIENCE = 8.0  # seconds in which all ranks must stop together after a signal
 
 
-class Hub:
-    """Waits until all ranks have left. If one fails, prints why and ends all others.
+class Lifeline:
+    """A rank's connection to the hub, during the whole run; made by `to_launcher` or `among`.
 
     Args:
-        size: number of ranks.
-        host: "127.0.0.1", or "" for all addresses of this machine.
-        end: called with an exit code after a failure was printed and all other ranks were told to end.
+        rank: number of this process.
+        address: of the hub.
+        launched: whether the hub is in the process that started MPI's launcher; otherwise it is in rank 0.
 
-    Attributes:
-        address: host, port and key, for `Lifeline`.
-        pid_of_rank_0: 0 until rank 0 has connected.
+    Raises OSError if the hub cannot be reached.
     """
 
-    def __init__(self, size: int, host: str, end: Callable[[int], None]):
-        self._awaited = size
-        self._end = end
-        self._server = socket.create_server((host, 0), backlog=size)
-        self._key = os.urandom(16).hex()
-        self.address = f"{host or socket.getfqdn()} {self._server.getsockname()[1]} {self._key}"
-        self._members: dict[int, tuple[str, socket.socket]] = {}
-        self.pid_of_rank_0 = 0
-        threading.Thread(target=self._watch, name="ppo_np-hub", daemon=True).start()
+    def __init__(self, rank: int, address: str, launched: bool):
+        self._rank, self._launched = rank, launched
+        self._left = False
+        self._all_are_here = threading.Event()
+        host, port, key, self._answer = address.split(" ")
+        self._connection = socket.create_connection((host, int(port)), CONNECT_TIMEOUT)
+        self._connection.settimeout(None)
+        self._connection.sendall(f"{key} {rank} {os.getpid()} {socket.gethostname()}\n".encode())
+        if hasattr(os, "register_at_fork"):  # for processes that an environment starts
+            os.register_at_fork(after_in_child=self._forget)
+        threading.Thread(target=self._listen, name="ppo_np-lifeline", daemon=True).start()
 
-    def _watch(self) -> None:
-        failure: tuple[int, str] | None = None  # exit code and message
-        deadline: float | None = None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._server, selectors.EVENT_READ)
-            while self._awaited or self._members:
-                for key, _ in selector.select(None if deadline is None else max(deadline - time.monotonic(), 0)):
-                    if key.fileobj is self._server:
-                        self._accept(selector)
-                        continue
-                    rank, file = key.data
-                    message = _read(file)
-                    if message in (BYE, b""):
-                        selector.unregister(key.fileobj)
-                    if message == BYE:
-                        self._members.pop(rank)[1].close()
-                        continue
-                    if failure is None or (rank == 0 and message):
-                        died = f"error: {self._members[rank][0]} has died without an error message: all ranks end."
-                        failure = json.loads(message) if message else (1, died)
-                    deadline = time.monotonic() + (GRACE if message and rank else 0)
-                if failure and deadline and time.monotonic() >= deadline:
-                    self._end_all(*failure)
-                    return
+    @classmethod
+    def to_launcher(cls) -> "Lifeline | None":
+        """Connect to the process that started MPI's launcher and wait until all ranks have; None if it is not ours.
 
-    def _accept(self, selector: selectors.BaseSelector) -> None:
-        """Accept the connection of a rank that knows the key."""
-        connection, _ = self._server.accept()
-        connection.settimeout(CONNECT_TIMEOUT)
-        file = connection.makefile("rb")
+        This comes before MPI is initialised: there, a rank waits for one that has died, and nothing can end it.
+        """
+        rank, address = launched_rank(), os.environ.pop(HUB, None)
+        if rank is None or address is None:
+            return None
         try:
-            key, rank, pid, host = json.loads(_read(file))
-        except (OSError, ValueError, TypeError):
-            connection.close()
-            return
-        connection.settimeout(None)
-        if key == self._key:
-            self._members[rank] = f"rank {rank} (process {pid} on {host})", connection
-            self.pid_of_rank_0 = pid if rank == 0 else self.pid_of_rank_0
-            self._awaited -= 1
-            selector.register(connection, selectors.EVENT_READ, (rank, file))
+            lifeline = cls(rank, address, True)
+        except OSError:
+            _end_without_launcher(rank)
+        lifeline._all_are_here.wait()
+        return lifeline
 
-    def _end_all(self, code: int, text: str) -> None:
-        say(text)  # first, because the launcher may end this process as soon as a rank ends
-        connections = [connection for _, (_, connection) in sorted(self._members.items(), reverse=True)]
-        for group in (connections[:-1], connections[-1:]):  # rank 0 last: this may be its own process
-            for connection in group:
-                with suppress(OSError):
-                    connection.sendall(END + f" {code}\n".encode())
-                    connection.shutdown(socket.SHUT_WR)
-            for connection in group:
-                with suppress(OSError):  # wait until the rank has read that and has ended
-                    connection.settimeout(GRACE)
-                    while connection.recv(4096):
-                        pass
-        self._end(code)
+    @classmethod
+    def among(cls, ranks: MPIRanks) -> "Lifeline":
+        """Connect all ranks, which must call this together, to rank 0. Does not return if one cannot reach it."""
+        address = ranks.broadcast(lambda: Hub(ranks.size, not ranks.on_one_host, os._exit, inside=True).address)
+        lifeline, failure = None, ""
+        try:
+            lifeline = cls(ranks.rank, address, False)
+        except OSError as error:
+            failure = f"error: rank {ranks.rank} on {socket.gethostname()} cannot reach rank 0: {error}: all ranks end."
+        failures = list(filter(None, ranks.allgather(failure)))
+        if lifeline is None or failures:
+            if ranks.rank == 0:
+                say(failures[0])
+            ranks.allgather(None)  # the launcher may end rank 0 as soon as another rank ends,
+            time.sleep(GRACE if ranks.rank else 0)  # and the hub would report that
+            os._exit(1)
+        return lifeline
+
+    def _forget(self) -> None:
+        """In a forked process: it would keep the connection open, and its signals are not this rank's."""
+        self._connection.close()
+        with suppress(ValueError):
+            signal.set_wakeup_fd(-1)
+
+    def _send(self, message: bytes) -> None:
+        with suppress(OSError):
+            self._connection.sendall(message + b"\n")
+
+    def _listen(self) -> None:
+        """End this process when the hub says so or when the hub has died."""
+        file = self._connection.makefile("rb")
+        message = _read(file)
+        if message == self._answer.encode():
+            self._all_are_here.set()
+            message = _read(file)
+        if message.startswith(END):
+            unlink_shared_memory()
+            os._exit(int(message.split()[1]))
+        if self._left:
+            return
+        if self._launched:
+            _end_without_launcher(self._rank)
+        if self._rank == 1:
+            say("error: rank 0 has died without an error message: all ranks end.")
+        else:
+            time.sleep(GRACE)
+        unlink_shared_memory()
+        os._exit(1)
+
+    def fail(self, text: str, code: int) -> NoReturn:
+        """End all ranks with this exit code, after `text` was printed once; does not return."""
+        self._send(json.dumps((code, text)).encode())
+        time.sleep(5 * GRACE)  # in this time the hub prints the message and ends all ranks
+        os._exit(code)
+
+    def fail_after_signal(self) -> None:
+        """After SIGINT or SIGTERM, end all ranks as `fail` does, unless this rank leaves within `PATIENCE`.
+
+        A signal is noticed also while the main thread waits inside MPI, where Python does not call its handler.
+        """
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)  # gets the numbers of all signals that have a handler
+
+        def watch() -> None:
+            while (number := os.read(read, 1)[0]) not in (signal.SIGINT, signal.SIGTERM):
+                pass
+            time.sleep(PATIENCE)
+            if not self._left:
+                self.fail(f"error: rank {self._rank}: {too_late(number)}", 128 + number)
+
+        threading.Thread(target=watch, name="ppo_np-signals", daemon=True).start()
+
+    def leave(self) -> None:
+        """Tell the hub that this rank ends normally: from now on, its end is not a failure."""
+        self._left = True
+        self._send(BYE)
+
+
+def too_late(number: int) -> str:
+    """The message when the ranks have not stopped within `PATIENCE` after a signal."""
+    return f"signal {number} came, and the ranks could not stop together within {PATIENCE:g} s."
 
 
 def _read(file: BufferedReader) -> bytes:
@@ -113,78 +154,11 @@ def _read(file: BufferedReader) -> bytes:
     return b""
 
 
-class Lifeline:
-    """A rank's connection to the hub, during the whole run. All ranks must make theirs at the same time."""
-
-    def __init__(self, ranks: MPIRanks):
-        self._rank = ranks.rank
-        self._left = False
-        address = os.environ.get(HUB)
-        self._launched = address is not None
-        if address is None:
-            host = "127.0.0.1" if ranks.on_one_host else ""
-            address = ranks.broadcast(lambda: Hub(ranks.size, host, os._exit).address)
-        host, port, key = address.split(" ")
-        connection = None
-        with suppress(OSError):  # the network does not allow it: then only MPI's launcher notices a dead rank
-            connection = socket.create_connection((host, int(port)), CONNECT_TIMEOUT)
-            connection.settimeout(None)
-            connection.sendall(json.dumps((key, ranks.rank, os.getpid(), socket.gethostname())).encode() + b"\n")
-        connected = all(ranks.allgather(connection is not None))
-        self._connection = connection if connected else None
-        if self._connection is None:
-            return
-        if hasattr(os, "register_at_fork"):  # else processes that an environment starts would keep it open
-            os.register_at_fork(after_in_child=self._connection.close)
-        threading.Thread(target=self._listen, args=(self._connection,), name="ppo_np-lifeline", daemon=True).start()
-
-    def _send(self, message: bytes) -> None:
-        with suppress(OSError):
-            if self._connection is not None:
-                self._connection.sendall(message + b"\n")
-
-    def _listen(self, connection: socket.socket) -> None:
-        """End this process when the hub says so or when the hub has died."""
-        message = _read(connection.makefile("rb"))
-        if message.startswith(END):
-            os._exit(int(message.split()[1]))
-        if self._left:
-            return
-        if self._rank == (0 if self._launched else 1):
-            hub_process = "the process that started the ranks" if self._launched else "rank 0"
-            say(f"error: {hub_process} has died without an error message: all ranks end.")
-        else:
-            time.sleep(GRACE)
-        os._exit(1)
-
-    def fail(self, text: str, code: int) -> NoReturn:
-        """End all ranks with this exit code, after `text` was printed once; does not return."""
-        if self._connection is not None:
-            self._send(json.dumps((code, text)).encode())
-            time.sleep(5 * GRACE)  # in this time the hub prints the message and ends all ranks
-        else:
-            say(text)
-        os._exit(code)
-
-    def fail_after(self, seconds: float, text: str, code: int) -> None:
-        """End all ranks as `fail` does, unless this rank leaves within so many seconds."""
-
-        def fail_unless_left() -> None:
-            if not self._left:
-                self.fail(text, code)
-
-        timer = threading.Timer(seconds, fail_unless_left)
-        timer.daemon = True
-        timer.start()
-
-    def leave(self) -> None:
-        """Tell the hub that this rank ends normally: from now on, its end is not a failure."""
-        self._left = True
-        self._send(BYE)
-
-
-def say(text: str) -> None:
-    """Write a last message to stderr, after all output that was written before."""
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
-        print(text, file=sys.stderr, flush=True)
+def _end_without_launcher(rank: int) -> NoReturn:
+    """End all ranks because the process that started them has died; the first rank that can do so does it."""
+    time.sleep(rank * TURN)
+    say("error: the process that started the ranks has died without an error message: all ranks end.")
+    unlink_shared_memory()
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(os.getsid(0), signal.SIGKILL)  # MPI's launcher, which takes along ranks that are stopped
+    os._exit(1)

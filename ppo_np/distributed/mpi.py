@@ -16,9 +16,17 @@ from ppo_np.errors import UserError, check, require_extra
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-# Set by MPICH, Open MPI, MVAPICH and launchers that use PMIx (for example srun) in the processes that they start.
-STARTED = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
+# The rank and the number of ranks: set by MPICH, Open MPI, MVAPICH and srun in the processes that they start. The rank
+# alone is no sign of a launcher: PMIX_RANK is also set where MPI cannot be initialised.
+STARTED = {
+    "PMI_RANK": "PMI_SIZE",
+    "OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",
+    "MV2_COMM_WORLD_RANK": "MV2_COMM_WORLD_SIZE",
+    "PMIX_RANK": "SLURM_STEP_NUM_TASKS",
+}
 EXTRA = "mpi"
+SHARED_MEMORY = Path("/dev/shm")
+MEMORY_FIXED, MEMORY_PER_RANK = 1 << 20, 1.25 * (1 << 20)  # bytes there; MPICH 5 takes 0.6 MB and 1.1 MB for each rank
 
 
 class MPIRanks(Ranks):
@@ -37,7 +45,7 @@ class MPIRanks(Ranks):
         self._share_cores = host.Get_size() > len(cores)
         host.Free()
         self._shared = SharedSum(comm) if self.on_one_host else None
-        _unlink_shared_memory()
+        unlink_shared_memory()
 
     @property
     def cores(self) -> int:
@@ -82,26 +90,72 @@ class MPIRanks(Ranks):
         return made
 
 
-def _unlink_shared_memory() -> None:
-    """Remove the names of MPICH's shared memory once all ranks have mapped it: a named file outlives killed ranks."""
+def check_shared_memory(ranks: int) -> None:
+    """Raise UserError if so many ranks of MPICH have no room for their shared memory: they would crash."""
     with suppress(OSError):  # not Linux
-        for name in set(re.findall(r"/dev/shm/mpich_shm_\w+", Path("/proc/self/maps").read_text())):
-            Path(name).unlink(missing_ok=True)
+        system = os.statvfs(SHARED_MEMORY)
+        free, needed = system.f_bavail * system.f_frsize / 1e6, (MEMORY_FIXED + ranks * MEMORY_PER_RANK) / 1e6
+        if free < needed:
+            raise UserError(
+                f"ranks is {ranks}, and {SHARED_MEMORY} has {free:.1f} MB free, but it must have {needed:.1f} MB: "
+                "enlarge it (in Docker: --shm-size) or choose fewer ranks."
+            )
 
 
-def is_started() -> bool:
-    """Whether an MPI launcher has started this process."""
-    return any(name in os.environ for name in STARTED)
+def _mapped(process: str) -> set[str]:
+    """The files of MPICH's shared memory that a process has mapped; empty if it has ended or is another user's."""
+    with suppress(OSError):
+        return set(
+            re.findall(rf"{re.escape(str(SHARED_MEMORY))}/mpich_\w+", Path("/proc", process, "maps").read_text())
+        )
+    return set()
+
+
+def unlink_shared_memory() -> None:
+    """Remove the names of MPICH's shared memory once all ranks have mapped it: a named file outlives killed ranks."""
+    for name in _mapped("self"):
+        with suppress(OSError):
+            os.unlink(name)
+
+
+def remove_unused_shared_memory(since: float) -> None:
+    """Remove what ranks have left that were killed while MPI was initialised.
+
+    These are MPICH's files of this user, made at that time (as `time.time`) or later, that no process has mapped.
+    """
+    with suppress(OSError):
+        made = {path: path.stat() for path in SHARED_MEMORY.glob("mpich_*")}
+        ours = {str(path) for path, stat in made.items() if stat.st_uid == os.getuid() and stat.st_mtime >= since}
+        used = set().union(*(_mapped(entry.name) for entry in Path("/proc").glob("[0-9]*"))) if ours else set()
+        for name in ours - used:
+            os.unlink(name)
+
+
+def launched_rank() -> int | None:
+    """The number of this process among those that an MPI launcher has started; None if there was no launcher."""
+    return next((int(os.environ[rank]) for rank, size in STARTED.items() if _launched(rank, size)), None)
+
+
+def launched_size() -> int:
+    """How many processes an MPI launcher has started, with this one; 0 if there was no launcher."""
+    return next((int(os.environ[size]) for rank, size in STARTED.items() if _launched(rank, size)), 0)
+
+
+def _launched(*names: str) -> bool:
+    return all(os.environ.get(name, "").isdecimal() for name in names)
 
 
 def world() -> Ranks:
-    """The ranks that an MPI launcher has started; `ALONE`, without importing MPI, if there was no launcher.
+    """The ranks that an MPI launcher has started; `ALONE`, without importing MPI, if it has not started several.
 
-    Raises UserError if there was a launcher, but mpi4py or MPI's library is not installed.
+    Raises UserError if mpi4py or MPI's library is not installed, or if the launcher belongs to another MPI.
     """
-    if not is_started():
+    size = launched_size()
+    if size <= 1:
         return ALONE
     require_extra("mpi4py", EXTRA, "A run that an MPI launcher has started")
+    if os.environ.get("MPI_LOCALNRANKS") == str(size):  # on one host MPICH has its own shared memory and does not use
+        os.environ.setdefault("UCX_TLS", "self,tcp")  # UCX's, which crashes if it has too little room
     try:
         import mpi4py
 
@@ -110,7 +164,10 @@ def world() -> Ranks:
     except (ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"mpi4py finds no MPI library ({reason}): pip install 'ppo_np[{EXTRA}]'.") from error
-    return MPIRanks(MPI.COMM_WORLD) if MPI.COMM_WORLD.Get_size() > 1 else ALONE
+    found = MPI.COMM_WORLD.Get_size()
+    if found != size:
+        raise UserError(f"MPI's launcher has started {size} processes, but MPI finds {found}: is it of another MPI?")
+    return MPIRanks(MPI.COMM_WORLD)
 
 
 def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
@@ -118,7 +175,7 @@ def wanted(ranks: int | str, num_envs: int, started: Ranks) -> int:
 
     Raises UserError if it does not divide `num_envs`, or if a launcher has started another number of ranks.
     """
-    if is_started():
+    if launched_size():
         check(ranks in ("auto", started.size), "ranks", ranks, f"{started.size}, as many as the launcher has started")
         ranks = started.size
     if isinstance(ranks, str):

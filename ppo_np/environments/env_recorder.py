@@ -85,6 +85,8 @@ class EnvRecord:
             raise ValueError("arrays of environments have different lengths")
         if (record.lengths < 0).any() or record.steps < 0:
             raise ValueError("numbers of steps of environments are negative")
+        if any((array[:, 4:] >= (2, 2**32)).any() for array in words):  # a flag, and an integer of 32 bits
+            raise ValueError("states of generators of environments are of another form")
         if not record.actions.ndim or len(record.actions) != record.lengths[record.known == 1].sum():
             raise ValueError("the environments' actions are not as many as their steps")
         return record
@@ -173,21 +175,24 @@ class EnvRecorder:
             known=known.astype(np.uint8), actions=np.concatenate(parts) if parts else history[:0, 0],
         )  # fmt: skip
 
-    def restore(self, record: EnvRecord, flatten: Callable[[Any, np.ndarray], None]) -> tuple[Observed, np.ndarray]:
+    def restore(
+        self, record: EnvRecord, flatten: Callable[[Any, np.ndarray], None], timeout: float
+    ) -> tuple[Observed, np.ndarray]:
         """Restore the environments; those where that fails begin another episode.
 
         Args:
             record: of N environments.
             flatten: writes one observation into an array, (D,).
+            timeout: seconds for each reset and step.
 
         Returns what the environments show, and which of them are restored, (N,) bool: those whose observation, return
         and random generator are the same as in the record, bit for bit.
         """
         plans = record.plans()
         others = [None] * self._first  # the index of a guard counts the environments of all ranks
-        restored = self._call("restore", [*others, *plans])
+        restored = self._call("restore", [*others, *plans], timeout)
         same = np.array([_is_same(one, record, n, flatten) for n, one in enumerate(restored)])
-        fresh = self._call("reset_unrestored", [*others, *plans], [*others, *(~same).tolist()])
+        fresh = self._call("reset_unrestored", [*others, *plans], [*others, *(~same).tolist()], timeout)
         observations = [one.obs if same[n] else fresh[n] for n, one in enumerate(restored)]
         self._refill({n: plan.actions for n, plan in enumerate(plans) if plan and same[n]}, len(same))
         self._last_step = int(record.steps)

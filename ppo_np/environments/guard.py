@@ -1,5 +1,6 @@
 """A wrapper of one environment that turns what goes wrong in it into an exception with the environment's index."""
 
+import math
 import numbers
 import traceback
 import warnings
@@ -12,14 +13,21 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 
 from ppo_np.environments.env_restore import NO_SEED, EpisodeStart, Restored, RestorePlan, rng_words, set_rng_words
 from ppo_np.environments.film import set_film_episode
+from ppo_np.environments.watchdog import Watchdog
 from ppo_np.errors import EnvironmentFault, short
+
+CLOSE_TIMEOUT = 10.0  # seconds
 
 
 class Guard(gymnasium.Wrapper):
-    """Turns exceptions and malformed observations and rewards into `EnvironmentFault`; changes nothing else.
+    """Turns exceptions and malformed observations and rewards into `EnvironmentFault`.
+
+    The infos are dropped, because nothing reads them: what an environment puts there need not fit that of others, nor
+    be such that a worker process can send it. Nothing else is changed.
 
     Attributes:
         index: index of the environment among the environments of all ranks.
@@ -50,7 +58,7 @@ class Guard(gymnasium.Wrapper):
         seed = kwargs.get("seed")
         self._seed, self._rng_then = (NO_SEED, rng_words(self.env)) if seed is None else (seed, None)
         try:
-            obs, info = self.env.reset(**kwargs)
+            obs, _ = self.env.reset(**kwargs)
         except EnvironmentFault:
             raise
         except (Exception, SystemExit) as error:
@@ -58,15 +66,15 @@ class Guard(gymnasium.Wrapper):
         finally:
             self.busy = False
         self._check_obs(obs)
-        return obs, info
+        return obs, {}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """As the environment's; raises EnvironmentFault as `reset` does, or if the reward is not a number."""
         self.busy = True
         self.calls += 1
         try:
-            obs, reward, terminated, truncated, info = self.env.step(int(action) if self.takes_integers else action)
-            ended = bool(terminated) or bool(truncated)
+            obs, reward, terminated, truncated, _ = self.env.step(int(action) if self.takes_integers else action)
+            terminated, truncated = bool(terminated), bool(truncated)
         except EnvironmentFault:
             raise
         except (Exception, SystemExit) as error:
@@ -77,20 +85,26 @@ class Guard(gymnasium.Wrapper):
             self._check_obs(obs)
         if not isinstance(reward, float):
             self._check_reward(reward)
-        if ended:
+        if terminated or truncated:
             obs = deepcopy(obs)  # the next reset may write into the same arrays
-        return obs, reward, terminated, truncated, info
+        return obs, reward, terminated, truncated, {}
 
     def episode_start(self) -> EpisodeStart:
         """How the present episode began."""
         return EpisodeStart(self.episodes, self._seed, self._rng_then, rng_words(self.env))
 
-    def restore(self, plans: Sequence[RestorePlan | None]) -> Restored | None:
-        """Follow the plan at this environment's index; returns None if there is none or it cannot be followed."""
+    def _watched(self, timeout: float) -> Watchdog:
+        """A context with a time limit for each reset and step."""
+        return Watchdog(timeout, lambda: self.calls if self.busy else None, lambda: f"environment {self.index}")
+
+    def restore(self, plans: Sequence[RestorePlan | None], timeout: float = math.inf) -> Restored | None:
+        """Follow the plan at this environment's index; returns None if there is none or it cannot be followed.
+
+        A reset or a step that takes longer than `timeout` seconds cannot be followed either.
+        """
         plan = plans[self.index]
-        with suppress(
-            EnvironmentFault, TypeError, ValueError, OverflowError
-        ):  # its spaces or its generator have changed
+        # The latter three: its spaces or its generator have changed.
+        with suppress(EnvironmentFault, TypeError, ValueError, OverflowError), self._watched(timeout):
             return None if plan is None else self._follow(plan)
         return None
 
@@ -105,17 +119,18 @@ class Guard(gymnasium.Wrapper):
         else:
             return None
         episodic_return = 0.0
-        for action in plan.actions:
+        for action in plan.actions.copy():  # an environment may write into its action
             obs, reward, terminated, truncated, _ = self.step(action)
             if terminated or truncated:
                 return None
             episodic_return += float(reward)
         return Restored(obs, episodic_return, rng_words(self.env))
 
-    def reset_unrestored(self, plans: Sequence[RestorePlan | None], which: Sequence[bool]) -> Any:
+    def reset_unrestored(self, plans: Sequence[RestorePlan | None], which: Sequence[bool], timeout: float) -> Any:
         """If `which` is true at this environment's index: begin a new episode, with the plan's generator.
 
-        Returns its first observation; None if `which` is false. Raises EnvironmentFault as `reset` does.
+        Returns its first observation; None if `which` is false. Raises EnvironmentFault as `reset` does, or if the
+        reset takes longer than `timeout` seconds.
         """
         if not which[self.index]:
             return None
@@ -126,14 +141,12 @@ class Guard(gymnasium.Wrapper):
             if plan.start.rng_now is not None:
                 with suppress(TypeError, ValueError, OverflowError):
                     set_rng_words(self.env, plan.start.rng_now)
-        return self.reset()[0]
+        with self._watched(timeout):
+            return self.reset()[0]
 
     def close(self) -> None:
-        """As the environment's; an exception becomes a warning, because the environment is not needed any more."""
-        try:
-            self.env.close()
-        except (Exception, SystemExit) as error:
-            warnings.warn(f"environment {self.index} raised {describe(error)} in its close", RuntimeWarning, 2)
+        """As the environment's, but see `close_watched`."""
+        close_watched(self.env, f"environment {self.index}")
 
     def _check_obs(self, obs: Any) -> None:
         wrong = misfit(obs, self.observation_space)
@@ -149,6 +162,25 @@ class Guard(gymnasium.Wrapper):
                 float(scalar)
                 return
         raise EnvironmentFault(f"environment {self.index} gave the reward {short(reward)}, but it must be a number")
+
+
+def close_watched(env: gymnasium.Env | VectorEnv, who: str, timeout: float | None = None) -> None:
+    """Close an environment. An exception, or a longer time, becomes a warning: nothing is needed of it any more."""
+    try:
+        with Watchdog(
+            CLOSE_TIMEOUT if timeout is None else timeout,
+            lambda: True,
+            lambda: who,
+            "did not end its close",
+            setting="",
+        ):
+            env.close()
+    except EnvironmentFault as fault:
+        if isinstance(env, VectorEnv):
+            env.closed = True  # or its finaliser would hang again
+        warnings.warn(str(fault), RuntimeWarning, 3)
+    except (Exception, SystemExit) as error:
+        warnings.warn(f"{who} raised {describe(error)} in its close", RuntimeWarning, 3)
 
 
 def _is_gymnasiums(env: gymnasium.Env) -> bool:

@@ -73,6 +73,18 @@ class ObservationAdapter:
         raise UserError(f"obs is {short(observations)}, but it must be {what}.")
 
 
+def same_form(one: spaces.Space, other: spaces.Space) -> bool:
+    """Whether both spaces are equal up to bounds and precision of Boxes: a policy for one can play in the other."""
+    if isinstance(one, spaces.Box) and isinstance(other, spaces.Box):
+        alike = one.shape == other.shape and np.dtype(one.dtype).kind == np.dtype(other.dtype).kind
+        return alike and _is_image(one) == _is_image(other)
+    if isinstance(one, spaces.Dict) and isinstance(other, spaces.Dict):
+        return one.keys() == other.keys() and all(same_form(one[key], other[key]) for key in one)
+    if isinstance(one, spaces.Tuple) and isinstance(other, spaces.Tuple):
+        return len(one) == len(other) and all(map(same_form, one, other))
+    return one == other
+
+
 def _part(observations: Any, path: tuple) -> Any:
     return reduce(getitem, path, observations) if path else observations
 

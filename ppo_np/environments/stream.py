@@ -46,6 +46,21 @@ class Transition(NamedTuple):
     episodes: list[Episode]
 
 
+def _final_obs(infos: Any) -> Any:
+    """The last observations of episodes that ended, in the mode SAME_STEP; None if there are none.
+
+    They are in the dict `infos`, or, as older libraries give it, in a list with a dict for each environment.
+    """
+    if isinstance(infos, dict):
+        return infos.get("final_obs")
+    if not isinstance(infos, list | tuple) or not all(isinstance(info, dict) for info in infos):
+        return None
+    finals = np.full(len(infos), None, object)
+    for n, info in enumerate(infos):
+        finals[n] = info.get("final_obs", info.get("terminal_observation"))
+    return finals if any(final is not None for final in finals) else None
+
+
 class EnvStream:
     """A vector environment that is reset once; each rollout continues where the last one ended.
 
@@ -121,16 +136,10 @@ class EnvStream:
         if not self._recorder.can_restore:
             self.reset(seed)
             return np.zeros(self.envs.num_envs, bool)
-        # As guests, so that the time limit is for each of their steps and not for all repeated steps together.
-        guests = self.guests
-        self.guests = [*guests, *getattr(self.envs, "envs", ())]
         try:
-            with self.watched():
-                self.observed, same = self._recorder.restore(record, flatten)
+            self.observed, same = self._recorder.restore(record, flatten, self._timeout)
         except EnvironmentFault as fault:
             raise self.fault(fault) from fault.__cause__
-        finally:
-            self.guests = guests
         self._returns[:] = np.where(same, record.returns, 0)
         self._lengths[:] = np.where(same, record.lengths, 0)
         return same
@@ -198,13 +207,14 @@ class EnvStream:
             self._lengths[dones] = 0
         final = None
         if episodes and not self.next_step:
-            if infos.get("final_obs") is None:
+            final_obs = _final_obs(infos)
+            if final_obs is None:
                 raise self.fault("the vector environment gave no final_obs, but the mode SAME_STEP needs it")
-            final = Observed(infos["final_obs"])
+            final = Observed(final_obs)
         self._resetting = dones.copy() if episodes and self.next_step else None
         return Transition(rewards, terminations, truncations, valid, final, episodes)
 
-    def _step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def _step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, Any]:
         """The environments' step, with results of the right types and shapes."""
         obs, rewards, terminations, truncations, infos = self.envs.step(actions)
         if self.checked:
@@ -216,8 +226,6 @@ class EnvStream:
             if given.shape != (n,):
                 what = f"{name} of shape {given.shape}, but it must be {(n,)}"
                 raise EnvironmentFault(f"the vector environment gave {what}")
-        if not isinstance(infos, dict):
-            raise EnvironmentFault(f"the vector environment gave infos of type {type(infos).__name__}, not a dict")
         return obs, rewards, terminations, truncations, infos
 
     def check_obs(self, flat_obs: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""A time limit for steps of environments in this process."""
+"""A time limit for calls of environments in this process."""
 
 import signal
 import threading
@@ -23,10 +23,15 @@ class Watchdog:
         timeout: seconds; inf means no limit.
         call: returns something that identifies the environments' present call; None if they are idle.
         who: returns the name of the environment that is running.
+        did, setting: the rest of the sentence, before and after the limit.
     """
 
-    def __init__(self, timeout: float, call: Callable[[], object], who: Callable[[], str]):
+    def __init__(
+        self, timeout: float, call: Callable[[], object], who: Callable[[], str],
+        did: str = "did not answer", setting: str = " (env_timeout)",
+    ):  # fmt: skip
         self.timeout = timeout
+        self._did, self._setting = did, setting
         self._call, self._who = call, who
         self._last_call: object = None
         self._ticks = 0
@@ -56,4 +61,5 @@ class Watchdog:
         self._ticks = self._ticks + 1 if call is not None and call == self._last_call else 0
         self._last_call = call
         if self._ticks >= TICKS:
-            raise EnvironmentFault(f"{self._who()} did not answer within {self.timeout:g} s (env_timeout)")
+            self._ticks = 0  # whoever catches the fault (a film ends then, not the step) has the whole time again
+            raise EnvironmentFault(f"{self._who()} {self._did} within {self.timeout:g} s{self._setting}")

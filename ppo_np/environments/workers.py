@@ -1,7 +1,10 @@
 """Environments in worker processes: a worker that dies or hangs becomes an exception, and the run does not hang."""
 
 import math
+import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -13,13 +16,13 @@ from typing import Any, TypeVar
 import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
-from gymnasium.vector.async_vector_env import _async_worker
+from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
-from ppo_np.environments.guard import describe
+from ppo_np.environments.guard import CLOSE_TIMEOUT, describe
 from ppo_np.environments.watchdog import LONGEST_TIMEOUT, TICKS
-from ppo_np.errors import EnvironmentFault
+from ppo_np.errors import EnvironmentFault, UserError
 
-START_TIMEOUT, CLOSE_TIMEOUT = 60.0, 10.0
+START_TIMEOUT = 60.0
 Answer = TypeVar("Answer")
 
 
@@ -33,7 +36,9 @@ class WorkerEnvs(AsyncVectorEnv):
         autoreset_mode: SAME_STEP or NEXT_STEP.
         first: index of the first environment among the environments of all ranks.
 
-    Raises EnvironmentFault if an environment could not be made in its worker.
+    Raises:
+        EnvironmentFault: An environment could not be made.
+        UserError: The processes cannot be started; none of them is left.
     """
 
     def __init__(
@@ -45,7 +50,19 @@ class WorkerEnvs(AsyncVectorEnv):
     ):
         self.timeout, self.first = timeout, first
         self._hanging: list[int] = []
-        super().__init__(factories, copy=False, worker=partial(_work, first), autoreset_mode=autoreset_mode)
+        self.processes, self.parent_pipes = [], []
+        try:
+            super().__init__(factories, copy=False, worker=partial(_work, first), autoreset_mode=autoreset_mode)
+        except BaseException as error:
+            _kill(self.processes)
+            if isinstance(error, EnvironmentFault):
+                raise EnvironmentFault(f"While the environments were made, {error}.") from error
+            if isinstance(error, OSError):
+                reason = f"{len(factories)} worker processes cannot be started: {error.strerror or error}"
+                raise UserError(
+                    f"vectorization is 'async', but {reason}. Use fewer environments (num_envs)."
+                ) from error
+            raise
         # If `close` is never called: multiprocessing would send SIGTERM, which workers ignore, and wait for ever.
         Finalize(self, _kill, args=(self.processes,), exitpriority=1)
 
@@ -54,10 +71,8 @@ class WorkerEnvs(AsyncVectorEnv):
         try:
             self._call(lambda: self.call_async("render_mode"), self.call_wait, max(self.timeout, START_TIMEOUT))
             super()._check_spaces()
-        except BaseException as error:
+        except BaseException:
             self.close()
-            if isinstance(error, EnvironmentFault):
-                raise EnvironmentFault(f"While the environments were made, {error}.") from error
             raise
 
     def reset(
@@ -71,8 +86,9 @@ class WorkerEnvs(AsyncVectorEnv):
         return self._call(lambda: self.step_async(actions), self.step_wait, self.timeout)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """As AsyncVectorEnv.call, without a time limit; raises EnvironmentFault if a worker raised one or died."""
-        return self._call(lambda: self.call_async(name, *args, **kwargs), self.call_wait, math.inf)
+        """As AsyncVectorEnv.call; raises EnvironmentFault if a worker raised an exception, died or took too long."""
+        timeout = math.inf if name == "restore" else self.timeout  # it repeats many steps, each with the limit
+        return self._call(lambda: self.call_async(name, *args, **kwargs), self.call_wait, timeout)
 
     def _call(self, send: Callable[[], None], receive: Callable[[], Answer], timeout: float) -> Answer:
         """Send a command to all workers and collect the answers."""
@@ -82,6 +98,19 @@ class WorkerEnvs(AsyncVectorEnv):
             return receive()
         except (EOFError, ConnectionError) as error:
             raise EnvironmentFault(self._death_message()) from error
+        except KeyboardInterrupt:
+            self._drop_answers(min(timeout, LONGEST_TIMEOUT))
+            raise
+
+    def _drop_answers(self, timeout: float) -> None:
+        """Receive the answers that are still to come, so that the next command does not take them for its own."""
+        for pipe in self.parent_pipes:
+            pipe.send(
+                ("_check_spaces", ("same", None, None))
+            )  # workers answer in order: the answer to this is the last
+            while pipe.poll(timeout) and repr(pipe.recv()) != "((False, False), True)":
+                pass
+        self._state = AsyncState.DEFAULT
 
     def _await_answers(self, timeout: float) -> None:
         """Wait for all answers in four parts, so that a suspension of this process uses up at most one of them."""
@@ -109,7 +138,7 @@ class WorkerEnvs(AsyncVectorEnv):
         """Raise the first worker's exception; Gymnasium would also log the exceptions of all workers."""
         if not all(successes):
             index, _, error, _ = self.error_queue.get(timeout=CLOSE_TIMEOUT)
-            if not isinstance(error, EnvironmentFault):
+            if not isinstance(error, EnvironmentFault | UserError):
                 error = EnvironmentFault(f"environment {self.first + index} raised {describe(error)}")
             raise error
 
@@ -132,8 +161,18 @@ class WorkerEnvs(AsyncVectorEnv):
 
 def _kill(processes: Iterable[BaseProcess]) -> None:
     for process in processes:
-        process.kill()
-        process.join()
+        if process.pid is not None:  # it was started
+            process.kill()
+            process.join()
+
+
+def _end_with_parent() -> None:
+    """End this process some time after its parent: an environment that hangs does not see that its pipe is closed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    time.sleep(CLOSE_TIMEOUT)
+    os._exit(1)
 
 
 def _work(first: int, index: int, make: Callable, pipe: Any, parent: Any, memory: Any, errors: Any, *rest: Any) -> None:
@@ -141,12 +180,14 @@ def _work(first: int, index: int, make: Callable, pipe: Any, parent: Any, memory
     for number in (signal.SIGINT, signal.SIGTERM):
         # Not SIG_IGN, which processes that an environment starts would inherit.
         signal.signal(number, lambda signum, frame: None)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         env = make()
-    except Exception as error:
-        fault = EnvironmentFault(f"environment {first + index} raised {describe(error)} when it was made")
+    except (Exception, SystemExit) as error:
+        what = f"environment {first + index} raised {describe(error)} when it was made"
+        fault = error if isinstance(error, EnvironmentFault | UserError) else EnvironmentFault(what)
         pipe.recv()
-        errors.put((index, EnvironmentFault, fault, ""))
+        errors.put((index, type(fault), fault, ""))
         pipe.send((None, False))
         return
     with suppress(ConnectionError):  # the main process has died

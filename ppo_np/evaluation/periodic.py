@@ -1,16 +1,23 @@
 """Greedy evaluation during training; the best policy is kept."""
 
+import math
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import gymnasium
 
 from ppo_np.environments.guard import Guard
-from ppo_np.evaluation.episodes import play_episode, statistics
+from ppo_np.environments.stream import Episode
+from ppo_np.evaluation.episodes import Progress, play_episode, statistics
 from ppo_np.learning.ppo import PPO
+from ppo_np.logs.csv_file import CSVLogger, number
 from ppo_np.logs.filenames import BEST, EVALUATIONS
 from ppo_np.logs.incidents import Incidents
-from ppo_np.logs.logger import CSVLogger
+from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.tensorboard import EVENTS, TensorBoardLogger
+from ppo_np.network.threads import blas_threads, limit_blas_threads
+from ppo_np.saving.checkpoint import CheckpointFile, DamagedFileError, read_checkpoint
 
 # The best of many policies is the best on these seeds partly by chance, so the evaluate command uses other seeds.
 FIRST_SEED = 1_000_000
@@ -34,6 +41,7 @@ class PeriodicEvaluation:
 
     Attributes:
         log: evaluations.csv; None on ranks > 0.
+        best_file: best.h5, which is to be synced with the logs.
         best_return: the highest mean return so far.
     """
 
@@ -43,34 +51,37 @@ class PeriodicEvaluation:
         self._every, self._episodes = every, episodes
         self._folder, self._incidents = folder, incidents
         self.log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update) if ppo.ranks.rank == 0 else None
-        rows = self.log.rows if self.log else []
-        done = ppo.ranks.broadcast(lambda: [dict(zip(COLUMNS, row, strict=True)) for row in rows])
-        self._last = int(done[-1]["update"]) if done else 0
-        self.best_return = max((float(row["mean_return"]) for row in done), default=-float("inf"))
+        self.best_file = CheckpointFile(folder / BEST)
+        returns = {int(row["update"]): number(row, "mean_return") for row in (self.log.rows if self.log else [])}
+        self._last, self.best_return = ppo.ranks.broadcast(
+            lambda: (max(returns, default=0), _return_of_best(folder, returns))
+        )
 
     def is_due(self, ppo: PPO) -> bool:
         """Whether the present update must still be evaluated: every so many updates, and after the last one."""
         last = ppo.global_step >= ppo.config.total_timesteps
         return ppo.update > self._last and (ppo.update % self._every == 0 or last)
 
-    def after_update(self, ppo: PPO, tensorboard: TensorBoardLogger | None) -> None:
+    def after_update(
+        self, ppo: PPO, tensorboard: TensorBoardLogger | None, screen: ConsoleLogger | None = None
+    ) -> None:
         """Evaluate if it is due, unless `ppo` is stopped meanwhile; all ranks must call this.
 
         The row of evaluations.csv is written last: if it is missing, a resumed run repeats the evaluation.
-        `tensorboard` is None on ranks > 0. Raises EnvironmentFault if the environment fails or does not answer in time.
+        `tensorboard` and `screen`, which shows the progress, are None on ranks > 0. Raises EnvironmentFault as
+        `play_episode`, or if the environment does not answer in time.
         """
         if not self.is_due(ppo):
             return
         ranks = ppo.ranks
-        seeds = range(FIRST_SEED, FIRST_SEED + self._episodes)
-        own = [
-            play_episode(self._env, ppo.policy, seed, deterministic=True, stopped=lambda: ppo.stopped)
-            for seed in seeds[ranks.rank :: ranks.size]
-        ]
-        gathered = ranks.allgather(own)
+        blas = blas_threads(ppo.config, ppo.policy.observations.size, ranks)
+        with limit_blas_threads(blas), ppo.stream.watched():  # a resumed run evaluates before it learns
+            gathered = ranks.allgather(self._play(ppo, screen))
         played = [gathered[i % ranks.size][i // ranks.size] for i in range(self._episodes)]
         episodes = [episode for episode in played if episode is not None]
         if len(episodes) < len(played):
+            if screen:
+                screen.note(_so_far(episodes, self._episodes), lasting=True)
             return
         self._last = ppo.update
         report = statistics(episodes, None)
@@ -78,7 +89,9 @@ class PeriodicEvaluation:
         if best:
             self.best_return = report["mean_return"]
             with self._incidents.of(self._folder / BEST):
-                ppo.save(self._folder / BEST)
+                checkpoint = ppo.resume_point.checkpoint(ppo.config, ranks)
+                if ranks.rank == 0:
+                    self.best_file.write(checkpoint)
         if tensorboard is None or self.log is None:
             return
         numbers = [report[name] for name in NUMBERS]
@@ -87,6 +100,37 @@ class PeriodicEvaluation:
         with self._incidents.of(self._folder / EVALUATIONS):
             self.log.log((ppo.update, ppo.global_step, ppo.state.wall_time, self._episodes, *numbers, int(best)))
 
+    def _play(self, ppo: PPO, screen: ConsoleLogger | None) -> list[Episode | None]:
+        """Play the episodes of this rank, each with its own seed; None stands for those that were stopped."""
+        show, pause = (screen.note, screen.pause) if screen else (lambda text: None, math.inf)
+        progress = Progress(show, self._episodes, pause)
+        return [
+            play_episode(
+                self._env, ppo.policy, FIRST_SEED + i, deterministic=True,
+                after_step=partial(progress.after_step, i + 1), stopped=lambda: ppo.stopped,
+            )
+            for i in range(self._episodes)[ppo.ranks.rank :: ppo.ranks.size]
+        ]  # fmt: skip
+
     def close(self) -> None:
         """Close the environment."""
         self._env.close()
+
+
+def _so_far(episodes: list[Episode], wanted: int) -> str:
+    """What an evaluation that was stopped has played."""
+    mean = f", mean return {statistics(episodes, None)['mean_return']:.2f}" if episodes else ""
+    return f"stopped after {len(episodes)} of {wanted} episodes{mean}; it is repeated when the run is resumed"
+
+
+def _return_of_best(folder: Path, returns: Mapping[int, float]) -> float:
+    """The mean return of the policy in best.h5, by the returns of updates; -inf if there is no such policy.
+
+    Raises UserError if best.h5 cannot be read at present.
+    """
+    try:
+        update = read_checkpoint(folder / BEST).counters["update"]
+    except DamagedFileError:
+        return -math.inf
+    known = {number: mean for number, mean in returns.items() if math.isfinite(mean)}
+    return known.get(update, max(known.values(), default=-math.inf))

@@ -1,16 +1,17 @@
 """Play episodes with a saved policy."""
 
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 
+from ppo_np.environments.film import RENDER_MODE, Film
 from ppo_np.environments.guard import Guard
-from ppo_np.environments.make import make_env
+from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
-from ppo_np.evaluation.episodes import play_episode, statistics
+from ppo_np.evaluation.episodes import Progress, evaluation_env, play_episode, statistics, step_limit
 from ppo_np.learning.policy import Policy
 from ppo_np.network.threads import blas_threads, limit_blas_threads
 from ppo_np.saving.checkpoint import Checkpoint, copy_tensors, read_checkpoint
@@ -29,10 +30,16 @@ def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) ->
 def evaluate(
     path: str | PathLike, episodes: int, seed: int, *,
     env_id: str | None = None, deterministic: bool = True, video: Path | None = None,
+    max_episode_steps: int | None = None, progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Play episodes and return the `statistics` of their undiscounted returns.
+    """Play episodes and return the `statistics` of their undiscounted returns, and
 
-    An episode ends when the environment terminates *or truncates* it.
+        max_episode_steps: the number of steps after which an episode was truncated.
+        episodes_at_limit: how many episodes lasted so long.
+        video: the path of the film; None if there is none or it is not whole.
+
+    An episode ends when the environment terminates *or truncates* it. Ctrl-C ends the evaluation, and
+    the report is about the episodes that have ended.
 
     Args:
         path: checkpoint file.
@@ -40,36 +47,38 @@ def evaluate(
         seed: episode i uses seed + i for the reset of the environment and for sampling actions.
         env_id: environment to play in; None = the one of the training.
         deterministic: take the most probable actions instead of samples.
-        video: film the first episode into this file.
+        video: film the first episode into this file. A film that fails is a RuntimeWarning.
+        max_episode_steps: see `evaluation_env`.
+        progress: told of each step.
 
-    Raises UserError if the checkpoint cannot be read or does not fit the environment.
+    Raises UserError if the checkpoint cannot be read or does not fit the environment, EnvironmentFault as
+    `play_episode`, and KeyboardInterrupt at Ctrl-C if no episode has ended.
     """
+    video = video and video.absolute()  # the environment may change the working directory
     saved = read_checkpoint(path)
-    if not (env_id or saved.config.env_id):
+    env_id = env_id or saved.config.env_id
+    if not env_id:
         raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")
-    env = Guard(make_env(env_id or saved.config.env_id, render_mode="rgb_array" if video else None), 0)
+    bare = evaluation_env(env_id, max_episode_steps, RENDER_MODE if video else None)
+    film = Film(bare, lambda episode: None if episode else video) if video else None
+    env = Guard(film or bare, 0)
+    progress = progress or Progress(lambda text: None, episodes)
+    played: list[Episode] = []
     try:
         policy = build_policy(saved, env, path)
-        played = []
         with limit_blas_threads(blas_threads(policy.config, policy.observations.size)):
             for i in range(episodes):
-                frames: list[np.ndarray] | None = [] if video and i == 0 else None
-                episode = play_episode(env, policy, seed + i, deterministic, frames)
+                episode = play_episode(env, policy, seed + i, deterministic, partial(progress.after_step, i + 1))
                 assert episode is not None  # it is None only with `stopped`
                 played.append(episode)
-                if video and frames:
-                    save_video(frames, env.metadata.get("render_fps", 30), video)
+    except KeyboardInterrupt:
+        if not played:
+            raise
     finally:
         env.close()
-    return statistics(played, env.spec.reward_threshold if env.spec else None)
-
-
-def save_video(frames: list[np.ndarray], fps: int, path: Path) -> None:
-    """Write frames, (H, W, 3) uint8 each, as a film. The suffix of `path` gives the format."""
-    from moviepy import ImageSequenceClip  # an optional dependency
-
-    clip = ImageSequenceClip(frames, fps=fps)
-    if path.suffix == ".gif":
-        clip.write_gif(str(path), logger=None)
-    else:
-        clip.write_videofile(str(path), logger=None, audio=False)
+    limit = step_limit(env)
+    return statistics(played, env.spec.reward_threshold if env.spec else None) | {
+        "max_episode_steps": limit,
+        "episodes_at_limit": sum(episode.episodic_length >= limit for episode in played),
+        "video": str(video) if film and not film.failure else None,
+    }

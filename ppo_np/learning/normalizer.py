@@ -1,5 +1,7 @@
 """Normalisation of observations and rewards by running statistics: one set for all environments, in float64."""
 
+import warnings
+
 import numpy as np
 
 from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_moments
@@ -40,6 +42,37 @@ class RunningMoments:
     def standardize(self, rows: np.ndarray, normalized: np.ndarray) -> None:
         """Write (rows - mean) / std, clipped to +-10, (B, D), into `normalized`, which may be `rows`."""
         standardize(rows, self.mean, self.variance, CLIP, normalized)
+
+
+class RoundingCheck:
+    """Warns once if float32, in which observations are kept, loses what one of their numbers says.
+
+    That is so if the number is large and changes little, as a time stamp or a price may be: rounding to float32 changes
+    it by more than a sixteenth of its spread. Smaller spreads than 1e-12 of its size are the noise of float64.
+
+    Args:
+        size: D, numbers of a flat observation.
+    """
+
+    def __init__(self, size: int):
+        self._low, self._high, self._error = np.full(size, np.inf), np.full(size, -np.inf), np.zeros(size)
+        self._warned = False
+
+    def add(self, flat_obs: np.ndarray) -> None:
+        """Look at some finite flat observations, (B, D) float64, of all the time so far."""
+        if self._warned:
+            return
+        np.minimum(self._low, flat_obs.min(axis=0), out=self._low)
+        np.maximum(self._high, flat_obs.max(axis=0), out=self._high)
+        np.maximum(self._error, abs(flat_obs - flat_obs.astype(np.float32)).max(axis=0), out=self._error)
+        spread, largest = self._high - self._low, np.maximum(abs(self._low), abs(self._high))
+        lost = (16 * self._error > spread) & (spread > 1e-12 * largest)
+        if lost.any():
+            self._warned, i = True, int(lost.argmax())
+            what = f"number {i} of the observations is near {largest[i]:g} and changes by {spread[i]:g}"
+            step = np.spacing(np.float32(largest[i]))
+            remedy = "the network cannot see it; let the environment subtract a constant from it"
+            warnings.warn(f"{what}, but float32 has steps of {step:g} there: {remedy}.", RuntimeWarning, 2)
 
 
 class RewardScaler:

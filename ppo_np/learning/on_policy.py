@@ -4,16 +4,16 @@ import warnings
 from collections import deque
 from contextlib import ExitStack
 from os import PathLike
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import VideoOptions
-from ppo_np.environments.make import EnvSource, open_environments
+from ppo_np.environments.make import EnvSource, close_environments, open_environments
 from ppo_np.environments.stream import EnvStream, Episode
-from ppo_np.errors import UserError
+from ppo_np.errors import UserError, check
 from ppo_np.learning.divergence import DivergenceCheck
 from ppo_np.learning.minibatches import MinibatchSampler
 from ppo_np.learning.normalizer import RewardScaler
@@ -40,11 +40,16 @@ class OnPolicyAlgorithm:
         resume: Checkpoint | None = None,
         ranks: Ranks = ALONE,
     ):
+        example = 'PPO(PPOConfig(env_id="CartPole-v1"))'
+        check(config is None or isinstance(config, PPOConfig), "config", config, f"a PPOConfig, as in {example}")
+        check(video is None or isinstance(video, VideoOptions), "video", video, "a VideoOptions")
+        check(resume is None or isinstance(resume, Checkpoint), "resume", resume, "a Checkpoint; PPO.load reads a file")
+        check(isinstance(ranks, Ranks), "ranks", ranks, "what ppo_np.distributed.mpi.world() returns")
         self.ranks = ranks
         seed = another_seed(resume) if resume else None
         self.config, self.envs = config, envs = open_environments(config or PPOConfig(), env, video, seed, ranks)
         with ExitStack() as on_error:
-            on_error.callback(envs.close)
+            on_error.callback(close_environments, envs)
             self.own_envs = ranks.envs(config.num_envs)
             weights_rng, *rngs = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
             spaces = envs.single_observation_space, envs.single_action_space
@@ -67,8 +72,17 @@ class OnPolicyAlgorithm:
                 self.lost_envs = restore_environments(*parts, resume, config.num_envs, ranks)
             else:
                 self.stream.reset(config.seed)
+            self.resume_point.rollout_start()
             on_error.pop_all()
         self._stopped = False
+        self.reward_per_step = float("nan")
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse copies and pickles."""
+        raise UserError(
+            f"A {type(self).__name__} cannot be copied or pickled, because it owns environments and threads: "
+            "save it to a file and load that, or copy its policy."
+        )
 
     def _allocate(self) -> None:
         """Preallocate all arrays that training needs."""
@@ -159,4 +173,4 @@ class OnPolicyAlgorithm:
     def close(self) -> None:
         """Close the environments and end the threads; a video is finished first."""
         self._gradient.close()
-        self.envs.close()
+        close_environments(self.envs)

@@ -7,8 +7,8 @@ from gymnasium import Space
 
 from ppo_np.config import PPOConfig
 from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
-from ppo_np.errors import UserError, check
-from ppo_np.learning.normalizer import RunningMoments
+from ppo_np.errors import UserError, short
+from ppo_np.learning.normalizer import RoundingCheck, RunningMoments
 from ppo_np.network.action_head import action_head
 from ppo_np.network.activations import Activations
 from ppo_np.network.model import ActorCritic
@@ -22,7 +22,7 @@ class ActingWorkspace(NamedTuple):
 
 
 class Policy:
-    """Maps observations of an environment to its actions.
+    """Maps observations of an environment to its actions. It can be copied (`copy.deepcopy`) and pickled.
 
     Args:
         observation_space, action_space: of a single environment.
@@ -31,6 +31,7 @@ class Policy:
 
     Attributes:
         obs_moments: running statistics of the observations; None if they are not normalised.
+        rounding: warns if float32 cannot hold them; None if they are not normalised.
         preprocesses: whether the input of the network differs from the flat observations.
         obs_dtype: of the flat observations.
 
@@ -46,9 +47,14 @@ class Policy:
         self.actions = ActionAdapter(action_space)
         self.model = ActorCritic(self.observations.size, action_head(action_space, config), config, rng)
         self.obs_moments = RunningMoments(self.observations.size) if config.norm_obs else None
+        self.rounding = RoundingCheck(self.observations.size) if config.norm_obs else None
         self.obs_dtype = self.model.dtype if config.norm_obs else self.observations.dtype
         self.preprocesses = config.norm_obs or self.obs_dtype == np.uint8
-        self._workspace = self.workspace(1)
+        self._idle = [self.workspace(1)]  # a call of `predict` takes one out, so that each thread has its own
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: all but the workspaces, which have views into this policy's parameters."""
+        return self.__dict__ | {"_idle": []}
 
     def workspace(self, rows: int) -> ActingWorkspace:
         """Preallocate the arrays for `rows` actions."""
@@ -65,7 +71,7 @@ class Policy:
             inputs[:] = flat_obs
 
     def predict(self, obs: Any, deterministic: bool = True, rng: np.random.Generator | None = None) -> Any:
-        """Choose an action for one observation, or for each observation of a batch.
+        """Choose an action for one observation, or for each observation of a batch. Threads may call this together.
 
         Args:
             obs: an observation as the environment returns it, or a batch as a vector environment returns it.
@@ -82,9 +88,8 @@ class Policy:
             raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
         length = self.observations.batch_length(obs)
         rows = 1 if length is None else length
-        if rows != len(self._workspace.inputs):
-            self._workspace = self.workspace(rows)
-        inputs, activations = self._workspace
+        workspace = self._take_workspace(rows)
+        inputs, activations = workspace
         flat_obs = np.zeros(inputs.shape, self.obs_dtype)
         try:
             if length is None:
@@ -93,8 +98,11 @@ class Policy:
                 self.observations.flatten(obs, flat_obs)
         except ValueError as error:
             raise UserError(f"obs has {error}.") from error
-        finite = bool(np.isfinite(flat_obs).all())
-        check(finite, "obs", obs, f"finite, and in {self.observations.space} or a batch of such")
+        if not np.isfinite(flat_obs).all():
+            raise UserError(
+                f"obs is {short(obs, 300)}, but it must be finite, and in {short(self.observations.space)} "
+                "or a batch of such."
+            )
         self.preprocess(flat_obs, inputs)
         self.model.forward(inputs, activations)
         distribution = activations.distribution
@@ -103,4 +111,13 @@ class Policy:
         else:
             distribution.sample(activations.policy_outputs, rng)
         actions = self.actions.to_env(distribution.actions)
+        self._idle.append(workspace)
         return actions[0] if length is None else actions
+
+    def _take_workspace(self, rows: int) -> ActingWorkspace:
+        """A workspace for `rows` actions that no other thread uses."""
+        try:
+            workspace = self._idle.pop()
+        except IndexError:
+            return self.workspace(rows)
+        return workspace if len(workspace.inputs) == rows else self.workspace(rows)

@@ -7,6 +7,7 @@ from typing import Self
 from kernels.optimizer import clip_by_global_norm, global_norm
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import own_generator
+from ppo_np.errors import check
 from ppo_np.learning.metrics import Metrics, MinibatchLosses
 from ppo_np.learning.minibatches import MinibatchSlice, normalize_advantages
 from ppo_np.learning.on_policy import OnPolicyAlgorithm
@@ -27,13 +28,16 @@ class PPO(OnPolicyAlgorithm):
 
     Attributes:
         config: the settings in force; its `env_id` is empty if `env` is a function or a VectorEnv.
-        policy: the network and its spaces; `policy.model.params` is the flat parameter vector.
+        policy: the network, its spaces and the statistics of observations. A copy of it acts alone: `copy.deepcopy`.
+            `policy.model.params`, the flat parameter vector, is less than that: it leaves the statistics out.
         state: everything that learning changes.
         own_envs: indices of the environments that this rank steps: all `config.num_envs` if there is one rank.
+        reward_per_step: mean reward of the last rollout, before normalisation; NaN before the first one.
         lost_envs: indices of environments that `resume` could not restore; they have begun a new episode.
 
     Raises:
-        UserError: The environment cannot be made, a space is not supported, or `resume` does not fit.
+        UserError: An argument has the wrong type, the environment cannot be made, a space is not supported, or `resume`
+            does not fit. Also raised by copying or pickling a PPO.
         EnvironmentFault: The first reset of an environment failed.
     """
 
@@ -46,7 +50,10 @@ class PPO(OnPolicyAlgorithm):
             DivergedError: A parameter, an output of the network, a loss or a gradient is not finite.
             EnvironmentFault: An environment failed, or gave numbers that are not finite.
             RanksError: The ranks have different parameters.
+            UserError: `callback` is not a function.
         """
+        allowed = "a function; config.total_timesteps says how long to train"
+        check(callback is None or callable(callback), "callback", callback, allowed)
         self._divergence.check_state(self.config, "before the rollout")
         state, learn_start = self.state, perf_counter() - self.state.wall_time
         blas = blas_threads(self.config, self.policy.observations.size, self.ranks)
@@ -116,10 +123,12 @@ class PPO(OnPolicyAlgorithm):
             report = collect(self.stream, self.policy, self._workspace, self._buffer, rng, stopped, self._report)
         if report.filled < config.num_steps:
             return None
+        self.resume_point.rollout_end()
         self._report = RolloutReport()
         report = report.of_all(self.ranks)
         self.state.global_step += report.steps
         self.state.recent_episodes += report.episodes
+        self.reward_per_step = report.rewards / max(report.steps, 1)
         return report
 
     def _epochs(self, config: PPOConfig) -> list[list[MinibatchSlice]]:

@@ -27,34 +27,43 @@ class ResumePoint:
 
     def __init__(self, stream: EnvStream, policy: Policy, state: TrainingState):
         self._stream, self._policy, self._state = stream, policy, state
-        self._start: tuple[Mark, Mapping[str, Any]] | None = None
+        self._start: tuple[Mark, Mapping[str, Any]] | None = None  # of the current rollout
+        self._next: tuple[Mark, Mapping[str, Any]] | None = None  # of the one after the present epochs
         self.exists = True
 
     def rollout_start(self) -> tuple[Mark, Mapping[str, Any]]:
         """The state of environments and generator of actions; it is recorded now if the rollout has not begun."""
         if self._start is None:
-            shape = self._stream.envs.num_envs, self._policy.observations.size
-            flat_obs = np.zeros(shape, self._policy.obs_dtype)
-            flatten_obs(self._stream, self._policy, flat_obs)
-            mark = self._stream.mark(Observed(flat_obs, self._stream.observed.action_mask))
-            self._start = mark, self._state.rngs["action_rng"].bit_generator.state
+            self._start = self._present()
             self.exists = True
         return self._start
+
+    def rollout_end(self) -> None:
+        """Record where the next rollout begins: before the epochs, as a worker may die or be stopped during them."""
+        self._next = self._present()
+
+    def _present(self) -> tuple[Mark, Mapping[str, Any]]:
+        """The present state of environments and generator of actions.
+
+        Raises:
+            EnvironmentFault: An observation is not finite or not in its space, or a worker has died or hangs.
+        """
+        shape = self._stream.envs.num_envs, self._policy.observations.size
+        flat_obs = np.zeros(shape, self._policy.obs_dtype)
+        flatten_obs(self._stream, self._policy, flat_obs)
+        self._stream.check_obs(flat_obs)
+        mark = self._stream.mark(Observed(flat_obs, self._stream.observed.action_mask))
+        return mark, self._state.rngs["action_rng"].bit_generator.state
 
     @contextmanager
     def moving(self) -> Iterator[None]:
         """A context for the epochs of an update: the point exists again when it ends without an exception."""
-        self.exists = False
-        self._start = None
+        self.exists, self._start = False, None
         yield
-        self.exists = True
+        self.exists, self._start = True, self._next
 
     def checkpoint(self, config: PPOConfig, ranks: Ranks) -> Checkpoint:
-        """A checkpoint of this point; without the environments if it does not exist. All ranks must call this.
-
-        Raises:
-            EnvironmentFault: A worker has died.
-        """
+        """A checkpoint of this point; without the environments if it does not exist. All ranks must call this."""
         environments, action_rng = None, self._state.rngs["action_rng"].bit_generator.state
         if self.exists:
             mark, action_rng = self.rollout_start()

@@ -115,6 +115,7 @@ class RolloutReport:
         steps: environment steps, without reset rows.
         episodes: finished episodes. ends: for each of them, the time step in which it ended.
         time, time_env, time_inference: seconds in total, in the environments, and choosing actions.
+        rewards: their sum, as the environments gave them.
     """
 
     filled: int = 0
@@ -124,21 +125,26 @@ class RolloutReport:
     time: float = 0.0
     time_env: float = 0.0
     time_inference: float = 0.0
+    rewards: float = 0.0
 
-    def finish(self, valid: np.ndarray, start_time: float) -> "RolloutReport":
-        """Count the steps and the seconds since `start_time`, when the rollout is full or was stopped."""
-        self.steps = int(np.count_nonzero(valid[: self.filled]))
+    def finish(self, buffer: RolloutBuffer, start_time: float) -> "RolloutReport":
+        """Count steps, rewards and the seconds since `start_time`, when the rollout is full or was stopped."""
+        valid = buffer.valid[: self.filled]
+        self.steps = int(np.count_nonzero(valid))
+        self.rewards = float(buffer.rewards[: self.filled].sum(where=valid, dtype=np.float64))
         self.time = perf_counter() - start_time
         self.time_inference = self.time - self.time_env
         return self
 
     def of_all(self, ranks: Ranks) -> "RolloutReport":
-        """This report with the steps and the episodes of all ranks; the seconds are those of this rank."""
+        """This report with the steps, rewards and episodes of all ranks; the seconds are those of this rank."""
         if ranks.size == 1:
             return self
-        steps, ends, episodes = zip(*ranks.allgather((self.steps, self.ends, self.episodes)), strict=True)
+        mine = self.steps, self.rewards, self.ends, self.episodes
+        steps, rewards, ends, episodes = zip(*ranks.allgather(mine), strict=True)
         in_order = sorted(zip(chain(*ends), chain(*episodes), strict=True), key=itemgetter(0))
-        return replace(self, steps=sum(steps), ends=[t for t, _ in in_order], episodes=[e for _, e in in_order])
+        when, which = [t for t, _ in in_order], [episode for _, episode in in_order]
+        return replace(self, steps=sum(steps), rewards=sum(rewards), ends=when, episodes=which)
 
 
 def collect(
@@ -166,7 +172,7 @@ def collect(
     start_time = perf_counter() - report.time
     for t in range(report.filled, len(buffer.rewards)):
         if stopped():
-            return report.finish(buffer.valid, start_time)
+            return report.finish(buffer, start_time)
         actions = _observe_and_act(stream, policy, workspace, buffer, t, rng)
         start = perf_counter()
         transition = stream.step(policy.actions.to_env(actions))
@@ -182,10 +188,14 @@ def collect(
     flatten_obs(stream, policy, flat_obs)
     _run_network(stream, policy, flat_obs, workspace)
     buffer.values[-1] = workspace.activations.values
+    if policy.rounding:
+        exact_obs = np.zeros(flat_obs.shape)
+        flatten_obs(stream, policy, exact_obs)
+        policy.rounding.add(exact_obs)
     if stream.next_step:
         # The row after an episode's last one holds its final observation.
         buffer.final_values[:] = buffer.values[1:]
-    return report.finish(buffer.valid, start_time)
+    return report.finish(buffer, start_time)
 
 
 def _observe_and_act(

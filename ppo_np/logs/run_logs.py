@@ -1,15 +1,18 @@
 """All logs of a run together."""
 
+import dataclasses
 from pathlib import Path
 
 from ppo_np.learning.metrics import METRICS_COLUMNS, Metrics
 from ppo_np.learning.ppo import PPO
+from ppo_np.logs.csv_file import CSVLogger
 from ppo_np.logs.filenames import METRICS
 from ppo_np.logs.incidents import Incidents
-from ppo_np.logs.logger import ConsoleLogger, CSVLogger
+from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.tensorboard import EVENTS, TensorBoardLogger
+from ppo_np.saving.checkpoint import CheckpointFile
 
-LogFile = CSVLogger | TensorBoardLogger
+SyncedFile = CSVLogger | TensorBoardLogger | CheckpointFile
 
 
 class RunLogs:
@@ -17,7 +20,7 @@ class RunLogs:
 
     Attributes:
         tensorboard: the event file.
-        files: the log files by name, to be synced before a checkpoint.
+        files: files by name, to be synced before a checkpoint: the logs, and what its owner adds.
 
     `repeated_tags` is as for `TensorBoardLogger`. Raises OSError if a file cannot be created.
     """
@@ -27,12 +30,12 @@ class RunLogs:
         self._incidents, self._screen = incidents, screen
         self._metrics = CSVLogger(self._metrics_path, METRICS_COLUMNS, ppo.update)
         self.tensorboard = TensorBoardLogger(folder, ppo.global_step, repeated_tags)
-        self.files: dict[Path | str, LogFile] = {self._metrics_path: self._metrics, EVENTS: self.tensorboard}
+        self.files: dict[Path | str, SyncedFile] = {self._metrics_path: self._metrics, EVENTS: self.tensorboard}
 
-    def log(self, metrics: Metrics, recent_return: float, recent_length: float) -> None:
+    def log(self, metrics: Metrics, recent_return: float, recent_length: float, reward_per_step: float) -> None:
         """Write and show the metrics of an update; see `ConsoleLogger.log`."""
         with self._incidents.of(self._metrics_path):
-            self._metrics.log_metrics(metrics)
+            self._metrics.log(dataclasses.astuple(metrics))
         with self._incidents.of(EVENTS):
             self.tensorboard.log(metrics)
-        self._screen.log(metrics, recent_return, recent_length)
+        self._screen.log(metrics, recent_return, recent_length, reward_per_step)

@@ -4,6 +4,7 @@ A file is a sequence of records: length (8 bytes), its checksum (4), an Event in
 """
 
 import math
+import re
 import socket
 import struct
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from ppo_np.learning.metrics import LOSS_NAMES, Metrics
+from ppo_np.logs.filenames import EVENTS_PREFIX
 from ppo_np.saving.files import AppendFile
 
 # tensorboardX imports torch if it is installed, which takes longer than everything else at the start.
@@ -27,7 +29,7 @@ finally:
         del sys.modules["torch"]
 
 EVENTS = "the TensorBoard events"
-PREFIX = "events.out.tfevents."
+NAME = re.compile(re.escape(EVENTS_PREFIX) + r"([0-9]{1,12})\..*", re.DOTALL)  # of a file that may be ours
 CHARTS = ("episodic_return", "episodic_length", "learning_rate", "SPS")
 LOSSES = (*LOSS_NAMES, "explained_variance", "grad_norm")
 _HEAD, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
@@ -37,7 +39,7 @@ class TensorBoardLogger:
     """Writes a new event file with CleanRL's tags, charts/... and losses/...
 
     Args:
-        folder: the folder of the event files, new and old.
+        folder: the folder of the event files, new and old. Files with names that a run does not give stay as they are.
         last_step: events of later steps are removed from the old files first.
         repeated_tags: events of `last_step` whose tags begin with this are removed too, because they are written again.
 
@@ -45,13 +47,14 @@ class TensorBoardLogger:
     """
 
     def __init__(self, folder: Path, last_step: int = 0, repeated_tags: str | None = None):
-        older = list(folder.glob(f"{PREFIX}*"))
+        names = {path: NAME.fullmatch(path.name) for path in folder.iterdir()}
+        older = {path: int(name[1]) for path, name in names.items() if name and path.is_file()}
         for path in older:
             _cut(path, last_step, repeated_tags)
         # TensorBoard reads the files in the order of their names, so the time in the new name must be the latest.
-        now = max([int(time.time()), *(int(path.name.split(".")[3]) + 1 for path in older)])
-        self._file = AppendFile(folder / f"{PREFIX}{now}.{socket.gethostname()}")
-        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        now = max([int(time.time()), *(seconds + 1 for seconds in older.values())])
+        version = _record(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self._file = AppendFile(folder / f"{EVENTS_PREFIX}{now}.{socket.gethostname()}", version)
 
     def log(self, metrics: Metrics) -> None:
         """Write the scalars of one update at its environment step.
@@ -64,16 +67,17 @@ class TensorBoardLogger:
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write scalars by their tags at an environment step, without NaN; raises as `log`."""
         scalars = [Summary.Value(tag=tag, simple_value=x) for tag, x in values.items() if not math.isnan(x)]
-        self._write(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars)))
-
-    def _write(self, event: Event) -> None:
-        data = event.SerializeToString()
-        head = _HEAD.pack(len(data))
-        self._file.append(head + _checksum(head) + data + _checksum(data))
+        self._file.append(_record(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars))))
 
     def sync(self) -> None:
         """Force the file to disk. Raises OSError if that fails."""
         self._file.sync()
+
+
+def _record(event: Event) -> bytes:
+    data = event.SerializeToString()
+    head = _HEAD.pack(len(data))
+    return head + _checksum(head) + data + _checksum(data)
 
 
 def _checksum(data: bytes) -> bytes:

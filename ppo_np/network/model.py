@@ -9,6 +9,7 @@ input, so the gradient with respect to h is the sum of their gradients.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -66,13 +67,27 @@ class ActorCritic:
         self.shapes = self._tensor_shapes()
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads_and_terms = np.zeros(self.params.size + len(LOSS_TERMS), dtype)
-        self.grads = self.grads_and_terms[: self.params.size]
         self.layers = self._layer_table()
         self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
         self._scratch = np.zeros(0, dtype)
-        self._params, self._grad_towers = self.towers(self.params), self.towers(self.grads)
+        self._make_views()
         if rng is not None:
             self.initialize(rng, config.log_std_init)
+
+    def _make_views(self) -> None:
+        """Make what only shows parts of the flat vectors."""
+        self.grads = self.grads_and_terms[: self.params.size]
+        self._params, self._grad_towers = self.towers(self.params), self.towers(self.grads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: the flat vectors without the views, which would become arrays of their own."""
+        views = "grads", "_params", "_grad_towers"
+        return {name: value for name, value in self.__dict__.items() if name not in views}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the views again, of the copy's own vectors."""
+        self.__dict__.update(state)
+        self._make_views()
 
     def _tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes by name, in the order of the flat vector: tower/layer/weight, tower/layer/bias, policy/log_std."""

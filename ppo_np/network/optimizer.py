@@ -15,6 +15,7 @@ class Adam:
         config: gives beta1, beta2 and epsilon.
 
     Attributes:
+        params, grads: as given.
         m, v: (P,), first and second moment of the gradient.
         steps: steps taken.
     """
@@ -22,7 +23,7 @@ class Adam:
     name = "adam"
 
     def __init__(self, params: np.ndarray, grads: np.ndarray, config: PPOConfig):
-        self._params, self._grads = params, grads
+        self.params, self.grads = params, grads
         self._constants = config.adam_beta1, config.adam_beta2, config.adam_eps
         self.m, self.v = np.zeros_like(params), np.zeros_like(params)
         self.steps = 0
@@ -30,7 +31,7 @@ class Adam:
     def step(self, learning_rate: float) -> None:
         """Move the parameters by one step against the gradient."""
         self.steps += 1
-        adam(self._params, self._grads, self.m, self.v, self.steps, learning_rate, *self._constants)
+        adam(self.params, self.grads, self.m, self.v, self.steps, learning_rate, *self._constants)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The state by name, (P,) each, for a checkpoint."""

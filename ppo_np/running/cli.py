@@ -2,29 +2,53 @@
 
 import argparse
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 import tyro
 
 from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_names
 from ppo_np.errors import RunError, UserError
+from ppo_np.running.output import is_broken_pipe, lenient_output, stdout_failure
 
 Options = TypeVar("Options")
 
 DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130  # exit codes
+NUMBERS = tyro.constructors.ConstructorRegistry()  # reads 1e6 for flags with integers: `with NUMBERS: tyro.cli(...)`
+NOT_READ = 141  # 128 + the number of SIGPIPE: nobody read all of standard output
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a command and exit with its code. Errors are printed in one line on stderr; bugs keep their traceback."""
-    try:
-        code = main()
-    except (UserError, RunError, KeyboardInterrupt) as error:
-        code, text = exit_code_and_message(error)
-        print(text, file=sys.stderr)
+    """Run a command and exit with its code. Errors are printed in one line on stderr; bugs keep their traceback.
+
+    A standard output that cannot be written does not stop the command; its exit code is then FAILED or NOT_READ.
+    """
+    code: int | str | None
+    with lenient_output():
+        try:
+            code = main()
+        except SystemExit as stop:  # --help, or a malformed flag
+            code = stop.code
+        except (UserError, RunError, KeyboardInterrupt) as error:
+            code, text = exit_code_and_message(error)
+            print(text, file=sys.stderr)
+        code = code or _code_of_output()
     sys.exit(code)
+
+
+def _code_of_output() -> int:
+    """DONE if all of standard output was written. Otherwise, except after `| head`, print why it was not."""
+    failure = stdout_failure()
+    if failure is None:
+        return DONE
+    if is_broken_pipe(failure):
+        return NOT_READ
+    print(f"error: standard output could not be written: {os.strerror(failure.errno or 0)}.", file=sys.stderr)
+    return FAILED
 
 
 def exit_code_and_message(error: BaseException, who: str = "") -> tuple[int, str]:
@@ -68,7 +92,30 @@ def partial_parser(prog: str, *flags: str) -> argparse.ArgumentParser:
 def parse_from(default: Options, arguments: Sequence[str], prog: str, more_help: str = "") -> Options:
     """Read options from the command line. Flags change the values of `default`; see `parse_with_preset`."""
     description = f"{inspect.getdoc(type(default))}\n\nPresets: {', '.join(preset_names())}.{more_help}"
-    return tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
+    with NUMBERS:
+        return tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
+
+
+def whole_number(text: str) -> int:
+    """The integer that a text stands for: 1000000, 1_000_000, 1e6. Raises ValueError for 1.5, 1e-3, inf and 1e400."""
+    try:
+        number = Decimal(text)
+        if number.adjusted() < sys.float_info.max_10_exp and number == int(number):
+            return int(number)
+    except (ArithmeticError, ValueError):  # not a number, or not finite
+        pass
+    raise ValueError(f"{text!r} is not a whole number")
+
+
+@NUMBERS.primitive_rule
+def _whole_numbers(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+    """Read flags with integers by `whole_number`."""
+    if flag.type is not int:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1, metavar="INT", instance_from_str=lambda texts: whole_number(texts[0]),
+        is_instance=lambda value: type(value) is int, str_from_instance=lambda value: [str(value)],
+    )  # fmt: skip
 
 
 def preset_list() -> str:

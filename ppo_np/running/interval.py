@@ -16,7 +16,7 @@ class Interval:
     @classmethod
     def parse(cls, text: str) -> "Interval":
         """Read "100" as 100 updates and "30s" as 30 seconds. Raises UserError for anything else."""
-        seconds = re.fullmatch(r"(\d+(?:\.\d+)?)s", text)
-        good = (seconds and float(seconds[1]) > 0) or (text.isascii() and text.isdigit() and int(text) > 0)
-        check(bool(good), "checkpoint_every", text, "a number of updates >= 1, like 100, or of seconds, like 30s")
-        return cls(seconds=float(seconds[1])) if seconds else cls(updates=int(text))
+        parts = re.fullmatch(r"([0-9]{1,15})(\.[0-9]{1,15})?(s?)", text)
+        number = float(f"{parts[1]}{parts[2] or ''}") if parts and (parts[3] or not parts[2]) else 0
+        check(number > 0, "checkpoint_every", text, "a number of updates >= 1, like 100, or of seconds, like 30s")
+        return cls(seconds=number) if text.endswith("s") else cls(updates=int(number))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import tyro
 
 from ppo_np.config import PPOConfig
-from ppo_np.errors import check, require_extra
+from ppo_np.errors import UserError, check, require_extra
 from ppo_np.running import cli
 from ppo_np.running.interval import Interval
 
@@ -39,6 +40,8 @@ class TrainOptions:
     """Updates between two greedy evaluations; the best policy is kept as best.h5; 0 = no evaluation."""
     eval_episodes: int = 10
     """With --eval-every: episodes per evaluation."""
+    eval_max_episode_steps: int | None = None
+    """With --eval-every: steps after which an episode is cut off (default: the registered limit, else 10,000)."""
     log_every: int = 10
     """Updates between two lines of output if it is not a terminal; a line shows means over the last 100 episodes."""
     ranks: int | Literal["auto"] = 1
@@ -48,13 +51,13 @@ class TrainOptions:
         Interval.parse(self.checkpoint_every)
         for name in ("video_every", "log_every", "eval_episodes"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
+        steps = self.eval_max_episode_steps
+        check(steps is None or steps >= 1, "eval_max_episode_steps", steps, "an integer >= 1")
         check(self.eval_every >= 0, "eval_every", self.eval_every, "an integer >= 0")
         check(self.ranks == "auto" or self.ranks >= 1, "ranks", self.ranks, "an integer >= 1, or auto")
-        if self.capture_video:
-            require_extra("moviepy", "video", "--capture-video")
-        if self.run_dir and self.run_dir.exists():
-            empty = self.run_dir.is_dir() and not any(self.run_dir.iterdir())
-            check(empty, "run_dir", str(self.run_dir), "a new or an empty folder")
+        for name in ("run_dir", "resume"):  # an environment may change the working directory
+            path = getattr(self, name)
+            object.__setattr__(self, name, path and path.absolute())
 
 
 def parse(arguments: Sequence[str]) -> TrainOptions:
@@ -66,13 +69,24 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
     """
     given = cli.partial_parser(PROGRAM, "--resume", "--total-timesteps").parse_known_args(arguments)[0]
     if given.resume is None:
-        return cli.parse_with_preset(TrainOptions, arguments, PROGRAM)
-    from ppo_np.running import resume  # imports h5py
+        options = cli.parse_with_preset(TrainOptions, arguments, PROGRAM)
+    else:
+        options = _of_resumed_run(arguments, Path(given.resume), more=given.total_timesteps is not None)
+    if options.capture_video:
+        require_extra("imageio_ffmpeg", "video", "--capture-video")
+    return options
 
-    path = Path(given.resume)
+
+def _of_resumed_run(arguments: Sequence[str], path: Path, more: bool) -> TrainOptions:
+    from ppo_np.running import resume  # imports Gymnasium
+
     saved, _ = resume.read_run(path)
-    default = TrainOptions(config=saved.config, **resume.options_of(resume.folder_of(path)))
+    kept = saved.config if saved else resume.config_of(path)
+    default = TrainOptions(config=kept)
+    for name, value in resume.options_of(resume.folder_of(path)).items():
+        with suppress(UserError):  # config.json has been changed
+            default = dataclasses.replace(default, **{name: value})
     options = cli.parse_from(default, arguments, PROGRAM)
     check(options.preset == default.preset, "preset", options.preset, f"{default.preset!r} {resume.AS_BEFORE}")
-    config = resume.extended(options.config, saved, more=given.total_timesteps is not None)
-    return dataclasses.replace(options, config=config)
+    done = saved.counters["global_step"] if saved else 0
+    return dataclasses.replace(options, config=resume.extended(options.config, kept, done if more else None))

@@ -1,21 +1,23 @@
 """One training run: its folder, logs, checkpoints, signals and final summary."""
 
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import gymnasium
 import numpy as np
+from numba.core.event import install_listener
 from rich.console import Console
 
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import VideoOptions
-from ppo_np.environments.make import make_env
 from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
+from ppo_np.evaluation.episodes import evaluation_env, obstacle, step_limit
 from ppo_np.evaluation.periodic import EVAL, PeriodicEvaluation
 from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.ppo import PPO
 from ppo_np.learning.resume_point import lost_environments_warning
-from ppo_np.logs.filenames import CHECKPOINT, CRASH, EVALUATIONS, VIDEOS
+from ppo_np.logs.filenames import BEST, CHECKPOINT, CRASH, EVALUATIONS, VIDEOS
 from ppo_np.logs.incidents import Incidents
 from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.run_logs import RunLogs
@@ -23,12 +25,22 @@ from ppo_np.network.threads import blas_threads
 from ppo_np.running import resume
 from ppo_np.running.interval import Interval
 from ppo_np.running.options import TrainOptions
-from ppo_np.running.run_folder import as_user_error, default_folder, open_run_folder, write_config
+from ppo_np.running.output import make_console, shows_bar
+from ppo_np.running.run_folder import as_user_error, open_run_folder, write_config
 from ppo_np.running.saver import Saver
 from ppo_np.running.signals import StopSignals
-from ppo_np.running.summary import differences, model_table, ranks_line, recent_means, summary
+from ppo_np.running.summary import (
+    CompilationNotice,
+    differences,
+    model_table,
+    ranks_line,
+    recent_means,
+    start_line,
+    summary,
+)
 from ppo_np.saving.checkpoint import Checkpoint, previous_of
 from ppo_np.saving.crash_file import Crash, write_crash
+from ppo_np.saving.files import sync_folder
 
 
 def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> int:
@@ -39,53 +51,70 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     writes. An active signal stops training after the current step.
 
     Raises:
-        UserError: The environment cannot be used, or memory is too small; no run folder is created.
+        UserError: The environment cannot be used, or memory is too small; no run folder is left.
         DivergedError: A number in the computation was not finite.
         EnvironmentFault: An environment failed.
         SavingError: Training ended normally, but its last state is not on disk.
     """
     quiet = ranks.rank > 0
-    console, errors = Console(quiet=quiet), Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
+    console, errors = make_console(quiet=quiet), make_console(stderr=True, quiet=quiet, soft_wrap=True)
+    tell = partial(console.print, soft_wrap=True)  # paths are not broken
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
     with ExitStack() as at_end:
-        folder, exists, saved, damage = ranks.broadcast(lambda: _open(options, at_end))
+        at_end.enter_context(install_listener("numba:compile", CompilationNotice(tell)))
+        folder, saved, doubts = ranks.broadcast(lambda: _open(options, at_end))
         done = saved.counters["global_step"] if saved else 0
         if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
-            console.print(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.", highlight=False)
+            tell(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.")
             return 0
         ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved, ranks)))
         _stop_at_signal(ppo, signals)
         if ranks.any(signals.number > 0):
             return _exit_code(signals, ranks, errors)
-        # Before the folder is created, because this fails for ids that only EnvPool has.
-        eval_env = make_env(options.config.env_id) if options.eval_every else None
-        if not exists and ranks.rank == 0:
-            at_end.enter_context(open_run_folder(folder))
+        no_evaluation = _no_evaluation(options, ppo)
+        eval_env = None
+        if options.eval_every:
+            eval_env = evaluation_env(options.config.env_id, options.eval_max_episode_steps)
         lost = lost_environments_warning(ppo.lost_envs, ppo.global_step)
-        for warning in filter(None, [damage, *differences(saved, ranks), lost]):
+        for warning in filter(None, [*doubts, *differences(saved, ranks), lost, no_evaluation]):
             errors.print(f"warning: {warning}")
         if ranks.size > 1:
-            console.print(ranks_line(ranks), highlight=False, soft_wrap=True)
+            tell(ranks_line(ranks))
+        tell(start_line(ppo, saved, folder, options.config.total_timesteps))
         console.print(model_table(ppo.policy.model))
+        if eval_env:
+            text = f"evaluations: {options.eval_episodes} episodes of at most {step_limit(eval_env):,} steps"
+            tell(f"{text} (--eval-max-episode-steps)")
         _learn(ppo, eval_env, folder, options, saved, console, incidents)
     exit_code = _exit_code(signals, ranks, errors)
-    console.print(summary(ppo, folder, options, interrupted=exit_code > 0), highlight=False)
+    tell(summary(ppo, folder, options, interrupted=exit_code > 0))
     if incidents.lasting:
         raise SavingError(incidents.summary())
     return exit_code
 
 
-def _open(options: TrainOptions, at_end: ExitStack) -> tuple[Path, bool, Checkpoint | None, str | None]:
-    """The run folder, whether a run is resumed there, the checkpoint, and a warning if its latest one is damaged."""
-    own_folder = resume.folder_of(options.resume) if options.resume else None
-    folder = options.run_dir or own_folder or default_folder(options)
-    exists = options.resume is not None and folder.exists()
-    if exists:  # locked before the checkpoint is read
-        at_end.enter_context(open_run_folder(folder))
+def _open(options: TrainOptions, at_end: ExitStack) -> tuple[Path, Checkpoint | None, list[str]]:
+    """The locked run folder, the checkpoint to resume from, and warnings about both."""
+    folder = at_end.enter_context(open_run_folder(options))
     saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
-    if damage and folder == options.resume:  # otherwise the next save keeps the damaged one as the previous one
-        previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
-    return folder, exists, saved, damage
+    with as_user_error(folder):
+        if damage and folder == options.resume:  # otherwise the next save keeps the damaged one as the previous one
+            previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
+        safe = sync_folder(folder)
+    unsafe = f"the disk of {folder} cannot be made to keep new files at once: a power failure may cost checkpoints."
+    return folder, saved, [warning for warning in (damage, None if safe else unsafe) if warning]
+
+
+def _no_evaluation(options: TrainOptions, ppo: PPO) -> str:
+    """A warning if the policy cannot play single environments, which evaluations do; a `UserError` if it must."""
+    vectorization, env_id = options.config.vectorization, options.config.env_id
+    reason = obstacle(env_id, ppo.envs) if vectorization in ("vector", "envpool") else ""
+    if reason and options.eval_every:
+        remedy = "leave --eval-every away, or train with --vectorization sync or async and an id that Gymnasium has"
+        given = f"eval_every is {options.eval_every}"
+        raise UserError(f"{given}, but evaluations play single environments: {reason}; {remedy}.")
+    remedy = "an id of Gymnasium's with the spaces of the training (--env-id)"
+    return reason and f"ppo_np.evaluate cannot play {env_id} by itself: {reason}; it will need {remedy}."
 
 
 def _stop_at_signal(ppo: PPO, signals: StopSignals) -> None:
@@ -127,6 +156,7 @@ def _learn(
     """
     evaluation: PeriodicEvaluation | None = None
     logs: RunLogs | None = None
+    screen: ConsoleLogger | None = None
     with ExitStack() as at_end:
         with as_user_error(folder):
             if eval_env:
@@ -136,12 +166,13 @@ def _learn(
             if ppo.ranks.rank == 0:
                 threads = blas_threads(options.config, ppo.policy.observations.size, ppo.ranks)
                 write_config(folder, options, threads, ppo.ranks.size, saved)
-                screen = ConsoleLogger(console, options.config.total_timesteps, options.log_every)
+                steps, bar = options.config.total_timesteps, shows_bar(console)
+                screen = ConsoleLogger(console, steps, options.log_every, bar)
                 at_end.enter_context(closing(screen))
                 repeated_tags = EVAL if evaluation and evaluation.is_due(ppo) else None
                 logs = RunLogs(ppo, folder, screen, repeated_tags, incidents)
                 if evaluation and evaluation.log:
-                    logs.files[folder / EVALUATIONS] = evaluation.log
+                    logs.files |= {folder / EVALUATIONS: evaluation.log, folder / BEST: evaluation.best_file}
         tensorboard = logs.tensorboard if logs else None
         saver = Saver(ppo, folder, Interval.parse(options.checkpoint_every), logs.files if logs else {}, incidents)
 
@@ -149,13 +180,13 @@ def _learn(
             if logs:
                 logs.log(metrics, *recent_means(ppo))
             if evaluation:
-                evaluation.after_update(ppo, tensorboard)
+                evaluation.after_update(ppo, tensorboard, screen)
             saver.after_update()
 
         if not ppo.update:
             saver.save()  # so that the run can be resumed from the beginning
         elif evaluation:
-            evaluation.after_update(ppo, tensorboard)  # a signal may have interrupted it
+            evaluation.after_update(ppo, tensorboard, screen)  # a signal may have interrupted it
         completed = False
         try:
             ppo.learn(after_update)

@@ -2,16 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO
 
-from ppo_np.errors import UserError
-from ppo_np.logs.filenames import CONFIG, LOCK
+from ppo_np.errors import UserError, check
+from ppo_np.logs.filenames import CONFIG, LOCK, VIDEOS
+from ppo_np.running import resume
 from ppo_np.running.options import TrainOptions
-from ppo_np.running.resume import OPTIONS
 from ppo_np.saving.checkpoint import Checkpoint, library_versions
 from ppo_np.saving.files import remove_temporary, write_whole
 
@@ -20,24 +20,81 @@ if sys.platform != "win32":
 
 
 @contextmanager
-def open_run_folder(folder: Path) -> Iterator[Path]:
-    """Create a run folder if it does not exist, and lock it while the context is active.
+def open_run_folder(options: TrainOptions) -> Iterator[Path]:
+    """Make the run folder, or take that of the run to resume, and lock it while the context is active.
 
-    Raises UserError if the folder cannot be created or written, or if another run is using it.
+    If no run has begun in it at the end, because something was refused, the folder is removed again.
+
+    Raises UserError if the folder cannot be created or written, if it holds something else, or if another run is using
+    it.
     """
+    resumed = resume.folder_of(options.resume) if options.resume else None
+    asked = options.run_dir or resumed
+    folder, made = _make(asked) if asked else _make_default(options)
+
+    def check_unused() -> None:
+        with as_user_error(folder):
+            unused = folder == resumed or resume.is_unused(folder)
+        check(unused, "run_dir", str(folder), "a new or an empty folder")
+
+    check_unused()
     with as_user_error(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / LOCK, "w")  # noqa: SIM115  the lock lasts while the file is open
     with file:
-        if sys.platform != "win32":
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"run_dir is {str(folder)!r}, but another run is using it.") from None
-            except OSError:  # the file system has no locks
-                pass
+        _lock(file, folder)
+        check_unused()  # again, because another run may have used it meanwhile
         remove_temporary(folder)
-        yield folder
+        try:
+            yield folder
+        finally:
+            if not (folder / CONFIG).exists():
+                _remove(folder, made)
+
+
+def _make(folder: Path, exist_ok: bool = True) -> tuple[Path, list[Path]]:
+    """Make a folder and its parents. Returns it, and those that did not exist, the innermost first."""
+    with as_user_error(folder):
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    return folder, made
+
+
+def _make_default(options: TrainOptions) -> tuple[Path, list[Path]]:
+    """Make runs/<env>__<preset>__<seed>__<time>, with a counter if there is such a folder; returns the same as `_make`.
+
+    It is made the moment its name is chosen, so that runs that start in the same second get different folders.
+    """
+    env = options.config.env_id.replace("/", "_").replace(":", "_")
+    name = f"{env}__{options.preset}__{options.config.seed}__{datetime.now():%Y%m%d-%H%M%S}"
+    base = folder = Path("runs").absolute() / name
+    number = 1
+    while True:
+        try:
+            return _make(folder, exist_ok=False)
+        except UserError:
+            if not folder.is_dir():
+                raise
+        number += 1
+        folder = base.with_name(f"{name}-{number}")
+
+
+def _lock(file: IO[str], folder: Path) -> None:
+    if sys.platform != "win32":
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"run_dir is {str(folder)!r}, but another run is using it.") from None
+        except OSError:  # the file system has no locks
+            pass
+
+
+def _remove(folder: Path, made: Sequence[Path]) -> None:
+    """Remove a folder in which no run has begun, as far as it is empty and was made for that run."""
+    with suppress(OSError):
+        (folder / LOCK).unlink()
+    for path in (folder / VIDEOS, *made) if folder in made else ():
+        with suppress(OSError):
+            path.rmdir()
 
 
 @contextmanager
@@ -50,35 +107,17 @@ def as_user_error(folder: Path) -> Iterator[None]:
         raise UserError(f"run_dir is {str(folder)!r}, but that folder cannot be made or written: {reason}.") from error
 
 
-def default_folder(options: TrainOptions) -> Path:
-    """runs/<env>__<preset>__<seed>__<time>, with a counter if two runs start in the same second."""
-    env = options.config.env_id.replace("/", "_").replace(":", "_")
-    base = Path("runs") / f"{env}__{options.preset}__{options.config.seed}__{datetime.now():%Y%m%d-%H%M%S}"
-    folder, count = base, 1
-    while folder.exists():
-        count += 1
-        folder = base.with_name(f"{base.name}-{count}")
-    return folder
-
-
 def write_config(folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None) -> None:
     """Write config.json: settings, options, threads and ranks in use, versions, and the steps of each resume."""
-    resumed = [*_resumed_at(folder), saved.counters["global_step"]] if saved else []
+    before = resume.read_config(folder).get("resumed") if saved else None
+    resumed = [step for step in before if type(step) is int] if isinstance(before, list) else []
+    kept = {name: getattr(options, name) for name in resume.OPTIONS if name != "preset"}
     document = {
         "preset": options.preset,
         "config": options.config.to_dict(),
-        "options": {name: getattr(options, name) for name in OPTIONS if name != "preset"} | {"ranks": ranks},
+        "options": kept | {"ranks": ranks},
         "blas_threads": threads,
         "versions": library_versions(),
-        "resumed": resumed,
+        "resumed": [*resumed, saved.counters["global_step"]] if saved else [],
     }
     write_whole(folder / CONFIG, (json.dumps(document, indent=2) + "\n").encode())
-
-
-def _resumed_at(folder: Path) -> list[Any]:
-    """The steps at which the run was resumed before, from its config.json; empty if that is not readable."""
-    try:
-        resumed = json.loads((folder / CONFIG).read_text())["resumed"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return []
-    return resumed if isinstance(resumed, list) else []

@@ -8,7 +8,7 @@ from pathlib import Path
 from ppo_np.learning.ppo import PPO
 from ppo_np.logs.filenames import CHECKPOINT
 from ppo_np.logs.incidents import Incidents
-from ppo_np.logs.run_logs import LogFile
+from ppo_np.logs.run_logs import SyncedFile
 from ppo_np.running.interval import Interval
 
 
@@ -16,13 +16,14 @@ from ppo_np.running.interval import Interval
 class Saver:
     """Writes checkpoint.h5 into a run folder at an interval, and keeps the previous one as checkpoint.prev.h5.
 
-    The logs (none on ranks > 0) are synced before each checkpoint, so that a checkpoint is never newer than the logs.
+    The other files (none on ranks > 0) are synced before each checkpoint. If a log cannot be written, the checkpoint is
+    written all the same, and the missing rows stay in memory: after a kill, the logs end earlier than the checkpoint.
     """
 
     ppo: PPO
     folder: Path
     every: Interval
-    logs: Mapping[Path | str, LogFile]
+    files: Mapping[Path | str, SyncedFile]
     incidents: Incidents
 
     def __post_init__(self) -> None:
@@ -39,9 +40,9 @@ class Saver:
 
     def save(self) -> None:
         """Save now; the incidents record a failure."""
-        for path, log in self.logs.items():
+        for path, file in self.files.items():
             with self.incidents.of(path):
-                log.sync()
+                file.sync()
         with self.incidents.of(self.folder / CHECKPOINT):
             self.ppo.save(self.folder / CHECKPOINT, keep_previous=True)
         self._last_save = time.monotonic()

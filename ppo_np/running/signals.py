@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM as requests to stop, instead of exceptions at any line."""
+"""Ctrl-C, SIGTERM and a closed terminal as requests to stop, instead of exceptions at any line."""
 
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 STOPPING = b"\nstopping after the current step; a second signal ends the process at once\n"
@@ -10,7 +11,9 @@ STOPPING_ALL = b"\nstopping after the present update; a second signal ends all r
 
 
 class StopSignals:
-    """While active, the first SIGINT or SIGTERM calls `on_stop`; a second one ends the process at once.
+    """While active, the first SIGINT, SIGTERM or SIGHUP calls `on_stop`; a second one ends the process at once.
+
+    SIGHUP tells that the terminal was closed. It stays ignored where `nohup` has ignored it.
 
     Reason: libraries may ignore a KeyboardInterrupt in an import or a compilation, or turn it into another error.
 
@@ -27,11 +30,14 @@ class StopSignals:
 
     @property
     def exit_code(self) -> int:
-        """0 without a signal, otherwise 128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
+        """0 without a signal, otherwise 128 + its number: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.number if self.number else 0
 
     def __enter__(self) -> "StopSignals":
-        self._previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._previous = {number: signal.signal(number, self._receive) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,5 +48,6 @@ class StopSignals:
         self.number = number
         for handled in self._previous:
             signal.signal(handled, signal.SIG_DFL)
-        os.write(2, self.message)
+        with suppress(OSError):  # stderr may be a closed pipe or a full disk
+            os.write(2, self.message)
         self.on_stop()

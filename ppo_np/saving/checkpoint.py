@@ -13,7 +13,9 @@ Contents of the file:
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
@@ -28,12 +30,16 @@ from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
 from ppo_np.network.optimizer import Optimizer
 from ppo_np.saving.files import write_whole
-from ppo_np.saving.hdf5 import MALFORMED, SealError, pack, printable, unpack
+from ppo_np.saving.hdf5 import MALFORMED, SealError, pack, printable, unpack, with_escapes
 from ppo_np.saving.training_state import COUNTERS, RNGS, TrainingState
 
 FORMAT, FORMAT_VERSION = "ppo_np checkpoint", 3
 RUNNING = "reward/running"  # one number for each environment, so each rank has a part of it
 TENSORS = ("parameters/", f"{Optimizer.name}/")  # groups of arrays with one tensor for each of the network's
+
+
+class DamagedFileError(UserError):
+    """A file is missing, or it was read and is damaged: its content is lost. Other files may be readable later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +114,11 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
         setattr(state, name, saved.counters[name])
     state.wall_time = saved.wall_time
     state.recent_episodes += [Episode(float(total), int(length)) for total, length in saved.recent_episodes]
-    try:
-        for name, rng in state.rngs.items():
+    for name, rng in state.rngs.items():
+        with suppress(*MALFORMED):
             rng.bit_generator.state = saved.rng[name]
-    except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"checkpoint {str(path)!r} has no usable state of {name}.") from error
+        if rng.bit_generator.state != saved.rng[name]:
+            raise UserError(f"checkpoint {str(path)!r} has no usable state of {name}.")
 
 
 def another_seed(saved: Checkpoint) -> int:
@@ -124,7 +130,10 @@ def another_seed(saved: Checkpoint) -> int:
 def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that the numbers of a run depend on."""
     libraries = "numpy", "numba", "scipy", "gymnasium", "h5py"
-    return {"python": platform.python_version()} | {name: version(name) for name in libraries}
+    return {"python": platform.python_version()} | {name: _version(name) for name in libraries}
+
+
+_version = cache(version)  # reads files for some milliseconds, and each checkpoint asks
 
 
 def previous_of(path: str | PathLike) -> Path:
@@ -140,15 +149,40 @@ def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint, keep_previous
     Raises:
         OSError: The folder is missing, full or read-only, or what was read again differs; the old file is untouched.
     """
-    path = Path(path)
+    _write(Path(path), _packed(checkpoint), previous_of(path) if keep_previous else None)
 
+
+def _write(path: Path, packed: bytes, previous: Path | None = None) -> None:
     def verify(data: bytes) -> None:
         try:
             unpack(data)
         except SealError as error:
             raise OSError(f"what was written to {str(path)!r} came back different: {error}") from error
 
-    write_whole(path, _packed(checkpoint), verify, previous_of(path) if keep_previous else None)
+    write_whole(path, packed, verify, previous)
+
+
+class CheckpointFile:
+    """A checkpoint file that is tried again, with the same state, if it could not be written.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._pending: bytes | None = None
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; raises OSError if that is not possible now. Then `sync` tries again."""
+        self._pending = _packed(checkpoint)
+        self.sync()
+
+    def sync(self) -> None:
+        """Write the last checkpoint if it is not on disk yet. Raises OSError if that is not possible now."""
+        if self._pending is not None:
+            _write(self.path, self._pending)
+            self._pending = None
 
 
 def _packed(checkpoint: Checkpoint) -> bytes:
@@ -173,7 +207,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
     arrays, attributes = read_sealed(path, "checkpoint", FORMAT, FORMAT_VERSION)
     try:
         _check_numbers(arrays)
-        config, rng, versions = (json.loads(attributes[name]) for name in ("config", "rng", "versions"))
+        config, rng, versions = (with_escapes(json.loads(attributes[name])) for name in ("config", "rng", "versions"))
         config = PPOConfig.from_dict(config, f"checkpoint {str(path)!r}")
         check_widths(config, below(arrays, "parameters"))
         environments = EnvRecord.of_arrays(below(arrays, "environments"))
@@ -219,27 +253,29 @@ def check_widths(config: PPOConfig, parameters: Mapping[str, np.ndarray]) -> Non
 
 
 def read_sealed(path: str | PathLike, what: str, form: str, version: int) -> tuple[dict[str, np.ndarray], dict]:
-    """Arrays and attributes of a sealed file of a certain format.
+    """Arrays and attributes of a sealed file of a certain format; their names and texts are printable.
 
     Args:
         path: of the file. what: name of the argument, for messages.
         form, version: the attributes `format` and `format_version` that the file must have.
 
     Raises:
-        UserError: There is no such file, it cannot be read, or it has another format.
+        DamagedFileError: There is no such file, or it was read and is damaged.
+        UserError: It cannot be read at present, or it has another format.
     """
-    if not Path(path).is_file():
-        raise UserError(f"{what} is {str(path)!r}, but there is no such file.")
     try:
         arrays, attributes = unpack(Path(path).read_bytes())
-    except (OSError, SealError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"{what} is {str(path)!r}, but it cannot be read as a {what}: {reason}.") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DamagedFileError(f"{what} is {str(path)!r}, but there is no such file.") from error
+    except OSError as error:
+        raise UserError(f"{what} is {str(path)!r}, but it cannot be read: {error.strerror}.") from error
+    except SealError as error:
+        raise DamagedFileError(f"{what} is {str(path)!r}, but it cannot be read as a {what}: {error}.") from error
     if attributes.get("format") != form:
         raise UserError(f"{what} is {str(path)!r}, but that is not a {form}.")
     if (found := attributes.get("format_version")) != version:
         raise UserError(f"{what} {str(path)!r} has format {found!r:.50}, but only {version} can be read.")
-    return arrays, attributes
+    return {with_escapes(name): array for name, array in arrays.items()}, with_escapes(attributes)
 
 
 def below(arrays: Mapping[str, np.ndarray], group: str) -> dict[str, np.ndarray]:

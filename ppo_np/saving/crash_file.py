@@ -18,7 +18,7 @@ from ppo_np.errors import UserError
 from ppo_np.network.action_head import DISTRIBUTIONS, ActionHead
 from ppo_np.saving.checkpoint import below, library_versions, read_sealed
 from ppo_np.saving.files import write_whole
-from ppo_np.saving.hdf5 import MALFORMED, pack
+from ppo_np.saving.hdf5 import MALFORMED, pack, with_escapes
 from ppo_np.saving.training_state import TrainingState
 
 FORMAT, FORMAT_VERSION = "ppo_np crash", 1
@@ -81,11 +81,9 @@ def read_crash(path: str | PathLike) -> Crash:
     """
     arrays, attributes = read_sealed(path, "crash file", FORMAT, FORMAT_VERSION)
     try:
-        config, head, rng = (json.loads(attributes[name]) for name in ("config", "head", "rng"))
-        if not attributes["what"].isprintable():
-            raise ValueError("its message cannot be shown on a terminal")
+        config, head, rng = (with_escapes(json.loads(attributes[name])) for name in ("config", "head", "rng"))
         return Crash(
-            what=attributes["what"],
+            what=str(attributes["what"]),
             during=str(attributes["during"]),
             config=PPOConfig.from_dict(config, f"crash file {str(path)!r}"),
             head=ActionHead(DISTRIBUTIONS[head["kind"]], tuple(map(int, head["sizes"]))),

@@ -1,9 +1,13 @@
 """Files that are whole or not there, whatever happens during a write: a kill, a full disk, a lost folder."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+TEMPORARY = ".*.tmp"
+UNABLE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # of CIFS and some FUSE file systems
 
 
 def write_whole(
@@ -12,7 +16,7 @@ def write_whole(
     """Write a file so that there is always a whole file at `path`: the old one, or the new one.
 
     The data goes to a temporary file in the same folder, is forced to disk and read again. Then the temporary file is
-    renamed in one step, and the folder is forced to disk.
+    renamed in one step, and the folder is forced to disk, where the file system is able to do that.
 
     Args:
         path, data: of the file.
@@ -36,14 +40,30 @@ def write_whole(
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    if hasattr(os, "O_DIRECTORY"):  # not every system can force a new name to disk
-        with _opened(path.parent, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> bool:
+    """Force new names in a folder to disk. Returns False if its file system is not able to do that.
+
+    Raises:
+        OSError: It is able, but that failed.
+    """
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        return True
+    with _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+        try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in UNABLE:
+                raise
+            return False
+    return True
 
 
 def remove_temporary(folder: Path) -> None:
     """Remove the temporary files that a killed `write_whole` left in a folder."""
-    for left in folder.glob(".*.tmp"):
+    for left in folder.glob(TEMPORARY):
         left.unlink(missing_ok=True)
 
 
@@ -86,16 +106,17 @@ class AppendFile:
     """A file that grows by whole records. Records that cannot be written are kept and tried again with the next one.
 
     Args:
-        path: of the file, which is created if it is missing.
+        path: of the file, which is created if it is missing, now and whenever it has been deleted.
+        head: what a new file begins with.
 
     Raises:
         OSError: It cannot be created.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, head: bytes = b""):
+        self.path, self.head = path, head
         self.pending = bytearray()
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+        self.append(b"")
 
     def append(self, record: bytes) -> None:
         """Write the pending records and this one.
@@ -104,10 +125,10 @@ class AppendFile:
             OSError: They cannot be written now; the file ends with a whole record.
         """
         self.pending += record
-        with _opened(self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
+        with _opened(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as descriptor:
             size = os.fstat(descriptor).st_size
             try:
-                _write(descriptor, self.pending)
+                _write(descriptor, self.pending if size else self.head + self.pending)
             except BaseException:
                 os.ftruncate(descriptor, size)
                 raise

@@ -135,3 +135,19 @@ def printable(value: Any) -> str:
     """A value from a file for a message: on one line, at most 100 characters."""
     text = value if isinstance(value, str) and value.isprintable() else repr(value)
     return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def with_escapes(document: Any) -> Any:
+    """A JSON document with printable strings only; lists and dicts change in place.
+
+    The texts of a stranger's file are shown on terminals, where control characters are commands. So all texts that are
+    read from a file come through here: the other characters become escapes like \\x1b.
+    """
+    if isinstance(document, str) and not document.isprintable():
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in document)
+    if isinstance(document, list):
+        document[:] = map(with_escapes, document)
+    elif isinstance(document, dict):
+        for name in list(document):
+            document[with_escapes(name)] = with_escapes(document.pop(name))
+    return document

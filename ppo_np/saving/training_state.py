@@ -47,6 +47,11 @@ class TrainingState:
     wall_time: float = 0.0
     recent_episodes: deque[Episode] = field(default_factory=lambda: deque(maxlen=RECENT_EPISODES))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Let the optimiser of a copy or of an unpickled state work on the vectors of its model."""
+        self.__dict__.update(state)
+        self.optimizer.params, self.optimizer.grads = self.model.params, self.model.grads
+
     def flats(self) -> dict[str, np.ndarray]:
         """The optimiser's vectors by names such as adam/m, (P,) each."""
         return {f"{self.optimizer.name}/{name}": flat for name, flat in self.optimizer.arrays().items()}

@@ -2,11 +2,7 @@
 
 import pytest
 
-from bench.contests.cost_model import Network, Work, beside, largest_of, scaled, sum_here, sum_in, update_here
-from bench.contests.end_to_end import ARTICLE
-from bench.contests.ranks import gradient_bytes
-from bench.ours import model_of
-from bench.peers.protocol import Job
+from bench.contests.cost_model import beside, largest_of, scaled, sum_in, update_here
 
 PIECES = {
     "cores": 2,
@@ -19,24 +15,19 @@ PIECES = {
     },
     "two_cores": {"median": 1.6},
     "together": {
-        "2": {"deal": 0.01, "update": 0.02, "sums": {"100": 0.001, "200": 0.003}},
-        "4": {"deal": 0.02, "update": 0.04, "sums": {"100": 0.002, "200": 0.006}},
+        "2": {"deal": 0.01, "update": 0.02, "sums": {"100": 0.001, "150": 0.002}},
+        "4": {"deal": 0.02, "update": 0.04, "sums": {"100": 0.002, "150": 0.004}},
     },
 }  # fmt: skip
-WORK = Work("work", 10.0, 0.0, 0.5, 0.1, 100, 1000, 4, 2, 1000, 0.0)
-FAST, SLOW = Network("fast", 0.0, 1e12), Network("slow", 0.01, 1e4)
-
-
-def test_the_largest_of_normal_numbers():
-    assert [largest_of(ranks) for ranks in (1, 2, 4)] == pytest.approx([0, 0.564, 1.029], abs=0.03)
-
-
-def test_a_sum_between_measured_sizes():
-    sums = [sum_here(PIECES, size, 2) for size in (10, 100, 150, 200, 400)]
-    assert sums == pytest.approx([0.001, 0.001, 0.002, 0.003, 0.006])
+WORK = {
+    "rollout": 10.0, "deviation": 0.0, "minibatch": 0.5, "fixed": 0.1, "rows": 100, "transitions": 1000,
+    "minibatches": 4, "epochs": 2, "gradient_bytes": 1000, "deal_per_row": 0.0,
+}  # fmt: skip
+FAST, SLOW = {"alpha": 0.0, "bandwidth": 1e12}, {"alpha": 0.01, "bandwidth": 1e4}
 
 
 def test_an_update_here_is_the_sum_of_its_pieces():
+    assert [largest_of(ranks) for ranks in (1, 2, 4)] == pytest.approx([0, 0.564, 1.029], abs=0.03)
     assert update_here(PIECES, 1) == pytest.approx(8.0 + 15 * 0.4)
     assert beside(PIECES) == 2 / 1.6 and beside(PIECES | {"two_cores": {"median": 2.1}}) == 1
     assert update_here(PIECES, 2) == pytest.approx(1.25 * (4.0 + 15 * 0.2) + 15 * 0.002 + 0.01 + 0.02)
@@ -47,11 +38,6 @@ def test_sums_in_a_network():
     assert sum_in(SLOW, 1000, 8) == pytest.approx(2 * 3 * 0.01 + 2 * 7 / 8 * 0.1)
     perfect, found = scaled(WORK, FAST, 8), scaled(WORK, SLOW, 8)
     assert perfect["efficiency"] == pytest.approx(1, abs=1e-6) and perfect["enough_rows"] == 0
-    each = (WORK.minibatch - WORK.fixed) / WORK.rows
-    assert WORK.fixed + found["enough_rows"] * each >= found["sum"] > WORK.fixed + (found["enough_rows"] - 1) * each
-
-
-@pytest.mark.parametrize("job", [Job(), Job(**ARTICLE)])
-def test_the_bytes_of_a_gradient(job):
-    sizes = {name: getattr(job, name) for name in ("shared_sizes", "policy_sizes", "value_sizes")}
-    assert gradient_bytes(job) == model_of(**sizes).grads_and_terms.nbytes
+    each = (WORK["minibatch"] - WORK["fixed"]) / WORK["rows"]
+    most, fewer = (WORK["fixed"] + rows * each for rows in (found["enough_rows"], found["enough_rows"] - 1))
+    assert most >= found["sum"] > fewer

@@ -1,11 +1,13 @@
 """The benchmarks that take ours apart: limit, where, scaling and start."""
 
 import dataclasses
+import os
+from pathlib import Path
 
 import pytest
 
 from bench.contests import blocks, limit, scaling, start, where
-from bench.contests.slices import Training
+from bench.contests.parts import Training
 from bench.peers.protocol import Job
 
 QUICK = Job(
@@ -34,14 +36,11 @@ def test_products_are_those_of_forward_and_backward_pass(monkeypatch):
 
 def test_the_limit_takes_the_best_number_of_threads_part_by_part_and_the_share_round_by_round():
     # The environments' second column is only another measurement of the same, a little quicker by chance.
-    one, two = (dict(zip(limit.PARTS, parts, strict=True)) for parts in ((6.0, 1.0, 4.0, 1.0), (5.9, 1.5, 2.0, 1.0)))
-    rounds = [
-        {1: {"ours": 20.0 * k} | {name: k * value for name, value in one.items()},
-         2: {"ours": 30.0 * k} | {name: k * value for name, value in two.items()}}
-        for k in (1, 2)
-    ]  # fmt: skip
+    names = ["ours", limit.ENVIRONMENT, limit.ACTING, limit.LEARNING, limit.MOVING]
+    one, two = (dict(zip(names, parts, strict=True)) for parts in ((20, 6, 1, 4, 1), (30, 5.9, 1.5, 2, 1)))
+    rounds = [{n: {name: k * x for name, x in column.items()} for n, column in ((1, one), (2, two))} for k in (1, 2)]
     found = limit.judged(rounds, {limit.ENVIRONMENT: 1})
-    assert found["threads"] == {"ours": 1} | dict(zip(limit.PARTS, [1, 1, 2, 1], strict=True))
+    assert found["threads"] == dict(zip(names, [1, 1, 1, 2, 1], strict=True))
     assert found["share"] == {"q1": 0.5, "median": 0.5, "q3": 0.5} and found["limit"]["median"] == 15
     assert found["on_ranks"] == 1.5 * (6 / 2 + 1 / 2 + 2 + 1)
 
@@ -49,7 +48,7 @@ def test_the_limit_takes_the_best_number_of_threads_part_by_part_and_the_share_r
 def test_everything_of_the_limit_takes_time():
     job = dataclasses.replace(QUICK, vectorization="sync")
     training = Training(job)
-    told = limit.one_round({1: training}, limit.parts(job, training, 0.02), 0.02)
+    told = limit.one_round({1: training}, limit.parts(job, training, 0.02), False, 0.02)
     assert len(told[1]) == 5 and all(0 < value < 1e6 for value in told[1].values())
 
 
@@ -64,7 +63,7 @@ def test_the_parts_of_a_step_sum_up_to_its_time(vectorization):
 def test_blocks_of_any_size_are_measured(monkeypatch):
     for name in ("BLOCK_ROWS", "FEWEST_BLOCKS"):  # `measure` sets them
         monkeypatch.setattr(blocks.blocks, name, getattr(blocks.blocks, name))
-    assert len(blocks.measure(1300, 512, (1, 2), 1)) == 3
+    assert len(blocks.measure(1300, 512, 1)) == 3
 
 
 def test_curves_have_a_point_for_each_size_and_a_limit(monkeypatch):
@@ -75,10 +74,11 @@ def test_curves_have_a_point_for_each_size_and_a_limit(monkeypatch):
 
 def test_the_first_update_and_an_import_are_timed(tmp_path, monkeypatch):
     monkeypatch.setattr(start, "ONE_UPDATE", 256)
-    monkeypatch.setattr(start, "FLAGS", ["--preset", "cartpole"])
-    assert 0.1 < start.first_update(None, tmp_path, 60) < 60
-    monkeypatch.setattr(start, "FLAGS", ["--env-id", "No-Such-v0"])
+    monkeypatch.setattr(start, "TRAIN", ("-m", "ppo_np.train", "--preset", "cartpole"))
+    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    assert 0.1 < start.first_update(str(tmp_path), cache, 60) < 60
+    monkeypatch.setattr(start, "TRAIN", ("-c", "print('step=5 ')"))
     with pytest.raises(RuntimeError, match="ended without an update"):
-        start.first_update(None, tmp_path, 60)
+        start.first_update(str(tmp_path), cache, 60)
     monkeypatch.setattr(start, "TOO_EARLY", ("colorsys", "chunk"))
     assert start.imported("import colorsys")[1] == ["colorsys"]

@@ -26,6 +26,16 @@ def test_a_mode_that_is_not_said_is_refused():
         EnvStream(envs).reset(seed=0)
 
 
+def test_all_that_is_missing_is_named_at_once():
+    envs = ScriptedVector(SCRIPTS, AutoresetMode.NEXT_STEP)
+    del envs.single_observation_space, envs.single_action_space
+    envs.metadata = {}
+    missing = "single_observation_space, single_action_space, metadata['autoreset_mode']"
+    with pytest.raises(UserError) as caught:
+        PPO(PPOConfig(num_steps=4, num_minibatches=1, shared_sizes=()), envs)
+    assert str(caught.value) == f"env is a VectorEnv without {missing}: set them (docs/environments.md shows how)."
+
+
 def test_same_step_without_the_final_observations_is_an_error_that_says_so():
     envs = make("native-same", SCRIPTS)
     step = envs.step

@@ -107,12 +107,13 @@ def conditions(name: str, dtype) -> Iterator[None]:
         patches.enter_context(mock.patch("ppo_np.learning.policy.ActorCritic", partial(ActorCritic, dtype=dtype)))
         patches.enter_context(mock.patch.object(ObservationAdapter, "__init__", wider))
         if name.endswith("NEXT_STEP"):
-            patches.enter_context(mock.patch("ppo_np.environments.make.SerialEnvs", next_step))
+            patches.enter_context(mock.patch("ppo_np.environments.make.SerialEnvs", NextStepEnvs))
         yield
 
 
-def next_step(factories) -> SyncVectorEnv:
-    return SyncVectorEnv(factories, autoreset_mode=AutoresetMode.NEXT_STEP)
+class NextStepEnvs(SyncVectorEnv):
+    def __init__(self, factories):
+        super().__init__(factories, autoreset_mode=AutoresetMode.NEXT_STEP)
 
 
 def train(name: str, ranks: Ranks = ALONE) -> dict[str, np.ndarray]:

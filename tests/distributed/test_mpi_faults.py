@@ -15,6 +15,7 @@ from ppo_np.saving.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.mpi
 AT_ONCE = 10.0  # what a fault may take to end all ranks
+AFTER_A_SIGNAL = AT_ONCE + 8.0  # if they cannot stop together
 
 
 @pytest.mark.parametrize("by_launcher", [False, True])
@@ -53,9 +54,12 @@ def processes_of(folder):
     return found
 
 
-def shared_memory():
-    """What MPICH has left under a name."""
-    return set(Path("/dev/shm").glob("mpich*"))
+def shared_memory_of(pid):
+    """The files of MPICH's shared memory that a process has mapped, also those whose names are removed by now."""
+    try:
+        return set(re.findall(r"/dev/shm/mpich\w+", (Path("/proc") / str(pid) / "maps").read_text()))
+    except OSError:
+        return set()
 
 
 class Ranks:
@@ -63,26 +67,39 @@ class Ranks:
 
     def __init__(self, folder, env_id="CartPole-v1", *more, by_launcher=False):
         self.folder = folder
-        self.shared_memory = shared_memory()
+        self.shared_memory = set()
         arguments = flags(env_id, folder, "--vectorization", "async", "--total-timesteps", LONG, *more)
         command = mpiexec(2, *TRAIN, *arguments) if by_launcher else [*TRAIN, *arguments, "--ranks", "2"]
         self.process = subprocess.Popen(
             command, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
 
+    def wait_for_updates(self, updates):
+        wait_for_updates(self.folder, self.process, updates)
+        self.note_shared_memory()
+
+    def note_shared_memory(self):
+        """Of this run's processes only: others may run on this machine."""
+        self.shared_memory.update(*map(shared_memory_of, processes_of(self.folder)))
+
     def pid_of(self, rank):
         """The rank itself: the others with its number are its workers, which were started later."""
         return min(pid for pid, its_rank in processes_of(self.folder).items() if its_rank == rank)
 
-    def finish(self, since=None):
+    def finish(self, since=None, limit=AT_ONCE):
         """Exit code and stderr; no process and no memory of MPICH's is left, and the checkpoint is whole."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.note_shared_memory()
+            time.sleep(0.02)
         out, err = self.process.communicate(timeout=PATIENCE)
-        while processes_of(self.folder) and time.monotonic() < (since or time.monotonic()) + AT_ONCE:
+        while processes_of(self.folder) and time.monotonic() < (since or time.monotonic()) + limit:
             time.sleep(0.02)
         assert processes_of(self.folder) == {}
-        assert shared_memory() <= self.shared_memory
+        assert self.shared_memory
+        assert [name for name in self.shared_memory if os.path.exists(name)] == []
         if since is not None:
-            assert time.monotonic() - since < AT_ONCE
+            assert time.monotonic() - since < limit
         assert read_checkpoint(self.folder / "checkpoint.h5").counters["update"] >= 0
         self.out = out
         return self.process.returncode, err
@@ -91,7 +108,7 @@ class Ranks:
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_is_killed(tmp_path, rank):
     ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     pid = ranks.pid_of(rank)
     os.kill(pid, signal.SIGKILL)
     code, err = ranks.finish(time.monotonic())
@@ -104,7 +121,7 @@ def test_a_rank_that_is_killed(tmp_path, rank):
 def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
     """Which then ends all by itself; ours may or may not have the time to say which one it was."""
     ranks = Ranks(tmp_path / "run", by_launcher=True)
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     pid = ranks.pid_of(1)
     os.kill(pid, signal.SIGKILL)
     code, err = ranks.finish(time.monotonic())
@@ -115,7 +132,7 @@ def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
 @pytest.mark.parametrize(("rank", "number"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
 def test_a_signal_to_one_rank_stops_all_after_the_update(tmp_path, rank, number):
     ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     os.kill(ranks.pid_of(rank), number)
     code, err = ranks.finish(time.monotonic())
     assert code == 128 + number
@@ -128,19 +145,67 @@ def test_a_signal_to_one_rank_stops_all_after_the_update(tmp_path, rank, number)
 
 def test_a_signal_in_an_update_that_takes_too_long(tmp_path):
     ranks = Ranks(tmp_path / "run", "broken:Slow-v0", "--vectorization", "sync")
-    wait_for_updates(tmp_path / "run", ranks.process, 0)
+    ranks.wait_for_updates(0)
     while not (tmp_path / "run" / "checkpoint.h5").exists():
         time.sleep(0.02)
     time.sleep(0.5)
     os.kill(ranks.pid_of(1), signal.SIGTERM)
-    code, err = ranks.finish(time.monotonic())
+    code, err = ranks.finish(time.monotonic(), AFTER_A_SIGNAL)
     assert code == 128 + signal.SIGTERM
     assert err == "error: rank 1: signal 15 came, and the ranks could not stop together within 8 s.\n"
 
 
+def test_a_signal_while_a_rank_waits_inside_mpi_for_one_that_sleeps(tmp_path):
+    """Python calls no handler there."""
+    ranks = Ranks(tmp_path / "run", "broken:Asleep-v0", "--vectorization", "sync")
+    ranks.wait_for_updates(2)
+    time.sleep(0.5)
+    os.kill(ranks.pid_of(0), signal.SIGTERM)
+    code, err = ranks.finish(time.monotonic(), AFTER_A_SIGNAL)
+    assert code == 128 + signal.SIGTERM
+    assert err == "error: rank 0: signal 15 came, and the ranks could not stop together within 8 s.\n"
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_the_command_while_a_rank_is_stopped(tmp_path, rank):
+    ranks = Ranks(tmp_path / "run")
+    ranks.wait_for_updates(2)
+    os.kill(ranks.pid_of(rank), signal.SIGSTOP)
+    ranks.process.send_signal(signal.SIGINT)
+    code, err = ranks.finish(time.monotonic(), AFTER_A_SIGNAL)
+    assert code == 130
+    *stopping, message = filter(None, err.splitlines())
+    assert re.fullmatch(r"error: (rank 0: )?signal 2 came, and the ranks could not stop together within 8 s\.", message)
+    assert stopping in ([], ["stopping after the present update; a second signal ends all ranks at once"])
+
+
+def test_a_rank_that_cannot_reach_the_others(tmp_path):
+    """The hub is in rank 0, and the network does not let rank 1 through."""
+    program = """if True:
+        import os, socket, sys
+        from ppo_np import train
+        def refuse(*_):
+            raise OSError("No route to host")
+        if os.environ["PMI_RANK"] == "1":
+            socket.create_connection = refuse
+        sys.exit(train.main(sys.argv[1:]))
+    """
+    code, _, err = run(*mpiexec(2, sys.executable, "-c", program, *flags("CartPole-v1", tmp_path / "run")))
+    assert code == 1
+    assert re.fullmatch(r"error: rank 1 on .+ cannot reach rank 0: No route to host: all ranks end\.\n", err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_traces_of_another_launcher_do_not_matter(tmp_path, monkeypatch):
+    monkeypatch.setenv("PMIX_RANK", "0")
+    monkeypatch.setenv("PMIX_NAMESPACE", "slurm.pmix.1.0")
+    code, _, err = run(*TRAIN, *flags("CartPole-v1", tmp_path / "run", "--total-timesteps", "64", "--ranks", "2"))
+    assert (code, err) == (0, "")
+
+
 def test_a_signal_to_the_command_reaches_the_ranks(tmp_path):
     ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     ranks.process.send_signal(signal.SIGINT)
     code, err = ranks.finish(time.monotonic())
     assert code == 130
@@ -149,7 +214,7 @@ def test_a_signal_to_the_command_reaches_the_ranks(tmp_path):
 
 def test_a_command_that_is_killed_takes_its_ranks_along(tmp_path):
     ranks = Ranks(tmp_path / "run")
-    wait_for_updates(tmp_path / "run", ranks.process, 2)
+    ranks.wait_for_updates(2)
     ranks.process.kill()
     _, err = ranks.finish(time.monotonic())
     assert err == "error: the process that started the ranks has died without an error message: all ranks end.\n"

@@ -97,7 +97,7 @@ def test_records_of_ranks_are_joined_and_parted(size, known, seed):
     record = EnvRecord(
         obs=rng.random((envs, 2)), returns=rng.random(envs), lengths=lengths, steps=np.array(9),
         episodes=rng.integers(0, 9, envs), seeds=rng.integers(0, 9, envs),
-        rng_then=rng.integers(0, 9, (envs, 6)).astype(np.uint64), rng_now=np.zeros((envs, 6), np.uint64),
+        rng_then=rng.integers(0, 2, (envs, 6)).astype(np.uint64), rng_now=np.zeros((envs, 6), np.uint64),
         known=known, actions=rng.random((int(lengths[known == 1].sum()), 2)),
     )  # fmt: skip
     parts = [record.part(range(start, start + len(known) // size)) for start in range(0, envs, len(known) // size)]

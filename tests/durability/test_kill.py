@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "kill"))
 
 import plan
+import ranks
 import trial
 from at_system_call import Point, WatchedOS
 from compare import damage, differences
@@ -69,6 +70,12 @@ def test_a_checkpoint_that_is_written_in_place_is_found(outcomes):
     assert (outcomes["in_place"].kills, outcomes["in_place"].loaded) == (1, 0)
 
 
+@pytest.mark.mpi
+def test_ranks_that_are_killed_end_together():
+    """A sample of durability/kill/ranks.py."""
+    assert ranks.perform({"start": 3, "stopped": 1, "asleep": 1}, seed=0) == 0
+
+
 def test_100_trials_cover_every_system_call_of_a_checkpoint(folder):
     calls = json.loads((folder / "calls.json").read_text())
     settings = [Setting("LunarLander-v3"), Setting("CartPole-v1")]
@@ -91,7 +98,10 @@ def test_the_calls_of_a_file_are_told_apart_from_those_of_others(tmp_path, monke
     log.append(b"2")
     files.write_whole(tmp_path / "a", b"3")
     whole = ["open", "write", "fsync", "close", "replace", "open", "fsync", "close"]
-    assert watched.calls == {"a": [whole, whole], "events": [["open", "close"], ["open", "fstat", "write", "close"]]}
+    assert watched.calls == {
+        "a": [whole, whole],
+        "events": [["open", "fstat", "close"], ["open", "fstat", "write", "close"]],
+    }
     assert Point.parse(str(Point("a", 2, 5, "replace", "after"))) == Point("a", 2, 5, "replace", "after")
 
 

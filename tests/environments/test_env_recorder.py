@@ -116,6 +116,43 @@ class Hidden(gymnasium.Env):
         return obs, hidden if self.where == "reward" else 1.0, ends or self.steps == 9, False, {}
 
 
+class Halving(gymnasium.Env):
+    """Changes its action in place, as environments do that scale or clip it."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (3,), np.float64)
+
+    def __init__(self, action_space):
+        self.action_space = action_space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = np.zeros(3)
+        return self.state, {}
+
+    def step(self, action):
+        self.state += action
+        action //= 2
+        return self.state, 1.0 + float(action.sum()), False, False, {}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [gymnasium.spaces.Box(-9, 9, (3,)), gymnasium.spaces.MultiDiscrete([9, 9, 9]), gymnasium.spaces.MultiBinary(3)],
+    ids=lambda space: type(space).__name__,
+)
+def test_environments_that_change_their_action_come_back_again_and_again(space):
+    played = Played(make_vector_env(config(), lambda: Halving(space)))
+    played.stream.reset(seed=0)
+    played.step(5)
+    record = played.record()
+    assert record.returns.any()
+    for _ in range(3):
+        played = Played(make_vector_env(config(), lambda: Halving(space)))
+        assert played.restore(arrays_of(record)).all()
+        np.testing.assert_equal(played.record().arrays(), record.arrays())
+        record = played.record()
+
+
 @pytest.mark.parametrize("where", ["observation", "reward", "generator", "exception", "end"])
 def test_one_that_does_not_come_back_begins_another_episode(where):
     def envs():

@@ -1,11 +1,13 @@
 """Faulty environments in training: one sentence with environment and step, nothing lost, nothing left behind."""
 
+import itertools
 import multiprocessing
 import os
 import re
 import signal
 import threading
 import time
+from contextlib import closing
 
 import faulty
 import numpy as np
@@ -17,6 +19,7 @@ from sentences import FORM, NO_REWARD, NUMBER, REWARD, SAID, SILENCE
 
 from ppo_np import PPO, PPOConfig
 from ppo_np.errors import EnvironmentFault
+from ppo_np.saving.checkpoint import read_checkpoint
 
 PATIENCE = 60.0
 SMALL = {"seed": 0, "num_envs": 3, "num_steps": 8, "num_minibatches": 1, "update_epochs": 1, "shared_sizes": (8,)}
@@ -104,6 +107,43 @@ def test_the_step_is_right_wherever_it_happens(vectorization, at, in_reset):
     told(lambda: Faulty(obs=bad, **where), rf"In step {at}, {number}\.", vectorization=vectorization)
 
 
+class Talkative(Faulty):
+    """Puts things into its infos that cannot be put together with those of others, or not be pickled."""
+
+    def infos(self):
+        ragged = {
+            "moves": np.arange(self.steps % 5 + self.index),
+            "value": np.nan if self.steps % 2 else 1,
+            "none": None,
+        }
+        taken = {
+            "final_obs": "mine",
+            "_final_obs": 3,
+            "final_info": 0,
+            "episode": 1,
+            "deep": {"moves": ragged["moves"]},
+        }
+        return [ragged, taken, {"function": lambda: 0, 3: 4}, None, [], "text"][self.steps % 6]
+
+    def reset(self, **kwargs):
+        return super().reset(**kwargs)[0], self.infos()
+
+    def step(self, action):
+        return *super().step(action)[:4], self.infos()
+
+
+@both_ways
+def test_infos_that_nobody_reads_change_nothing(vectorization):
+    def params(kind):
+        with closing(
+            PPO(PPOConfig(**SMALL, vectorization=vectorization, total_timesteps=72), lambda: kind(at=-1))
+        ) as ppo:
+            ppo.learn()
+            return ppo.policy.model.params
+
+    assert np.array_equal(params(Talkative), params(Faulty))
+
+
 @both_ways
 def test_the_first_environment_can_be_the_one(vectorization):
     expected = rf"In step 13, {REWARD.format('nan').replace('environment 2', 'environment 0')}\."
@@ -127,6 +167,18 @@ def test_hanging_that_swallows_the_first_fault_is_told():
     told(lambda: Faulty(call=faulty.hang_and_swallow), rf"In step 13, {SILENCE}\.", env_timeout=1.0)
 
 
+@both_ways
+def test_the_last_observation_matters_where_it_is_used(vectorization):
+    """A simulation that has exploded may terminate with NaN; a truncated episode needs the value of its last one."""
+    last = np.full(2, np.nan, np.float32)
+    settings = SMALL | {"vectorization": vectorization, "total_timesteps": 48}
+    with closing(PPO(PPOConfig(**settings), lambda: Faulty(at=5, wrong_answer=(last, 1.0, True, False, {})))) as ppo:
+        assert ppo.learn().update == 2
+    truncated = (last, 1.0, False, True, {})
+    expected = rf"In step 5, {NUMBER.format(0, 'nan')}\."
+    told(lambda: Faulty(at=5, wrong_answer=truncated), expected, vectorization=vectorization)
+
+
 @pytest.mark.parametrize("call", [faulty.stop, faulty.hang_and_ignore_signals])
 def test_a_worker_that_cannot_be_interrupted_is_told_and_killed(call):
     told(lambda: Faulty(call=call), rf"In step 13, {SILENCE}\.", vectorization="async", env_timeout=1.0)
@@ -148,12 +200,50 @@ def test_a_worker_killed_from_outside_is_told():
     config = PPOConfig(**SMALL, vectorization="async", total_timesteps=1000)
     ppo = PPO(config, lambda: Faulty(at=-1))
     with pytest.raises(
-        EnvironmentFault, match=r"^In step 8, the worker process of environment 1 was killed by signal 9"
+        EnvironmentFault, match=r"^In step 9, the worker process of environment 1 was killed by signal 9"
     ):
         ppo.learn(lambda ppo, metrics: ppo.envs.processes[1].kill())
     assert ppo.update == 1
     ppo.close()
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_worker_killed_or_stopped_while_the_run_learns_loses_nothing(tmp_path, number):
+    """The state after the update is saved, with the environments, and without an answer of the worker."""
+
+    def train(during, last_update=None):
+        settings = SMALL | {"vectorization": "async", "total_timesteps": 1000, "env_timeout": 0.5}
+        with closing(PPO(PPOConfig(**settings), lambda: Faulty(at=-1))) as ppo:
+            step, steps = ppo.state.optimizer.step, itertools.count()
+            ppo.state.optimizer.step = lambda rate: (next(steps) == 1 and during(ppo), step(rate))
+            try:
+                ppo.learn(lambda ppo, _: ppo.update == last_update and ppo.stop())
+            finally:
+                ppo.save(tmp_path / "end.h5")
+        return read_checkpoint(tmp_path / "end.h5")
+
+    end = r"was killed by signal 9|did not answer within 0\.5 s \(env_timeout\)"
+    with pytest.raises(EnvironmentFault, match=rf"^In step 17, .*environment 1 ({end})"):
+        train(lambda ppo: os.kill(ppo.envs.processes[1].pid, number))
+    saved = read_checkpoint(tmp_path / "end.h5")
+    whole = train(lambda ppo: None, last_update=2)
+    assert saved.counters == whole.counters
+    np.testing.assert_equal(saved.parameters, whole.parameters)
+    np.testing.assert_equal(saved.environments.arrays(), whole.environments.arrays())
+
+
+@both_ways
+def test_after_an_interruption_in_python_it_can_learn_on(vectorization):
+    pid = os.getpid()
+    settings = SMALL | {"vectorization": vectorization, "total_timesteps": 72}
+    with closing(PPO(PPOConfig(**settings), lambda: Faulty(call=lambda: os.kill(pid, signal.SIGINT)))) as ppo:
+        with pytest.raises(KeyboardInterrupt):
+            ppo.learn()
+        assert (ppo.update, ppo.stream.steps) == (1, 13)
+        ppo.learn()
+        assert (ppo.update, ppo.global_step) == (3, 72)
+        assert ppo.stream.observed.obs.shape == (3, 2)
 
 
 def test_what_fails_in_making_environments_is_told():

@@ -13,7 +13,7 @@ import faulty
 import numpy as np
 import pytest
 from commands import run
-from sentences import REWARD, SAID, SILENCE
+from sentences import NUMBER, REWARD, SAID, SILENCE
 
 from ppo_np import PPO
 from ppo_np.running import cli
@@ -73,11 +73,14 @@ def test_the_command_tells_it_and_keeps_what_was_learnt(tmp_path, capfd, vectori
 
 
 @both_ways
-def test_the_command_tells_what_happens_before_training_and_leaves_no_folder(tmp_path, capfd, vectorization):
-    arguments = [*FLAGS, "--env-id", "faulty:Late-v0", "--vectorization", vectorization, "--env-timeout", "1"]
+@pytest.mark.parametrize(("env_id", "expected"), [("Late", SILENCE), ("Infinite", NUMBER.format(0, "inf"))])
+def test_the_command_tells_what_happens_before_training_and_leaves_no_folder(
+    tmp_path, capfd, vectorization, env_id, expected
+):
+    arguments = [*FLAGS, "--env-id", f"faulty:{env_id}-v0", "--vectorization", vectorization, "--env-timeout", "1"]
     assert run(main, *arguments, "--run-dir", tmp_path / "run") == cli.FAILED
     err = capfd.readouterr().err
-    assert re.fullmatch(rf"error: In step 0, {SILENCE}\.\n", err), err
+    assert re.fullmatch(rf"error: In step 0, {expected}\.\n", err), err
     assert not (tmp_path / "run").exists()
 
 

@@ -1,17 +1,24 @@
 """Making environments: by id, by a factory, vectorised in every way, filmed, refused in one sentence."""
 
+import itertools
+import multiprocessing
+import re
+import time
+
+import faulty
 import gymnasium
 import numpy as np
 import pytest
 import sample_environments
-from gymnasium.vector import SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from ppo_np import PPO
 from ppo_np.config import PPOConfig
 from ppo_np.environments.film import VideoOptions
 from ppo_np.environments.make import make_env, make_vector_env, spaces_of
 from ppo_np.environments.stream import EnvStream
 from ppo_np.environments.workers import WorkerEnvs
-from ppo_np.errors import UserError
+from ppo_np.errors import EnvironmentFault, UserError
 
 
 def config(env_id="CartPole-v1", **settings):
@@ -26,6 +33,137 @@ def test_an_unknown_environment_is_one_sentence(env_id, vectorization):
     with pytest.raises(UserError, match=f"^env_id is '{env_id}', but no such environment can be made: ") as caught:
         make_vector_env(config(env_id, vectorization=vectorization))
     assert "\n" not in str(caught.value)
+
+
+class Odd(gymnasium.Env):
+    """Goes wrong when it is made or closed; `needed` has no default."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, needed, make=None, close=lambda: None, bound=1, render_mode=None):
+        if make:
+            make()
+        self.close = close
+        self.observation_space = gymnasium.spaces.Box(-bound, bound, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
+def leave():
+    raise SystemExit(3)
+
+
+gymnasium.register("Needy-v0", Odd)
+gymnasium.register("RaisingWhenMade-v0", Odd, kwargs={"needed": 0, "make": faulty.raise_exception})
+gymnasium.register("Leaving-v1", Odd, kwargs={"needed": 0, "make": leave})
+gymnasium.register("HangingWhenMade-v0", Odd, kwargs={"needed": 0, "make": faulty.hang})
+
+
+@pytest.mark.parametrize(
+    ("env_id", "reason"),
+    [
+        ("Needy-v0", r"it raised TypeError: .*missing 1 required positional argument: 'needed' .* \(register another id with these as its kwargs, or give PPO a function that makes the environment\)"),  # noqa: E501
+        ("RaisingWhenMade-v0", r"it raised RuntimeError: the simulator is gone \(faulty\.py, line \d+\)"),
+        ("Leaving-v1", r"it raised SystemExit: 3 \(test_make\.py, line \d+\)"),
+        ("odd_import:X-v0", r"it raised ZeroDivisionError: division by zero \(odd_import\.py, line 1\)"),
+        ("odd_syntax:X-v0", r"it raised SyntaxError: .* \(odd_syntax\.py, line 1\) .*"),
+        ("odd_exit:X-v0", r"it raised SystemExit: 1 .*"),
+        ("own.py:Id-v0", r"No module named 'own.* \(write own:Id-v0, without \.py\)"),
+        *((name, r"an id may have one colon, and before it the name of a module to import") for name in (":X-v0", ".:X-v0", "./own:X-v0", "a:b:c")),  # noqa: E501
+        ("MiniGrid-Empty-v0", r".* \(ids of other packages and of your own files are written module:Id-v0\)"),
+        ("ALE/Pong-v5", r".*\(ids of other packages and of your own files are written module:Id-v0\)"),
+    ],
+)  # fmt: skip
+def test_an_id_that_cannot_be_made_is_one_sentence_with_a_remedy(env_id, reason, tmp_path, monkeypatch):
+    for name, text in (("odd_import", "1 / 0"), ("odd_syntax", "def"), ("odd_exit", "raise SystemExit(1)")):
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError) as caught:
+        make_env(env_id)
+    expected = rf"env_id is '{re.escape(env_id)}', but no such environment can be made: {reason}\."
+    assert re.fullmatch(expected, str(caught.value)), str(caught.value)
+
+
+@pytest.fixture
+def short_limits(monkeypatch):
+    monkeypatch.setattr("ppo_np.environments.make.START_TIMEOUT", 0.2)
+    monkeypatch.setattr("ppo_np.environments.guard.CLOSE_TIMEOUT", 0.2)
+
+
+def test_an_environment_that_hangs_when_it_is_made_is_told(short_limits):
+    with pytest.raises(EnvironmentFault, match=r"^the environment was not made within 0\.2 s \(env_timeout\)$"):
+        make_env("HangingWhenMade-v0")
+    makes = iter([None, None, faulty.hang])  # the first one is made to be looked at
+    with pytest.raises(
+        EnvironmentFault, match=r"^While .*, environment 1 was not made within 0\.3 s \(env_timeout\)\.$"
+    ):
+        make_vector_env(config(env_timeout=0.3), lambda: Odd(0, make=next(makes)))
+    with pytest.raises(EnvironmentFault, match=r"^the environment was not made within 0\.2 s \(env_timeout\)$"):
+        make_vector_env(config(env_timeout=0.1), lambda: Odd(0, make=faulty.hang))
+
+
+@pytest.mark.parametrize(
+    ("raising", "error", "message"),
+    [
+        (0, UserError, r"env is a function, but it raised RuntimeError: the simulator is gone \(faulty.*\)\."),
+        (1, EnvironmentFault, r"While the environments were made, environment 0 raised RuntimeError: .* made\."),
+        (2, EnvironmentFault, r"While the environments were made, environment 1 raised RuntimeError: .* made\."),
+    ],
+)  # fmt: skip
+def test_a_function_that_raises_is_one_sentence_and_what_was_made_is_closed(raising, error, message):
+    numbers, closed = itertools.count(), []
+
+    def make():
+        number = next(numbers)
+        return Odd(0, faulty.raise_exception if number == raising else None, lambda: closed.append(number))
+
+    with pytest.raises(error) as caught:
+        make_vector_env(config(), make)
+    assert re.fullmatch(message, str(caught.value)), str(caught.value)
+    assert closed == list(range(raising))
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_environments_of_different_spaces_are_refused(vectorization):
+    bounds = iter([1, 1, 1, 2] if vectorization == "async" else [1, 1, 2])  # those that are looked at come first
+    made = multiprocessing.Value("i", 0)
+
+    def make():
+        made.value += 1
+        return Odd(0, bound=2 if multiprocessing.current_process().name.endswith("-1") or made.value > 3 else 1)
+
+    make = make if vectorization == "async" else lambda: Odd(0, bound=next(bounds))
+    said = (
+        r"^The observation space of environment 1 is Box\(-2.0, 2.0, .*\), but it must be Box\(-1.0, 1.0, .*\), as that"
+    )
+    with pytest.raises(UserError, match=said):
+        make_vector_env(config(vectorization=vectorization), make)
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("close", "said"),
+    [
+        (faulty.raise_exception, r"raised RuntimeError: the simulator is gone \(faulty\.py, line \d+\) in its close"),
+        (leave, r"raised SystemExit: 3 \(test_make\.py, line \d+\) in its close"),
+        (lambda: time.sleep(9), r"did not end its close within 0\.2 s"),
+    ],
+)
+def test_an_environment_that_fails_to_close_is_a_warning(close, said, short_limits):
+    with pytest.warns(RuntimeWarning) as warned:
+        PPO(config(shared_sizes=(4,)), lambda: Odd(0, close=close)).close()
+        ready = SyncVectorEnv([lambda: Odd(0, close=close)], autoreset_mode=AutoresetMode.NEXT_STEP)
+        PPO(config(shared_sizes=(4,)), ready).close()
+        del ready
+    who = ["the environment", "environment 0", "environment 1", "the vector environment"]
+    for one, warning in zip(who, warned, strict=True):
+        assert re.fullmatch(f"{one} {said}", str(warning.message))
 
 
 def test_a_native_version_that_there_is_not_is_one_sentence():

@@ -124,7 +124,6 @@ def test_after_a_fault_the_environments_are_not_stepped_again(monkeypatch):
         (1, 0.0, r"rewards of shape \(\), but it must be \(2,\)"),
         (1, ["a", "b"], "raised ValueError: could not convert string to float"),
         (2, np.zeros(3, bool), r"terminations of shape \(3,\), but it must be \(2,\)"),
-        (4, [{}, {}], "infos of type list, not a dict"),
     ],
 )
 def test_results_of_another_shape_are_a_fault(monkeypatch, place, value, message):
@@ -133,6 +132,41 @@ def test_results_of_another_shape_are_a_fault(monkeypatch, place, value, message
     monkeypatch.setattr(envs, "step", lambda actions: (*step(actions)[:place], value, *step(actions)[place + 1 :]))
     with pytest.raises(EnvironmentFault, match=f"^In step 1, the vector environment .*{message}"):
         steps_of(stream, 1)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@pytest.mark.parametrize("name", ["final_obs", "terminal_observation"])
+def test_infos_may_be_a_list(monkeypatch, mode, name):
+    """As in SuperSuit and Stable-Baselines3: a dict for each environment."""
+
+    def steps(as_list):
+        envs = counting(mode=mode, lengths=(2, 3), ends=("t", "T"))
+        stream, step = EnvStream(envs).reset(seed=0), envs.step
+
+        def with_list(actions):
+            *results, infos = step(actions)
+            finals = infos.get("final_obs", [None, None])
+            return *results, [{"other": 1} if final is None else {name: final} for final in finals]
+
+        if as_list:
+            monkeypatch.setattr(envs, "step", with_list)
+        return [step._replace(final=step.final and step.final.obs.tolist()) for step in steps_of(stream, 9)]
+
+    np.testing.assert_equal(steps(as_list=True), steps(as_list=False))
+
+
+@pytest.mark.parametrize("infos", [None, [None, None], [{}, {}], "infos", 3, [{"final_observation": 0}, {}]])
+def test_infos_matter_only_where_an_episode_ends_in_the_same_step(monkeypatch, infos):
+    for mode in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+        envs = counting(mode=mode, lengths=(2,))
+        stream, step = EnvStream(envs).reset(seed=0), envs.step
+        monkeypatch.setattr(envs, "step", lambda actions, step=step: (*step(actions)[:4], infos))
+        steps_of(stream, 1)
+        if mode == AutoresetMode.NEXT_STEP:
+            steps_of(stream, 3)
+        else:
+            with pytest.raises(EnvironmentFault, match=r"^In step 2, the vector environment gave no final_obs, but"):
+                steps_of(stream, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,28 @@
 """The evaluate command: true undiscounted returns of whole episodes, truncation honoured, films that play."""
 
+import ctypes
 import json
+import os
+import signal
 import subprocess
+import sys
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
-import sample_environments  # noqa: F401  registers the test environments
+import sample_environments
 from commands import run
+from films import frames_of
+from sample_environments import Counting, Screen
 
 from ppo_np import PPO, PPOConfig
 from ppo_np.evaluate import main
+from ppo_np.evaluation.episodes import Progress, evaluation_env, step_limit
 from ppo_np.evaluation.playback import evaluate
 from ppo_np.running import cli
 
 KEYS = [
     "mean_return", "std_return", "min_return", "max_return", "mean_length", "episodes", "reward_threshold",
-    "success_rate", "returns",
+    "success_rate", "returns", "max_episode_steps", "episodes_at_limit", "video",
 ]  # fmt: skip
 
 
@@ -24,7 +30,11 @@ KEYS = [
 def checkpoint(tmp_path_factory):
     """A file for each environment, from PPO objects that have not learnt."""
     folder = tmp_path_factory.mktemp("evaluate")
-    for name, env_id in (("cartpole", "CartPole-v1"), ("counting", "ppo_np_test/Counting-v0")):
+    for name, env_id in (
+        ("cartpole", "CartPole-v1"),
+        ("counting", "ppo_np_test/Counting-v0"),
+        ("screen", "ppo_np_test/Screen-v0"),
+    ):
         (folder / name).mkdir()
         PPO(PPOConfig(env_id=env_id, shared_sizes=(8,), num_envs=1)).save(folder / name / "checkpoint.h5")
     return folder
@@ -80,17 +90,11 @@ def test_the_text_report(checkpoint, capsys):
     assert "0% of episodes reach 475" in out
 
 
-def decode(path):
-    """The frames of a film of CartPole, (frames, 400, 600, 3), as ffmpeg plays it."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo"]
-    raw = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
-    return np.frombuffer(raw, np.uint8).reshape(-1, 400, 600, 3)
-
-
 @pytest.mark.parametrize("name", ["landing.mp4", "landing.gif"])
 def test_the_film_plays_and_shows_the_whole_first_episode(checkpoint, tmp_path, name):
     report = evaluate(checkpoint / "cartpole" / "checkpoint.h5", 2, 0, video=tmp_path / name)
-    frames = decode(tmp_path / name)
+    assert report["video"] == str(tmp_path / name)
+    frames = frames_of(tmp_path / name, 400, 600)
     whole = report["returns"][0] + 1
     # A GIF keeps a frame that equals the one before as a longer delay.
     assert len(frames) == whole if name.endswith("mp4") else 0.5 * whole < len(frames) <= whole
@@ -104,6 +108,7 @@ def test_the_film_plays_and_shows_the_whole_first_episode(checkpoint, tmp_path, 
         (["{}"], "must be a run folder with a checkpoint.h5"),
         (["{}/cartpole", "--episodes", "0"], "episodes is 0"),
         (["{}/cartpole", "--seed", "-1"], "seed is -1"),
+        (["{}/cartpole", "--max-episode-steps", "0"], "max_episode_steps is 0, but it must be an integer >= 1"),
         (["{}/cartpole", "--video", "{}/no/such.mp4"], "must be in a folder that exists"),
         (["{}/cartpole", "--video", "{}/film.txt"], "must be a file that ends in .mp4 or .gif"),
         (["{}/counting", "--video", "{}/film.mp4"], "render mode rgb_array"),
@@ -124,7 +129,127 @@ def test_a_mistake_is_one_sentence(checkpoint, capsys, arguments, message):
     assert not list(checkpoint.glob("film.*"))
 
 
+@pytest.mark.parametrize(
+    ("env_id", "given", "limit"),
+    [
+        ("ppo_np_test/Screen-v0", None, 10_000),
+        ("ppo_np_test/Screen-v0", 7, 7),
+        ("Pendulum-v1", None, 200),
+        ("Pendulum-v1", 7, 7),
+        ("Pendulum-v1", 250, 250),
+    ],
+)
+def test_every_episode_has_a_limit(env_id, given, limit):
+    env = evaluation_env(env_id, given)
+    assert step_limit(env) == limit
+    env.reset(seed=0)
+    for _ in range(limit):
+        _, _, _, truncated, _ = env.step(env.action_space.sample())
+    assert truncated
+
+
+def test_an_environment_that_never_ends_is_cut_off(checkpoint, capsys):
+    assert run(main, checkpoint / "screen", "--episodes", 3, "--max-episode-steps", 1234) == cli.DONE
+    out = capsys.readouterr().out
+    assert "length           mean 1234.0\n" in out
+    assert "limit            1,234 steps an episode (--max-episode-steps), reached by 3\n" in out
+
+
+def test_progress_is_told_at_intervals():
+    told = []
+    progress = Progress(told.append, episodes=3, seconds=0)
+    progress.after_step(2, 1500, -2.5)
+    assert told == [str(progress)] == ["episode 2 of 3, step 1,500, return -2.50"]
+    Progress(told.append, episodes=3, seconds=60).after_step(1, 1, 0.0)
+    assert len(told) == 1
+
+
+def interrupted_in(step):
+    """A `step` of Screen during whose call number `step` somebody presses Ctrl-C."""
+    calls, original = [], Screen.step
+
+    def wrapped(env, action):
+        calls.append(action)
+        if len(calls) == step:
+            signal.raise_signal(signal.SIGINT)
+        return original(env, action)
+
+    return wrapped
+
+
+def test_an_interrupted_evaluation_reports_the_episodes_that_have_ended(checkpoint, capsys, monkeypatch):
+    arguments = [checkpoint / "screen", "--episodes", 5, "--max-episode-steps", 20]
+    monkeypatch.setattr(Screen, "step", interrupted_in(step=50))
+    assert run(main, *arguments) == cli.INTERRUPTED
+    out = capsys.readouterr().out
+    assert "episodes         2 (greedy, seeds from 10000), interrupted: 5 were asked for" in out
+    monkeypatch.setattr(Screen, "step", interrupted_in(step=50))
+    assert run(main, *arguments, "--json") == cli.INTERRUPTED
+    assert len(json.loads(capsys.readouterr().out)["returns"]) == 2
+    monkeypatch.setattr(Screen, "step", interrupted_in(step=15))
+    assert run(main, *arguments) == cli.INTERRUPTED
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("interrupted in episode 1 of 5, step 14, return ")
+    assert captured.err.endswith("; no episode has ended\n")
+
+
+def print_in_all_ways(self):
+    print("Python")
+    os.write(1, b"system call\n")
+    ctypes.CDLL(None).puts(b"C")
+
+
+def test_what_an_environment_prints_is_not_part_of_the_json(checkpoint, capfd, monkeypatch):
+    monkeypatch.setattr(Counting, "_obs", lambda env: print_in_all_ways(env) or np.zeros(2, np.float32))
+    monkeypatch.setattr(Counting, "close", print_in_all_ways)
+    assert run(main, checkpoint / "counting", "--episodes", 2, "--json") == cli.DONE
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["episodes"] == 2
+    assert captured.out.count("\n") == 1
+    for printed in ("Python", "system call", "C"):
+        assert captured.err.splitlines().count(printed) == 10  # two resets, seven steps, close
+
+
+def test_what_a_process_prints_at_its_beginning_and_end_is_not_part_of_the_json(checkpoint, tmp_path):
+    (tmp_path / "noisy.py").write_text(
+        "import atexit, ctypes, sample_environments\n"
+        "print('import'); atexit.register(print, 'end'); atexit.register(ctypes.CDLL(None).puts, b'C end')\n"
+    )
+    env_id, tests = "noisy:ppo_np_test/Counting-v0", os.path.dirname(sample_environments.__file__)
+    path = os.pathsep.join([str(tmp_path), tests, *sys.path])
+    flags = ["--env-id", env_id, "--episodes", "2", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ppo_np.evaluate", checkpoint / "counting", *flags],
+        env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["episodes"] == 2
+    assert done.stderr.splitlines() == ["import", "C end", "end"]
+
+
+@pytest.mark.parametrize("frame", [lambda step: None, lambda step: np.zeros((40, 60)) if step < 3 else 1 / 0])
+def test_the_returns_are_reported_whatever_becomes_of_the_film(checkpoint, tmp_path, capsys, monkeypatch, frame):
+    monkeypatch.setattr(Screen, "render", lambda env: frame(env.count))
+    arguments = [checkpoint / "screen", "--max-episode-steps", 8, "--episodes", 2, "--json"]
+    assert run(main, *arguments) == cli.DONE
+    report = json.loads(capsys.readouterr().out)
+    with pytest.warns(RuntimeWarning, match=r"^a video cannot be written to .*x\.mp4: render ") as warned:
+        assert run(main, *arguments, "--video", tmp_path / "x.mp4") == cli.DONE
+    assert len(warned) == 1
+    assert json.loads(capsys.readouterr().out) == report
+    assert report["video"] is None
+
+
+@pytest.mark.parametrize("modes", [None, ["rgb_array"]])
+@pytest.mark.filterwarnings("ignore:.*render_modes")
+def test_an_environment_without_declared_render_modes_is_filmed(checkpoint, tmp_path, monkeypatch, modes):
+    monkeypatch.setattr(Screen, "metadata", {"render_modes": modes, "render_fps": 0})
+    monkeypatch.setattr(Screen, "render", lambda env: np.full((40, 60), 200, np.uint8))
+    evaluate(checkpoint / "screen" / "checkpoint.h5", 1, 0, video=tmp_path / "-a%d:b.webm", max_episode_steps=5)
+    assert len(frames_of(tmp_path / "-a%d:b.webm", 40, 60)) == 6
+
+
 def test_a_missing_video_extra_is_named(checkpoint, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert run(main, checkpoint / "cartpole", "--video", tmp_path / "x.mp4") == cli.BAD_ARGUMENTS
-    assert "--video needs moviepy, which is not installed: pip install" in capsys.readouterr().err
+    assert "--video needs imageio_ffmpeg, which is not installed: pip install" in capsys.readouterr().err

@@ -1,10 +1,14 @@
 """How kernels are compiled, where the compiled code is kept, and what kernels may import."""
 
 import ast
+import errno
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numba
@@ -57,6 +61,11 @@ def package(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def nothing_was_said_before():
+    _jit._warn_once.cache_clear()
+
+
 @pytest.fixture
 def no_cache_settings(monkeypatch, tmp_path):
     """Neither environment nor configuration names a cache folder; home is empty, temporary folders are kept apart."""
@@ -105,50 +114,145 @@ def test_cache_key_changes_with_checks_of_bounds(monkeypatch):
     assert _jit._cache_key() != before
 
 
+@needs_jit
 def test_cache_folder_is_numbas_else_the_users_else_at_home(no_cache_settings, monkeypatch, tmp_path):
     key = _jit._cache_key()
-    assert _jit._cache_dir() == tmp_path / "home" / ".cache" / "ppo_np" / key
+    assert _jit._cache_dir() == str(tmp_path / "home" / ".cache" / "ppo_np" / key)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert _jit._cache_dir() == tmp_path / "xdg" / "ppo_np" / key
+    assert _jit._cache_dir() == str(tmp_path / "xdg" / "ppo_np" / key)
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "numba"))
-    assert _jit._cache_dir() == tmp_path / "numba" / key
+    assert _jit._cache_dir() == str(tmp_path / "numba" / key)
     assert (tmp_path / "numba" / key).is_dir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "relative")
+    assert _jit._cache_dir() == str(tmp_path / "relative" / key)
 
 
-def test_a_cache_folder_that_cannot_be_made_is_replaced_by_a_temporary_one(no_cache_settings, monkeypatch, tmp_path):
+def unwritable(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    folder = _jit._cache_dir()
-    assert folder.parent == tmp_path / "temporary"
-    assert folder.is_dir()
 
 
-def test_a_read_only_cache_folder_is_replaced_by_a_temporary_one(no_cache_settings, monkeypatch, tmp_path):
-    def refuse(dir):
-        raise PermissionError(dir)
-
+def read_only(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    assert _jit._cache_dir().parent == tmp_path / "temporary"
 
 
-def test_a_user_without_a_home_gets_a_temporary_folder(no_cache_settings, monkeypatch, tmp_path):
-    def refuse():
-        raise RuntimeError("Could not determine home directory.")
-
+def no_home(monkeypatch, tmp_path):
     monkeypatch.setattr(Path, "home", refuse)
-    assert _jit._cache_dir().parent == tmp_path / "temporary"
 
 
+def refuse(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device", "a file")
+
+
+@needs_jit
+@pytest.mark.parametrize("obstacle", [unwritable, read_only, no_home])
+def test_without_a_cache_folder_nothing_is_kept_and_one_warning_says_so(
+    no_cache_settings, monkeypatch, tmp_path, obstacle
+):
+    obstacle(monkeypatch, tmp_path)
+    with pytest.warns(RuntimeWarning, match="^Compiled kernels cannot be kept .* set NUMBA_CACHE_DIR") as warned:
+        assert [_jit._cache_dir(), _jit._cache_dir()] == ["", ""]
+    assert len(warned) == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
+    monkeypatch.setattr(_jit, "CACHE_DIR", "")
+    assert _jit.kernel(count_nan.py_func)(np.zeros(1)) == 0
+
+
+def fresh_kernels():
+    """Two kernels as a process that has just started sees them."""
+    return _jit.kernel(count_nan.py_func), _jit.kernel(divide.py_func)
+
+
+def results(kernels):
+    counter, divider = kernels
+    return [counter(np.float32([1, np.nan])), counter(np.zeros(3)), divider(1.0, 2.0)]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache folder that holds these kernels."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_jit, "CACHE_DIR", str(folder))
+        assert results(fresh_kernels()) == [1, 0, 0.5]
+    return folder
+
+
+@pytest.fixture
+def cache(filled, tmp_path, monkeypatch):
+    """A copy of it, which is in use."""
+    monkeypatch.setattr(_jit, "CACHE_DIR", str(tmp_path / "cache"))
+    return shutil.copytree(filled, tmp_path / "cache")
+
+
+def hits(kernels):
+    return sum(sum(compiled.stats.cache_hits.values()) for compiled in kernels)
+
+
+def swapped(files):
+    """What two processes leave that fill the cache at the same time, one with float32 and one with float64."""
+    first, second = (file for file in files if "count_nan" in file.name)
+    one, other = first.read_bytes(), second.read_bytes()
+    first.write_bytes(other)
+    second.write_bytes(one)
+
+
+def each(change):
+    return lambda files: [file.write_bytes(change(file.read_bytes())) for file in files]
+
+
+DAMAGES = {
+    "empty": each(lambda data: b""),
+    "cut": each(lambda data: data[: len(data) // 2]),
+    "cut by one byte": each(lambda data: data[:-1]),
+    "zeros": each(lambda data: bytes(len(data))),
+    "another pickle": each(lambda data: pickle.dumps((0, [data]))),
+    "zeros in the middle": each(lambda data: data[: len(data) // 2] + bytes(64) + data[len(data) // 2 + 64 :]),
+    "unreadable": lambda files: [(file.unlink(), file.mkdir()) for file in files],
+}
+
+
+@needs_jit
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [*((suffix, damage) for suffix in ("nbi", "nbc") for damage in DAMAGES.values()), ("nbc", swapped)],
+    ids=[*(f"{damage} {kind}" for kind in ("index", "data") for damage in DAMAGES), "swapped data"],
+)
+def test_damaged_files_in_the_cache_are_compiled_again_with_one_warning(cache, suffix, damage):
+    damage(sorted(cache.rglob(f"*.{suffix}")))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert results(fresh_kernels()) == [1, 0, 0.5]
+    sentences = [str(warning.message) for warning in warned]
+    assert len(sentences) == len({sentence.split()[0] for sentence in sentences})
+    assert all(str(cache) in sentence for sentence in sentences)
+    if damage is not DAMAGES["unreadable"]:
+        assert not any("cannot be kept" in sentence for sentence in sentences)
+        again = fresh_kernels()
+        assert results(again) == [1, 0, 0.5]
+        assert hits(again) == 3
+
+
+@needs_jit
+@pytest.mark.parametrize("place", ["tempfile.TemporaryFile", "os.makedirs", "os.replace"])
+def test_a_full_disk_costs_a_warning(monkeypatch, cache, place):
+    """The disk is full when the folder of a module is made, or when a file is written; also beside a damaged index."""
+    DAMAGES["empty"](cache.rglob("*.nbi"))
+    with monkeypatch.context() as full, pytest.warns(RuntimeWarning) as warned:
+        full.setattr(place, refuse)
+        assert results(fresh_kernels()) == [1, 0, 0.5]
+    assert sum("cannot be kept" in str(warning.message) for warning in warned) == 1
+    assert len(warned) <= 2
+
+
+@needs_jit
 def test_numbas_own_cache_setting_is_left_as_it_was(monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-
-    def refuse(*_, **__):
-        raise RuntimeError
-
     _jit.kernel(lambda x: x)
     assert str(tmp_path) == numba.config.CACHE_DIR
-    monkeypatch.setattr(numba, "njit", refuse)
-    with pytest.raises(RuntimeError):
+    monkeypatch.setattr(_jit, "_KernelCache", refuse)
+    with pytest.raises(OSError, match="No space"):
         _jit.kernel(lambda x: x)
     assert str(tmp_path) == numba.config.CACHE_DIR
 

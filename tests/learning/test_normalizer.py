@@ -2,10 +2,12 @@
 
 from copy import deepcopy
 
+import gymnasium
 import numpy as np
 import pytest
 
 from kernels.moments import MOMENTS_EPS
+from ppo_np import PPO, PPOConfig
 from ppo_np.learning.normalizer import CLIP, RewardScaler, RunningMoments
 
 
@@ -62,3 +64,58 @@ def test_large_rewards_are_bounded():
     rewards[-1] = 1e6
     RewardScaler(1, gamma=0.0).scale(rewards, np.ones((1000, 1), bool), np.zeros((1000, 1), bool))
     assert rewards[-1] == CLIP
+
+
+class Offset(gymnasium.Env):
+    """Observation 1 is `offset` + a number from 0 to `spread`; the others are constant, or noise of float64."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, offset, spread, dtype=np.float64):
+        self.offset, self.spread = offset, spread
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (3,), dtype)
+
+    def _obs(self):
+        number, noise = self.np_random.random(2)
+        return np.array([0.1, self.offset + self.spread * number, 0.1 + 1e-15 * noise]).astype(
+            self.observation_space.dtype
+        )
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._obs(), {}
+
+    def step(self, action):
+        return self._obs(), 1.0, False, False, {}
+
+
+def warnings_of(recwarn, num_envs=2, norm_obs=True, **env):
+    config = PPOConfig(
+        num_envs=num_envs, num_steps=8, num_minibatches=1, total_timesteps=64, shared_sizes=(4,), norm_obs=norm_obs
+    )
+    ppo = PPO(config, lambda: Offset(**env))
+    ppo.learn()
+    ppo.close()
+    return [str(warning.message) for warning in recwarn.list]
+
+
+@pytest.mark.parametrize("num_envs", [1, 2])
+@pytest.mark.parametrize(
+    ("offset", "spread", "dtype"), [(1e9, 10, np.float64), (-2e6, 1e-2, float), (10**9, 50, np.int64)]
+)
+def test_numbers_that_float32_cannot_hold_are_told_once(recwarn, num_envs, offset, spread, dtype):
+    (message,) = warnings_of(recwarn, num_envs, offset=offset, spread=spread, dtype=dtype)
+    assert message.startswith(f"number 1 of the observations is near {abs(offset):g} and changes by ")
+    assert f"but float32 has steps of {np.spacing(np.float32(abs(offset))):g} there" in message
+
+
+@pytest.mark.parametrize(
+    ("offset", "spread", "dtype"),
+    [(0, 1, np.float64), (1e9, 1e6, np.float64), (1e4, 1, np.float64), (1e9, 100, np.float32), (1e9, 0, np.float64)],
+)
+def test_other_numbers_are_not(recwarn, offset, spread, dtype):
+    assert warnings_of(recwarn, offset=offset, spread=spread, dtype=dtype) == []
+
+
+def test_without_normalisation_nobody_looks(recwarn):
+    assert warnings_of(recwarn, norm_obs=False, offset=1e9, spread=10) == []

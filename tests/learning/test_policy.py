@@ -1,5 +1,10 @@
 """Predicting: one observation or a batch, greedy or drawn."""
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -160,3 +165,84 @@ def test_an_index_must_be_in_its_space(wrong):
     policy = Policy(spaces.Discrete(3), spaces.Discrete(2), SMALL, np.random.default_rng(0))
     with pytest.raises(UserError, match="^obs is .*, but it must be finite, and in Discrete"):
         policy.predict(wrong)
+
+
+def different(space, norm_obs=False):
+    """A policy whose actions differ from observation to observation, and some of these."""
+    config = PPOConfig(shared_sizes=(8,), norm_obs=norm_obs)
+    policy = Policy(spaces.Box(-1, 1, (3,)), space, config, np.random.default_rng(0))
+    policy.model.params[:] = np.random.default_rng(1).standard_normal(policy.model.params.size)
+    return policy, np.random.default_rng(5).uniform(-1, 1, (20, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize("action_space", ACTION_SPACES, ids=str)
+def test_threads_do_not_mix_up_their_actions(monkeypatch, action_space, deterministic):
+    """Both threads are inside `predict` at the same time: each after the other's forward pass."""
+    policy, observations = different(action_space)
+
+    def act(obs):
+        return policy.predict(obs, deterministic, np.random.default_rng(2)).tolist()
+
+    first, *others = observations
+    both = first, next(obs for obs in others if act(obs) != act(first))
+    expected, barrier, forward = [act(obs) for obs in both], Barrier(2, timeout=10), policy.model.forward
+
+    def forward_together(inputs, activations):
+        barrier.wait()
+        forward(inputs, activations)
+        barrier.wait()
+
+    monkeypatch.setattr(policy.model, "forward", forward_together)
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(3):
+            assert list(threads.map(act, both)) == expected
+
+
+def test_workspaces_are_kept_for_as_many_calls_as_run_together(policy):
+    for rows in (1, 5, 1, 3):
+        policy.predict(np.zeros((rows, 3)))
+        assert [len(workspace.inputs) for workspace in policy._idle] == [rows]
+    with pytest.raises(UserError):
+        policy.predict(np.full((3, 3), np.nan))
+    policy.predict(np.zeros((3, 3)))
+    assert len(policy._idle) == 1
+
+
+def test_a_call_does_not_write_the_text_of_its_error(monkeypatch, policy):
+    monkeypatch.setattr(spaces.Box, "__repr__", lambda _: pytest.fail("the space was written out"))
+    policy.predict(np.zeros(3))
+    policy.predict(np.zeros((2, 3)), deterministic=False, rng=np.random.default_rng(0))
+
+
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda policy: pickle.loads(pickle.dumps(policy))}
+copies = pytest.mark.parametrize("copy_of", COPIES.values(), ids=COPIES)
+
+
+@copies
+@pytest.mark.parametrize("norm_obs", [False, True])
+@pytest.mark.parametrize("action_space", ACTION_SPACES, ids=str)
+def test_a_copy_acts_by_its_own_parameters_and_statistics(action_space, norm_obs, copy_of):
+    policy, observations = different(action_space, norm_obs)
+    if norm_obs:
+        policy.obs_moments.update(np.float32([[0, 1, 2], [3, -4, 5]]), np.ones(2, bool))
+
+    def actions(policy):
+        return [policy.predict(observations, greedy, np.random.default_rng(3)).tolist() for greedy in (True, False)]
+
+    before, twin = actions(policy), copy_of(policy)
+    assert actions(twin) == before
+    changed = np.random.default_rng(4).standard_normal(policy.model.params.size)
+    for each in (twin, policy):
+        each.model.params[:] = changed
+        if norm_obs:
+            each.obs_moments.mean[:] = 0.5
+        assert actions(each) == actions(twin) != before
+        assert actions(policy) == (before if each is twin else actions(twin))
+
+
+def test_a_shallow_copy_shares_the_parameters():
+    policy, observations = different(spaces.MultiBinary(6))
+    twin = copy.copy(policy)
+    policy.model.params[:] = np.random.default_rng(4).standard_normal(policy.model.params.size)
+    assert np.array_equal(twin.predict(observations), policy.predict(observations))

@@ -177,20 +177,6 @@ def test_an_env_can_be_an_id_a_factory_or_a_vector_env():
     assert ready.learn().global_step == 256
 
 
-def test_a_single_environment_is_refused():
-    env = gymnasium.make("CartPole-v1")
-    with pytest.raises(
-        UserError, match=r"^env is <.*, but it must be an id, a function that makes a gymnasium.Env, or"
-    ):
-        PPO(SMALL, env)
-
-
-def test_a_function_that_gives_one_and_the_same_environment_is_refused():
-    env = sample_environments.Guess()
-    with pytest.raises(UserError, match="^env makes the same object again and again, but each call must make another"):
-        PPO(SMALL, lambda: env)
-
-
 def test_after_a_stop_and_an_exception_learning_begins_again():
     ppo = PPO(SMALL)
 
@@ -203,14 +189,6 @@ def test_after_a_stop_and_an_exception_learning_begins_again():
         ppo.learn(fail)
     assert not ppo.stopped
     assert ppo.learn().global_step == 256
-
-
-def test_the_number_of_a_ready_vector_env_must_suit_the_minibatches():
-    envs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
-    with pytest.raises(
-        UserError, match=r"^num_minibatches is 4, but it must be a divisor of num_envs \* num_steps = 3"
-    ):
-        PPO(dataclasses.replace(SMALL, num_envs=4, num_steps=1), envs)
 
 
 def test_environments_are_closed_when_the_policy_cannot_be_made():

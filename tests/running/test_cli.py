@@ -1,9 +1,15 @@
-"""What the commands share: exit codes and one-line errors."""
+"""What the commands share: exit codes, one-line errors, and how numbers are read."""
+
+import dataclasses
 
 import pytest
+from commands import run
 
+from ppo_np import evaluate, gradcheck, plot, train
+from ppo_np.config import PPOConfig
 from ppo_np.errors import DivergedError, EnvironmentFault, UserError, check, require_extra
 from ppo_np.running import cli
+from ppo_np.running.options import TrainOptions, parse
 
 
 def outcome(capsys, error):
@@ -48,3 +54,43 @@ def test_check_says_what_was_given_and_what_is_allowed():
     check(True, "gamma", 2, "in [0, 1]")
     with pytest.raises(UserError, match=r"^gamma is 2, but it must be in \[0, 1\]\.$"):
         check(False, "gamma", 2, "in [0, 1]")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("12", 12), ("1e6", 10**6), ("2.5E3", 2500), ("1_000", 1000), ("-3", -3), ("1e23", 10**23)]
+)
+def test_whole_numbers_are_read_exactly_however_they_are_written(text, number):
+    assert cli.whole_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["1.5", "1e-3", "1e400", "1e999999999", "1e-999999999", "inf", "nan", "sNaN", "", "x", "0x10", "9" * 5000]
+)
+def test_what_is_no_whole_number_is_refused(text):
+    with pytest.raises(ValueError, match=" is not a whole number$"):
+        cli.whole_number(text)
+
+
+def test_every_flag_with_an_integer_reads_scientific_notation():
+    integers = int, int | None, tuple[int, ...], TrainOptions.__annotations__["ranks"]
+    fields = {
+        kind: [f.name for f in dataclasses.fields(kind) if f.type in integers] for kind in (PPOConfig, TrainOptions)
+    }
+    assert {"seed", "value_sizes"} <= set(fields[PPOConfig])
+    assert {"eval_every", "ranks"} <= set(fields[TrainOptions])
+    flags = [f"--{name.replace('_', '-')}" for names in fields.values() for name in names]
+    options = parse([text for flag in flags for text in (flag, "0.4e1")])
+    for given, names in zip((options.config, options), fields.values(), strict=True):
+        assert {repr(getattr(given, name)) for name in names} <= {"4", "(4,)"}
+
+
+def test_the_other_commands_read_it_too(capsys):
+    """Each is refused for something else, after the numbers have been read."""
+    for command, *arguments, sentence in (
+        (evaluate.main, "nowhere", "--seed", "1e3", "--episodes", "1e1", "RUN_OR_FILE is 'nowhere'"),
+        (plot.main, "nowhere", "--window", "1e1", "RUN is 'nowhere'"),
+        (gradcheck.main, "--num-envs", "4e0", "--inject", "nothing", "inject is 'nothing'"),
+        (train.main, "--num-envs", "4e0", "--num-minibatches", "3e0", "num_minibatches is 3"),
+    ):
+        assert run(command, *arguments) == 2
+        assert capsys.readouterr().err.startswith(f"error: {sentence}, but it must be")

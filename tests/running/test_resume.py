@@ -18,10 +18,8 @@ NORMALIZED = ["--norm-obs", "--norm-reward"]
 KINDS = {
     "plain": CARTPOLE,
     "workers": [*CARTPOLE, "--vectorization", "async"],
-    "normalized": [*CARTPOLE, *NORMALIZED],
     "real-valued actions": [*BASE, "--env-id", "Pendulum-v1", *NORMALIZED],
     "all at once": [*BASE, "--env-id", "Pendulum-v1", *NORMALIZED, "--vectorization", "async", "--target-kl", "0.002"],
-    "target_kl": [*CARTPOLE, "--target-kl", "0.002"],
     "LunarLander": [*BASE, "--env-id", "LunarLander-v3"],
     "observations in a Tuple": [*BASE, "--env-id", "Blackjack-v1"],
     "the same in workers": [*BASE, "--env-id", "Blackjack-v1", "--vectorization", "async"],
@@ -56,7 +54,7 @@ def test_a_stop_in_the_midst_of_a_rollout_changes_nothing(uninterrupted, tmp_pat
     assert json.loads((folder / "config.json").read_text())["resumed"] == [128]
 
 
-@pytest.mark.parametrize("at", [1, 16, 17, 63, 64, 65, 127, 128])
+@pytest.mark.parametrize("at", [1, 16, 17, 64, 128])
 def test_a_stop_at_any_step_changes_nothing(uninterrupted, tmp_path, monkeypatch, at):
     whole = uninterrupted(CARTPOLE + EVALUATED)
     folder = stopped(monkeypatch, tmp_path / "run", *CARTPOLE, *EVALUATED, at=at)

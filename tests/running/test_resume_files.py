@@ -1,5 +1,6 @@
 """Going on with a run whose files are damaged, gone, elsewhere, or in use by another process."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -95,11 +96,20 @@ def test_without_a_checkpoint_there_is_nothing_to_go_on_with(tmp_path, capsys, n
         '{"preset": "article"}',
         "[]",
         '{"preset": "article", "options": {"no": 1}}',
+        '{"preset": "\\u001b[2J", "options": []}',
+        '{"preset": [], "options": {"checkpoint_every": "5m", "log_every": 0, "eval_every": -1, "ranks": 0}}',
+        json.dumps({"preset": "article", "options": {"checkpoint_every": "9" * 5000, "video_every": 10**4000}}),
+        '{"resumed": {"a": 1}, "options": null}',
+        '{"resumed": [1, "x", null, [[[]]], NaN]}',
+        '{"resumed": ' + "[" * 400 + "]" * 400 + "}",
+        "[" * 100_000,
+        "\xff\xfe\x00",
     ],
+    ids=range(12),
 )
 def test_a_damaged_config_json_costs_only_the_options(uninterrupted, tmp_path, monkeypatch, text):
     folder = stopped(monkeypatch, tmp_path / "run", *CARTPOLE, at=40)
-    (folder / "config.json").write_text(text)
+    (folder / "config.json").write_text(text, encoding="latin-1")
     assert differences(uninterrupted(CARTPOLE), go_on(folder)) == []
 
 

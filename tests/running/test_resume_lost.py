@@ -2,6 +2,7 @@
 
 import random
 
+import gymnasium
 import numpy as np
 import pytest
 import sample_environments
@@ -18,6 +19,8 @@ class Hidden(sample_environments.Counting):
     def _obs(self):
         return np.array([random.random(), self.count], np.float32)
 
+
+gymnasium.register("ppo_np_test/Hidden-v0", Hidden)
 
 LOST = {
     "hidden numbers": ["--env-id", "ppo_np_test/Hidden-v0"],

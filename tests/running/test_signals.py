@@ -10,7 +10,7 @@ import pytest
 from ppo_np.running.signals import STOPPING, StopSignals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_noted_and_passed_on(number, capfd):
     before, calls = signal.getsignal(number), []
     with StopSignals() as signals:
@@ -21,6 +21,17 @@ def test_the_first_signal_is_noted_and_passed_on(number, capfd):
         assert signals.exit_code == 128 + number
     assert signal.getsignal(number) == before
     assert capfd.readouterr().err == STOPPING.decode()
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.number == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_signal_ends_the_process():

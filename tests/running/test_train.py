@@ -112,6 +112,16 @@ def test_the_presets_are_listed(capsys):
     assert lines[0].split()[1:4] == ["Acrobot-v1", "500,000", "steps"]
 
 
+def test_evaluation_of_an_environment_that_never_ends(tmp_path, capsys):
+    arguments = ["--env-id", "ppo_np_test/Screen-v0", "--eval-every", "4", "--eval-episodes", "2"]
+    limit = ["--eval-max-episode-steps", "20"]
+    assert run(main, *SMALL, "--run-dir", tmp_path / "run", *arguments, "--total-timesteps", 256, *limit) == 0
+    assert "evaluations: 2 episodes of at most 20 steps (--eval-max-episode-steps)\n" in capsys.readouterr().out
+    assert run(main, "--resume", tmp_path / "run", "--total-timesteps", 256) == 0  # the limit is kept
+    with open(tmp_path / "run" / "evaluations.csv", newline="") as file:
+        assert [row["mean_length"] for row in csv.DictReader(file)] == ["20.0", "20.0"]
+
+
 def test_evaluation_on_the_way_keeps_the_best_policy_and_does_not_touch_training(tmp_path):
     for name, flags in (("plain", []), ("evaluated", ["--eval-every", "3", "--eval-episodes", "4"])):
         assert run(main, *SMALL, "--run-dir", tmp_path / name, "--total-timesteps", 512, *flags) == 0

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-import sample_environments  # noqa: F401  registers the test environments  # noqa: F401  registers the test environments
+import sample_environments
 from commands import run
 from small_train import SMALL, train_in_a_process
 
@@ -44,6 +44,11 @@ from ppo_np.train import main
         (["--log-every", "-1"], "log_every is -1"),
         (["--eval-every", "-1"], "eval_every is -1"),
         (["--eval-episodes", "0"], "eval_episodes is 0"),
+        (["--eval-max-episode-steps", "0"], "eval_max_episode_steps is 0, but it must be an integer >= 1"),
+        (
+            ["--eval-every", "1", "--env-id", "ppo_np_test/TwoKinds-v0", "--vectorization", "vector"],
+            "eval_every is 1, but evaluations play single environments: the observation_space of a single",
+        ),
         (["--target-kl", "0"], "target_kl is 0.0, but it must be a number > 0"),
         (["--vectorization", "vector", "--env-id", "Pendulum-v1"], "env_id is 'Pendulum-v1', but no such environment"),
         (["--vectorization", "vector", "--capture-video"], "a video needs 'sync' or 'async'"),
@@ -82,10 +87,47 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys, flags):
     assert "cannot be made" in capsys.readouterr().err
 
 
+def test_a_policy_that_no_single_environment_takes_is_one_warning(tmp_path, capsys):
+    arguments = ["--env-id", "ppo_np_test/TwoKinds-v0", "--vectorization", "vector", "--total-timesteps", "64"]
+    assert run(main, *SMALL, "--run-dir", tmp_path / "run", *arguments) == cli.DONE
+    err = capsys.readouterr().err
+    assert err.startswith("warning: ppo_np.evaluate cannot play ppo_np_test/TwoKinds-v0 by itself: the observation_sp")
+    assert err.count("\n") == 1
+
+
+def test_an_id_that_only_envpool_has_is_refused_or_one_warning(tmp_path, capsys):
+    pytest.importorskip("envpool")
+    arguments = ["--env-id", "Catch-v0", "--vectorization", "envpool", "--total-timesteps", "64"]
+    assert run(main, *SMALL, "--run-dir", tmp_path / "a", *arguments, "--eval-every", "1") == cli.BAD_ARGUMENTS
+    assert "but evaluations play single environments: env_id is 'Catch-v0', but no such" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert run(main, *SMALL, "--run-dir", tmp_path / "b", *arguments) == cli.DONE
+    assert capsys.readouterr().err.startswith("warning: ppo_np.evaluate cannot play Catch-v0 by itself: ")
+
+
+def test_a_renderer_that_fails_ends_only_the_films(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sample_environments.Screen, "render", lambda env: 1 / 0)
+    monkeypatch.setattr(sample_environments.Screen, "metadata", {"render_modes": ["rgb_array"], "render_fps": "x"})
+    arguments = [
+        "--env-id",
+        "ppo_np_test/Screen-v0",
+        "--num-envs",
+        "1",
+        "--total-timesteps",
+        "64",
+        "--video-every",
+        "1",
+    ]
+    with pytest.warns(RuntimeWarning, match="^a video cannot be written to .*: render raised ZeroDivision") as warned:
+        assert run(main, *SMALL, "--run-dir", tmp_path / "run", *arguments, "--capture-video") == cli.DONE
+    assert len(warned) == 1
+    assert list((tmp_path / "run" / "videos").iterdir()) == []
+
+
 def test_a_missing_video_extra_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert run(main, *SMALL, "--run-dir", tmp_path / "run", "--capture-video") == cli.BAD_ARGUMENTS
-    assert "--capture-video needs moviepy, which is not installed: pip install" in capsys.readouterr().err
+    assert "--capture-video needs imageio_ffmpeg, which is not installed: pip install" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

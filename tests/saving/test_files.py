@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -155,9 +156,43 @@ def test_records_are_whole_and_kept_while_the_disk_is_full(tmp_path, monkeypatch
     assert file.path.read_bytes() == b"one\ntwo\nthree\nfour\n"
 
 
-def test_a_file_that_has_gone_is_not_begun_anew_in_the_midst(tmp_path):
-    file = AppendFile(tmp_path / "x")
-    file.path.unlink()
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"")], ids=["deleted", "emptied"])
+def test_a_file_that_has_gone_is_begun_anew_with_its_head(tmp_path, harm):
+    file = AppendFile(tmp_path / "x", b"head\n")
+    file.append(b"one\n")
+    assert file.path.read_bytes() == b"head\none\n"
+    harm(file.path)
+    file.append(b"two\n")
+    assert file.path.read_bytes() == b"head\ntwo\n"
+    harm(file.path)
+    file.sync()
+    file.append(b"three\n")
+    assert file.path.read_bytes() == b"head\nthree\n"
+
+
+def test_a_file_whose_folder_has_gone_waits_for_it(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    file = AppendFile(folder / "x", b"head\n")
+    folder.rename(tmp_path / "away")
     with pytest.raises(FileNotFoundError):
-        file.append(b"row\n")
-    assert not file.path.exists()
+        file.append(b"one\n")
+    assert not folder.exists()
+    (tmp_path / "away").rename(folder)
+    file.sync()
+    assert file.path.read_bytes() == b"head\none\n"
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_where_a_folder_cannot_be_forced_to_disk_files_are_written_all_the_same(tmp_path, monkeypatch, code):
+    path = tmp_path / "x"
+    assert files.sync_folder(tmp_path)
+    monkeypatch.setattr(files, "os", Faulty("fsync", nth=2, code=code))  # the first one is of the file
+    write_whole(path, NEW)
+    assert path.read_bytes() == NEW
+    monkeypatch.setattr(files, "os", Faulty("fsync", code=code))
+    assert not files.sync_folder(tmp_path)
+    monkeypatch.setattr(files, "os", Faulty("fsync", code=code))
+    with pytest.raises(OSError, match=os.strerror(code)):
+        write_whole(path, OLD)
+    assert path.read_bytes() == NEW

@@ -14,6 +14,7 @@ Forgery = Callable[[bytes, random.Random], bytes]
 
 HUGE = (2**31, 2**63, 2**64, 10**18, 10**30, 10**400, int("9" * 4000))
 ODD = (None, True, "", "x", "\n", [], {}, [[]], -1, 0, 1, 1.5, -0.0, float("nan"), float("inf"), *HUGE)
+MEAN = (":x", ".:x", "\x1b[2J", "[/x]", 2**20, 10**9, 10**399, 1e-300, 2**32, 2**63 - 1)
 SHAPES = (
     *ODD, [2**31], [2**63], [10**30], [2**31] * 4, [10**400] * 32, [0, 10**30], [0, 2**62], [1] * 32, [1] * 33,
     [1] * 20_000, [-1], [-1, -1], [1.5], [True], ["3"], [None], [[1]], [float("nan")], "12", [0], [0] * 32,
@@ -142,7 +143,7 @@ def edit_attributes(data, rng):
 def with_something_odd(document, rng):
     """A JSON document with one of its values, at any depth, replaced, left out or renamed."""
     if not isinstance(document, dict | list) or not document or rng.random() < 0.1:
-        return rng.choice((*ODD, "module:name", [-1], [0], [10**9], [float("nan")], ["a"], "[" * 100))
+        return rng.choice((*ODD, *MEAN, "module:name", [-1], [0], [10**9], [float("nan")], ["a"], "[" * 100))
     keys = list(document) if isinstance(document, dict) else range(len(document))
     key = rng.choice(keys)
     if rng.random() < 0.1:

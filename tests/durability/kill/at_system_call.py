@@ -69,6 +69,8 @@ class WatchedOS:
         if name == "open" and not os.path.isdir(args[0]):
             self._file = plain_name(args[0])
             self.calls.setdefault(self._file, []).append([])
+        if not self._file:
+            return original(*args, **kwargs)
         self.calls[self._file][-1].append(name)
         when = self._point.when if self._point and self._is_here(name) else ""
         if when == "half":

@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 
 from ppo_np.errors import UserError
-from ppo_np.logs.filenames import BEST, CHECKPOINT, EVALUATIONS, METRICS
-from ppo_np.logs.tensorboard import PREFIX, read_events
+from ppo_np.logs.filenames import BEST, CHECKPOINT, EVALUATIONS, EVENTS_PREFIX, METRICS
+from ppo_np.logs.tensorboard import read_events
 from ppo_np.saving.checkpoint import FORMAT, FORMAT_VERSION, previous_of, read_checkpoint, read_sealed
 
 TIMES = {"wall_time", "SPS", "time_env", "time_inference", "time_update"}
@@ -59,7 +59,7 @@ def events(folder: Path) -> list[tuple[str, int, float]]:
     """(tag, step, value) of all scalars in a folder's event files, in the order in which TensorBoard reads them."""
     return [
         (value.tag, event.step, value.simple_value)
-        for path in sorted(folder.glob(f"{PREFIX}*"))
+        for path in sorted(folder.glob(f"{EVENTS_PREFIX}*"))
         for event, _ in read_events(path.read_bytes())
         for value in event.summary.value
         if value.tag != TIMELY_TAG

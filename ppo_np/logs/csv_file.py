@@ -1,0 +1,69 @@
+"""The CSV files of a run folder: written row by row, and read whatever is in them."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ppo_np.saving.files import AppendFile, write_whole
+
+
+class CSVLogger:
+    """Writes a CSV file row by row.
+
+    Args:
+        path: the file; an existing one is continued.
+        columns: names of the columns; the first is "update".
+        last_update: rows of later updates, rows that are damaged and an incomplete last row are removed first.
+
+    Attributes:
+        rows: the rows that the file had at the beginning, by the names of the columns. A field that the file has not is
+            empty.
+
+    Raises OSError if the file cannot be read or created.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0):
+        whole = [row for row in read_rows(path) if re.fullmatch("[0-9]{1,18}", row.get(columns[0], ""))]
+        kept = [row for row in whole if int(row[columns[0]]) <= last_update]
+        self.rows = [{name: row.get(name, "") for name in columns} for row in kept]
+        header = _line(columns)
+        write_whole(path, b"".join([header, *(_line(row.values()) for row in self.rows)]))
+        self._file = AppendFile(path, header)
+
+    def log(self, row: Iterable[object]) -> None:
+        """Append one row; NaN becomes an empty cell.
+
+        Raises OSError if the row cannot be written now. It is kept, and written together with the next one.
+        """
+        self._file.append(_line("" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row))
+
+    def sync(self) -> None:
+        """Force the file to disk. Raises OSError if that fails."""
+        self._file.sync()
+
+
+def _line(row: Iterable[object]) -> bytes:
+    return (",".join(map(str, row)) + "\n").encode()  # no field of ours has a comma, a quote or a line break
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, by the names in its first line; none if there is no such file.
+
+    Rows that are longer or shorter than the first line and an incomplete last row are left out. Bytes that are not
+    UTF-8 become U+FFFD. Raises OSError if the file cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    header, *rows = (line.rstrip("\r").split(",") for line in data.decode("utf-8", "replace").split("\n")[:-1] or [""])
+    return [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
+
+
+def number(row: Mapping[str, str], name: str) -> float:
+    """A field of a row as a number; NaN if it is empty, missing or no number."""
+    try:
+        return float(row[name])
+    except (KeyError, ValueError):
+        return math.nan
