@@ -2,13 +2,11 @@
 
     python docs/course/plain_ppo.py [CartPole-v1]
 
-Shapes: T steps of N environments; B rows of a minibatch; K actions; layers from I to O numbers. A name that begins
-with d is a gradient of the loss: dlogits is the one with respect to logits. docs/gradients.md derives them all. The
-package does the same with compiled kernels; tests/test_plain_ppo.py compares the two.
+Shapes: T steps of N environments; B rows of a minibatch; K actions; layers from I to O numbers. dlogits is the gradient
+of the loss with respect to logits, and so on; docs/gradients.md derives them. ppo_np does the same with kernels.
 """
 
 import sys
-from functools import partial
 from itertools import pairwise
 
 import gymnasium
@@ -29,20 +27,15 @@ def layers_of(flat, sizes):
     return layers
 
 
-def orthogonal(normals, gain, shape):
+def orthogonal(rng, gain, shape):
     """Weights (I, O) whose columns (or rows, if there are fewer) are orthogonal and have the length `gain`."""
-    q, u = np.linalg.qr(normals)
+    q, u = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
     q = q * np.where(np.diag(u) >= 0, gain, -gain)
     return q if shape[0] >= shape[1] else q.T
 
 
-def linear_forward(x, weight, bias):
-    """x (B, I) to y (B, O)."""
-    return x @ weight + bias
-
-
 def linear_backward(dy, x, weight):
-    """Gradients with respect to weight, bias and x."""
+    """Gradients with respect to weight, bias and x, where y = x @ weight + bias, x is (B, I) and y is (B, O)."""
     return x.T @ dy, dy.sum(axis=0), dy @ weight.T
 
 
@@ -54,9 +47,9 @@ def tanh_backward(dh, h):
 def mlp_forward(x, layers):
     """[x, output of each layer]; the last layer is linear."""
     outputs = [x]
-    for l, layer in enumerate(layers):
-        y = linear_forward(outputs[l], *layer)
-        outputs.append(np.tanh(y) if l < len(layers) - 1 else y)
+    for weight, bias in layers:
+        y = outputs[-1] @ weight + bias
+        outputs.append(y if weight is layers[-1][0] else np.tanh(y))
     return outputs
 
 
@@ -143,13 +136,13 @@ def adam(params, grads, m, v, step, learning_rate, beta1=0.9, beta2=0.999, eps=1
 
 def train(
     env_id="CartPole-v1", seed=1, total_timesteps=100_000, num_envs=8, num_steps=32, num_minibatches=1,
-    update_epochs=20, learning_rate=1e-3, gamma=0.98, gae_lambda=0.8, clip_coef=0.2, clip_vloss=False, ent_coef=0.0, vf_coef=0.5,
-    max_grad_norm=0.5, policy_sizes=(64, 64), value_sizes=(64, 64), callback=lambda update, params: None,
+    update_epochs=20, learning_rate=1e-3, gamma=0.98, gae_lambda=0.8, clip_coef=0.2, clip_vloss=False, ent_coef=0.0,
+    vf_coef=0.5, max_grad_norm=0.5, policy_sizes=(64, 64), value_sizes=(64, 64), callback=lambda update, params: None,
 ):  # fmt: skip
     """Train, and print how it goes. The settings are those of ppo_np.PPOConfig; hidden layers have tanh."""
     weights_rng, action_rng, minibatch_rng, _ = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4))
-    make = partial(gymnasium.make, env_id)
-    envs = RecordEpisodeStatistics(SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP))
+    make = [lambda: gymnasium.make(env_id)] * num_envs
+    envs = RecordEpisodeStatistics(SyncVectorEnv(make, autoreset_mode=AutoresetMode.SAME_STEP))
     obs_size = envs.single_observation_space.shape[0]
     policy_sizes, value_sizes = (obs_size, *policy_sizes, envs.single_action_space.n), (obs_size, *value_sizes, 1)
     split, size = (sum((i + 1) * o for i, o in pairwise(sizes)) for sizes in (policy_sizes, value_sizes))
@@ -158,29 +151,25 @@ def train(
     value, dvalue = (layers_of(flat[split:], value_sizes) for flat in (params, grads))
     for layers, head_gain in ((policy, 0.01), (value, 1.0)):
         for weight, _ in layers:
-            normals = weights_rng.standard_normal((max(weight.shape), min(weight.shape)))
-            weight[:] = orthogonal(normals, head_gain if weight is layers[-1][0] else 2**0.5, weight.shape)
+            weight[:] = orthogonal(weights_rng, head_gain if weight is layers[-1][0] else 2**0.5, weight.shape)
 
-    shape, rows = (num_steps, num_envs), num_steps * num_envs
+    shape, rows, updates = (num_steps, num_envs), num_steps * num_envs, -(-total_timesteps // (num_steps * num_envs))
     obs, actions = np.zeros((*shape, obs_size), DTYPE), np.zeros(shape, np.int64)
     logprobs, rewards, final_values = np.zeros((3, *shape), DTYPE)
     terminations, truncations = np.zeros((2, *shape), bool)
     values = np.zeros((num_steps + 1, num_envs), DTYPE)
-    current, updates, step = envs.reset(seed=seed)[0], -(-total_timesteps // rows), 0
-
+    current, step = envs.reset(seed=seed)[0], 0
     for update in range(updates):
         # COLLECT A ROLLOUT under the current policy
         for t in range(num_steps):
             obs[t] = current
             values[t] = mlp_forward(obs[t], value)[-1][:, 0]
-            logits = mlp_forward(obs[t], policy)[-1]
-            actions[t], logprobs[t] = categorical_sample(logits, action_rng.random(num_envs))
+            actions[t], logprobs[t] = categorical_sample(mlp_forward(obs[t], policy)[-1], action_rng.random(num_envs))
             current, rewards[t], terminations[t], truncations[t], infos = envs.step(actions[t])
             if "final_obs" in infos:  # where an episode has ended, `current` is the first observation of the next one
                 final_obs = np.array([np.zeros(obs_size) if o is None else o for o in infos["final_obs"]], DTYPE)
                 final_values[t] = mlp_forward(final_obs, value)[-1][:, 0]
         values[-1] = mlp_forward(current.astype(DTYPE), value)[-1][:, 0]
-
         # CALCULATE ADVANTAGES backwards through the rollout
         advantages, returns = gae(rewards, values, final_values, terminations, truncations, gamma, gae_lambda)
 
@@ -202,8 +191,7 @@ def train(
                 clip_by_global_norm(grads, max_grad_norm)
                 step += 1
                 adam(params, grads, m, v, step, learning_rate * (1 - update / updates))  # falls linearly to 0
-        if envs.return_queue:
-            print(f"update {update + 1} of {updates}: mean return {np.mean(envs.return_queue):.1f}", end="\r")
+        print(f"update {update + 1} of {updates}: mean return {np.mean(envs.return_queue or [0]):.1f}", end="\r")
         callback(update + 1, params)
     envs.close()
 
