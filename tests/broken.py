@@ -1,5 +1,8 @@
-"""Environments that make trouble to their process: a bug of the program's, not of `step`; a step that takes long."""
+"""Environments that make trouble to their process: a bug of the program's, not of `step`; a step that takes long;
+a process that is left behind.
+"""
 
+import os
 import time
 
 import gymnasium
@@ -49,5 +52,14 @@ class Asleep(Broken):
         return np.zeros(1, np.float32), 1.0, False, False, {}
 
 
-for name, kind in (("Bug-v0", Broken), ("Slow-v0", Slow), ("Asleep-v0", Asleep)):
+class Forking(Asleep):
+    """Environment 0 leaves a process behind, which keeps everything open that its rank has open."""
+
+    def reset(self, *, seed=None, options=None):
+        if seed == 0 and os.fork() == 0:
+            time.sleep(1000)
+        return super().reset(seed=seed)
+
+
+for name, kind in (("Bug-v0", Broken), ("Slow-v0", Slow), ("Asleep-v0", Asleep), ("Forking-v0", Forking)):
     gymnasium.register(name, kind, disable_env_checker=True)

@@ -20,8 +20,9 @@ from ppo_np.distributed.hub import BYE, END, GRACE, Hub, say
 from ppo_np.distributed.mpi import MPIRanks, launched_rank, unlink_shared_memory
 
 HUB = "PPO_NP_HUB"  # environment variable: the address of the hub in the launching process
+LAUNCHER = "PPO_NP_LAUNCHER"  # environment variable: the process number of MPI's launcher, which leads its group
 CONNECT_TIMEOUT = 10.0  # seconds
-TURN = 1.0  # seconds between the ranks that could report that the launching process has died
+TURN = 2.0  # seconds between the ranks that could report that the launching process has died and end all
 PATIENCE = 8.0  # seconds in which all ranks must stop together after a signal
 
 
@@ -158,7 +159,8 @@ def _end_without_launcher(rank: int) -> NoReturn:
     """End all ranks because the process that started them has died; the first rank that can do so does it."""
     time.sleep(rank * TURN)
     say("error: the process that started the ranks has died without an error message: all ranks end.")
+    time.sleep(TURN / 2)  # MPI's launcher passes the message on
     unlink_shared_memory()
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(os.getsid(0), signal.SIGKILL)  # MPI's launcher, which takes along ranks that are stopped
+    with suppress(ProcessLookupError, PermissionError):  # its proxy then kills all ranks, also those that are stopped;
+        os.killpg(int(os.environ[LAUNCHER]), signal.SIGKILL)  # it may not notice that only this one has died
     os._exit(1)

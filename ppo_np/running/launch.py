@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import IO, TextIO
 
 from ppo_np.distributed.hub import Hub
-from ppo_np.distributed.lifeline import HUB, PATIENCE, too_late
+from ppo_np.distributed.lifeline import HUB, LAUNCHER, PATIENCE, too_late
 from ppo_np.distributed.mpi import EXTRA, STARTED, check_shared_memory, remove_unused_shared_memory
 from ppo_np.errors import UserError
 from ppo_np.running.output import TERMINAL
@@ -50,8 +50,10 @@ def launch(ranks: int, module: str, arguments: Sequence[str], signals: StopSigna
     outside = {name: value for name, value in os.environ.items() if name not in (*STARTED, "PMIX_NAMESPACE")}
     # The launcher's pipes hide from the ranks that the output is a terminal, and its width.
     shown = {TERMINAL: "1", "FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
+    # The shell's process number becomes mpiexec's: the ranks need it if this process is killed.
+    shell = ["/bin/sh", "-c", f'export {LAUNCHER}=$$; exec "$@"', "sh"]
     process = subprocess.Popen(
-        [mpiexec, *flags, "-n", str(ranks), sys.executable, "-m", module, *arguments],
+        [*shell, mpiexec, *flags, "-n", str(ranks), sys.executable, "-m", module, *arguments],
         env=outside | {HUB: hub.address} | (shown if terminal else {}),
         start_new_session=True,  # Ctrl-C in a terminal reaches only this process, which passes it on once
         stdout=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """The hub of the ranks: who is let in, what it says when a rank dies or never comes; strangers do not matter."""
 
 import os
+import signal
 import socket
 import time
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ import pytest
 from ppo_np.distributed import hub as hub_module
 from ppo_np.distributed import lifeline, mpi
 from ppo_np.distributed.hub import BYE, END, STRANGER_BYTES, STRANGERS, Hub
-from ppo_np.distributed.lifeline import HUB, Lifeline
+from ppo_np.distributed.lifeline import HUB, LAUNCHER, Lifeline
 
 SOON = 5.0
 
@@ -188,6 +189,19 @@ def test_a_rank_that_is_refused_ends_all(of_rank_1, monkeypatch):
     monkeypatch.setattr(lifeline, "_end_without_launcher", lambda rank: pytest.exit(f"rank {rank}"))
     with pytest.raises(pytest.exit.Exception, match="rank 1"):
         Lifeline.to_launcher()
+
+
+def test_ranks_without_their_launching_process_end_its_launcher(monkeypatch, capsys):
+    """After it has had time to pass the message on; ranks that are stopped end only with it."""
+    done = []
+    monkeypatch.setenv(LAUNCHER, "4711")
+    monkeypatch.setattr(lifeline.time, "sleep", lambda seconds: done.append((seconds, capsys.readouterr().err)))
+    for module, name in ((lifeline, "unlink_shared_memory"), (os, "killpg"), (os, "_exit")):
+        monkeypatch.setattr(module, name, lambda *arguments, name=name: done.append((name, *arguments)))
+    lifeline._end_without_launcher(1)
+    said = "error: the process that started the ranks has died without an error message: all ranks end.\n"
+    ended = [("unlink_shared_memory",), ("killpg", 4711, signal.SIGKILL), ("_exit", 1)]
+    assert done == [(lifeline.TURN, ""), (lifeline.TURN / 2, said), *ended]
 
 
 def test_whoever_is_no_rank_does_not_connect(monkeypatch):

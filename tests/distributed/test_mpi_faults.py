@@ -220,6 +220,18 @@ def test_a_command_that_is_killed_takes_its_ranks_along(tmp_path):
     assert err == "error: the process that started the ranks has died without an error message: all ranks end.\n"
 
 
+@pytest.mark.parametrize("other", ["stopped", "asleep"])
+def test_a_command_that_is_killed_and_its_launcher_does_not_notice_that_rank_0_ends(tmp_path, other):
+    """Because another process keeps its pipes open."""
+    ranks = Ranks(tmp_path / "run", "broken:Forking-v0", "--vectorization", "sync")
+    ranks.wait_for_updates(2)
+    if other == "stopped":
+        os.kill(ranks.pid_of(1), signal.SIGSTOP)
+    ranks.process.kill()
+    _, err = ranks.finish(time.monotonic())
+    assert err == "error: the process that started the ranks has died without an error message: all ranks end.\n"
+
+
 @pytest.mark.parametrize("by_launcher", [False, True])
 def test_an_exception_in_an_environment_of_one_rank(tmp_path, by_launcher):
     ranks = Ranks(tmp_path / "run", "faulty:Raising-v0", by_launcher=by_launcher)

@@ -178,8 +178,12 @@ def test_ranks_whose_output_nobody_reads_go_on(tmp_path, monkeypatch):
 
 
 def test_what_ranks_print_is_printed(tmp_path, monkeypatch, capfdbinary):
+    """And they know which process mpiexec is."""
     mpiexec = tmp_path / "mpiexec"
-    mpiexec.write_text("#!/bin/sh\nprintf 'half a line '; sleep 0.01; echo and its rest; echo a warning >&2; exit 3\n")
+    its_number = f'[ "${launch.LAUNCHER}" = $$ ] || echo another process'
+    mpiexec.write_text(
+        f"#!/bin/sh\n{its_number}\nprintf 'half a line '; sleep 0.01; echo and its rest; echo a warning >&2; exit 3\n"
+    )
     mpiexec.chmod(0o755)
     for waiting in ("fail", "wait"):  # this mpiexec starts no rank that connects
         monkeypatch.setattr(launch.Hub, waiting, lambda *_: None)
