@@ -117,8 +117,6 @@ class PPOConfig:
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
         # Beyond these, checkpoints could not keep them (in int64), or a run would not get anywhere.
-        bits = 31 if self.vectorization == "envpool" else 63
-        check(self.seed < 2**bits - self.num_envs, "seed", self.seed, f"below 2**{bits} - num_envs")
         check(self.total_timesteps <= 2**62, "total_timesteps", self.total_timesteps, "at most 2**62")
         check(self.update_epochs <= 10_000, "update_epochs", self.update_epochs, "at most 10000")
         for name in ("threads", "num_env_threads"):
@@ -128,6 +126,8 @@ class PPOConfig:
         if self.vectorization in ("sync", "async"):
             check(self.num_envs <= 2**16, "num_envs", self.num_envs, f"at most 2**16 with {self.vectorization!r}")
         check(self.batch_size <= 2**31, "num_envs * num_steps", self.batch_size, "at most 2**31 rows")
+        bits = 31 if self.vectorization == "envpool" else 63
+        check(self.seed < 2**bits - self.num_envs, "seed", self.seed, f"below 2**{bits} - num_envs")
         check(
             self.batch_size % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,
             f"a divisor of num_envs * num_steps = {self.num_envs} * {self.num_steps} = {self.batch_size}",

@@ -221,9 +221,10 @@ def as_rgb(frame: Any) -> np.ndarray:
     image = np.broadcast_to(image[..., :3], (*image.shape[:2], 3))
     if image.dtype == np.uint8:
         return image
-    if image.dtype.kind == "b" or (image.dtype.kind == "f" and np.nanmax(image) <= 1):
+    image = np.nan_to_num(image)
+    if image.dtype.kind == "b" or (image.dtype.kind == "f" and image.max() <= 1):
         image = image * 255.0
-    return np.nan_to_num(image).clip(0, 255).astype(np.uint8)
+    return image.clip(0, 255).astype(np.uint8)
 
 
 def frames_per_second(metadata: Mapping[str, Any]) -> float:

@@ -39,6 +39,8 @@ class Guard(gymnasium.Wrapper):
 
     def __init__(self, env: gymnasium.Env, index: int):
         super().__init__(env)
+        if not isinstance(env.metadata, Mapping):  # vector environments copy it
+            self.metadata = {}
         self.index = index
         self.busy = False
         self.calls = self.episodes = 0
@@ -93,7 +95,7 @@ class Guard(gymnasium.Wrapper):
         """How the present episode began."""
         return EpisodeStart(self.episodes, self._seed, self._rng_then, rng_words(self.env))
 
-    def _watched(self, timeout: float) -> Watchdog:
+    def watched(self, timeout: float) -> Watchdog:
         """A context with a time limit for each reset and step."""
         return Watchdog(timeout, lambda: self.calls if self.busy else None, lambda: f"environment {self.index}")
 
@@ -104,7 +106,7 @@ class Guard(gymnasium.Wrapper):
         """
         plan = plans[self.index]
         # The latter three: its spaces or its generator have changed.
-        with suppress(EnvironmentFault, TypeError, ValueError, OverflowError), self._watched(timeout):
+        with suppress(EnvironmentFault, TypeError, ValueError, OverflowError), self.watched(timeout):
             return None if plan is None else self._follow(plan)
         return None
 
@@ -141,7 +143,7 @@ class Guard(gymnasium.Wrapper):
             if plan.start.rng_now is not None:
                 with suppress(TypeError, ValueError, OverflowError):
                     set_rng_words(self.env, plan.start.rng_now)
-        with self._watched(timeout):
+        with self.watched(timeout):
             return self.reset()[0]
 
     def close(self) -> None:

@@ -83,7 +83,8 @@ def _remedy(env_id: str, error: BaseException) -> str:
 
 def _limit(timeout: float, who: str) -> Watchdog:
     """A context in which an environment of this process must be made."""
-    return Watchdog(max(timeout, START_TIMEOUT), lambda: True, lambda: who, "was not made")
+    setting = " (env_timeout)" if timeout > START_TIMEOUT else ""
+    return Watchdog(max(timeout, START_TIMEOUT), lambda: True, lambda: who, "was not made", setting)
 
 
 def spaces_of(env_id: str) -> Spaces:
@@ -187,7 +188,7 @@ def _guarded(
         ("observation", "action"), (env.observation_space, env.action_space), spaces, strict=True
     ):
         if own != first:
-            allowed = f"{short(first)}, as that of the environment that was made before it"
+            allowed = f"{short(first)}, as that of the environment that was made first to see its spaces"
             close_watched(env, who)
             raise UserError(f"The {what} space of {who} is {short(own)}, but it must be {allowed}.")
     return Guard(env, index)

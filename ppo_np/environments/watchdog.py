@@ -46,6 +46,7 @@ class Watchdog:
             and signal.getitimer(signal.ITIMER_REAL)[0] == 0
         ):
             self._active = True
+            self._last_call = self._call()
             signal.signal(signal.SIGALRM, self._tick)
             signal.setitimer(signal.ITIMER_REAL, self.timeout / TICKS, self.timeout / TICKS)
         return self

@@ -52,7 +52,8 @@ def evaluate(
         progress: told of each step.
 
     Raises UserError if the checkpoint cannot be read or does not fit the environment, EnvironmentFault as
-    `play_episode`, and KeyboardInterrupt at Ctrl-C if no episode has ended.
+    `play_episode` or if a step or reset takes longer than the run's `env_timeout`, and KeyboardInterrupt at Ctrl-C if
+    no episode has ended.
     """
     video = video and video.absolute()  # the environment may change the working directory
     saved = read_checkpoint(path)
@@ -66,7 +67,8 @@ def evaluate(
     played: list[Episode] = []
     try:
         policy = build_policy(saved, env, path)
-        with limit_blas_threads(blas_threads(policy.config, policy.observations.size)):
+        blas = blas_threads(policy.config, policy.observations.size)
+        with limit_blas_threads(blas), env.watched(saved.config.env_timeout):
             for i in range(episodes):
                 episode = play_episode(env, policy, seed + i, deterministic, partial(progress.after_step, i + 1))
                 assert episode is not None  # it is None only with `stopped`

@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,8 @@ class CSVLogger:
     Args:
         path: the file; an existing one is continued.
         columns: names of the columns; the first is "update".
-        last_update: rows of later updates, rows that are damaged and an incomplete last row are removed first.
+        last_update: rows of later updates, rows that are damaged and an incomplete last row are removed first. A file
+            without any row that can be read is renamed to NAME.damaged, with a warning.
 
     Attributes:
         rows: the rows that the file had at the beginning, by the names of the columns. A field that the file has not is
@@ -24,10 +26,13 @@ class CSVLogger:
     """
 
     def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0):
+        header = _line(columns)
         whole = [row for row in read_rows(path) if re.fullmatch("[0-9]{1,18}", row.get(columns[0], ""))]
         kept = [row for row in whole if int(row[columns[0]]) <= last_update]
         self.rows = [{name: row.get(name, "") for name in columns} for row in kept]
-        header = _line(columns)
+        if not whole and _has_rows(path, header):
+            kept_as = path.replace(path.with_name(f"{path.name}.damaged"))
+            warnings.warn(f"{path} has no row that can be read; it is kept as {kept_as.name}.", RuntimeWarning, 2)
         write_whole(path, b"".join([header, *(_line(row.values()) for row in self.rows)]))
         self._file = AppendFile(path, header)
 
@@ -41,6 +46,12 @@ class CSVLogger:
     def sync(self) -> None:
         """Force the file to disk. Raises OSError if that fails."""
         self._file.sync()
+
+
+def _has_rows(path: Path, header: bytes) -> bool:
+    """Whether there is more in a file than its first line, or another one than `header`."""
+    data = path.read_bytes() if path.exists() else b""
+    return bool(data) and (not data.startswith(header) or data.count(b"\n") > 1)
 
 
 def _line(row: Iterable[object]) -> bytes:

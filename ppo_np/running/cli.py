@@ -5,7 +5,9 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TypeVar
 
@@ -28,7 +30,7 @@ def run(main: Callable[[], int | None]) -> None:
     A standard output that cannot be written does not stop the command; its exit code is then FAILED or NOT_READ.
     """
     code: int | str | None
-    with lenient_output():
+    with lenient_output(), _plain_warnings():
         try:
             code = main()
         except SystemExit as stop:  # --help, or a malformed flag
@@ -38,6 +40,17 @@ def run(main: Callable[[], int | None]) -> None:
             print(text, file=sys.stderr)
         code = code or _code_of_output()
     sys.exit(code)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """A context in which warnings are printed as one sentence, without the file and the line of our code."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _code_of_output() -> int:

@@ -35,7 +35,7 @@ def open_run_folder(options: TrainOptions) -> Iterator[Path]:
     def check_unused() -> None:
         with as_user_error(folder):
             unused = folder == resumed or resume.is_unused(folder)
-        check(unused, "run_dir", str(folder), "a new or an empty folder")
+        check(unused, "run_dir", str(folder), "a new or an empty folder (--resume goes on with a run)")
 
     check_unused()
     with as_user_error(folder):

@@ -60,6 +60,8 @@ def full(value, shape=(40, 60, 3), dtype=np.uint8):
         (full(0.5, (40, 60), np.float64), 127),
         (full(130.0, dtype=np.float64), 130),
         (full(300.0, dtype=np.float64), 255),
+        (full(np.nan, dtype=np.float64), 0),
+        (full(np.inf, dtype=np.float32), 255),
         (full(-20, dtype=np.int64), 0),
         (full(True, (40, 60), bool), 255),
         (full(200).tolist(), 200),

@@ -8,6 +8,7 @@ from faulty import BOX, IMAGE, Faulty
 from gymnasium import spaces
 
 from ppo_np.environments.guard import Guard, describe, misfit, short
+from ppo_np.environments.serial import SerialEnvs
 from ppo_np.errors import EnvironmentFault
 
 NESTED = spaces.Dict({"a": spaces.Tuple((BOX, spaces.Discrete(3))), "b": IMAGE})
@@ -247,3 +248,13 @@ def test_plain_integers_change_nothing(env_id):
             np.testing.assert_equal(ours.reset()[0], theirs.reset()[0])
     ours.close()
     theirs.close()
+
+
+@pytest.mark.parametrize("metadata", [None, 3])
+def test_metadata_that_are_none_do_not_hinder_training(metadata):
+    """A vector environment copies them."""
+    env = gymnasium.make("CartPole-v1").unwrapped
+    env.metadata = metadata
+    envs = SerialEnvs([lambda: Guard(env, 0)])
+    assert envs.metadata == {"autoreset_mode": envs.metadata["autoreset_mode"]}
+    envs.close()

@@ -97,14 +97,14 @@ def short_limits(monkeypatch):
 
 
 def test_an_environment_that_hangs_when_it_is_made_is_told(short_limits):
-    with pytest.raises(EnvironmentFault, match=r"^the environment was not made within 0\.2 s \(env_timeout\)$"):
+    with pytest.raises(EnvironmentFault, match=r"^the environment was not made within 0\.2 s$"):
         make_env("HangingWhenMade-v0")
     makes = iter([None, None, faulty.hang])  # the first one is made to be looked at
     with pytest.raises(
         EnvironmentFault, match=r"^While .*, environment 1 was not made within 0\.3 s \(env_timeout\)\.$"
     ):
         make_vector_env(config(env_timeout=0.3), lambda: Odd(0, make=next(makes)))
-    with pytest.raises(EnvironmentFault, match=r"^the environment was not made within 0\.2 s \(env_timeout\)$"):
+    with pytest.raises(EnvironmentFault, match=r"^the environment was not made within 0\.2 s$"):
         make_vector_env(config(env_timeout=0.1), lambda: Odd(0, make=faulty.hang))
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from ppo_np.evaluate import main
 from ppo_np.evaluation.episodes import Progress, evaluation_env, step_limit
 from ppo_np.evaluation.playback import evaluate
 from ppo_np.running import cli
+from ppo_np.saving.hdf5 import pack, unpack
 
 KEYS = [
     "mean_return", "std_return", "min_return", "max_return", "mean_length", "episodes", "reward_threshold",
@@ -192,6 +194,16 @@ def test_an_interrupted_evaluation_reports_the_episodes_that_have_ended(checkpoi
     assert captured.out == ""
     assert captured.err.startswith("interrupted in episode 1 of 5, step 14, return ")
     assert captured.err.endswith("; no episode has ended\n")
+
+
+@pytest.mark.parametrize("call", ["reset", "step"])
+def test_an_environment_that_hangs_is_one_sentence(checkpoint, tmp_path, capsys, monkeypatch, call):
+    arrays, attributes = unpack((checkpoint / "counting" / "checkpoint.h5").read_bytes())
+    attributes["config"] = json.dumps(json.loads(attributes["config"]) | {"env_timeout": 0.2})
+    (tmp_path / "c.h5").write_bytes(pack(arrays, attributes))
+    monkeypatch.setattr(Counting, call, lambda self, action=None, *, seed=None, options=None: time.sleep(60))
+    assert run(main, tmp_path / "c.h5", "--episodes", 1) == cli.FAILED
+    assert "environment 0 did not answer within 0.2 s (env_timeout)" in capsys.readouterr().err
 
 
 def print_in_all_ways(self):

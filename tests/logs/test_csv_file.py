@@ -1,6 +1,7 @@
 """CSV files whose fields are empty, missing or foreign: what is left of them is read, and nothing raises."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 
@@ -49,8 +50,12 @@ def test_a_file_with_another_header_keeps_the_columns_that_it_has(tmp_path, head
     path = tmp_path / "x.csv"
     columns = header.split(",")
     path.write_bytes("\n".join([header, ",".join("4" for _ in columns), ""]).encode("latin-1"))
-    log = CSVLogger(path, ("update", "value"), last_update=5)
-    assert log.rows == ([{"update": "4", "value": "4" if "value" in columns else ""}] if "update" in columns else [])
+    content = path.read_bytes()
+    known = "update" in columns
+    with nullcontext() if known else pytest.warns(RuntimeWarning, match=r"kept as x\.csv\.damaged\.$"):
+        log = CSVLogger(path, ("update", "value"), last_update=5)
+    assert log.rows == ([{"update": "4", "value": "4" if "value" in columns else ""}] if known else [])
+    assert known or (tmp_path / "x.csv.damaged").read_bytes() == content
     log.log((5, 0.5))
     assert path.read_text().splitlines()[0] == "update,value"
     assert path.read_text().splitlines()[-1] == "5,0.5"

@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 from commands import run
@@ -205,3 +206,11 @@ def test_a_bar_is_shown_where_there_is_a_terminal_that_can_move_its_cursor(monke
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", Screen(isatty))
     assert shows_bar(make_console()) is bar
+
+
+def test_a_warning_is_printed_as_one_sentence():
+    before, printed = warnings.formatwarning, []
+    with pytest.raises(SystemExit):
+        cli.run(lambda: printed.append(warnings.formatwarning("a film fails", RuntimeWarning, "x.py", 1, "line")))
+    assert printed == ["warning: a film fails\n"]
+    assert warnings.formatwarning is before

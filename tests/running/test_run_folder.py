@@ -86,7 +86,8 @@ def test_a_run_dir_that_was_free_when_the_flags_were_read_is_looked_at_again(tmp
     before = contents(folder)
     capsys.readouterr()
     assert run(lambda _: run_module.train(second, StopSignals())) == cli.BAD_ARGUMENTS
-    assert capsys.readouterr().err == f"error: run_dir is '{folder}', but it must be a new or an empty folder.\n"
+    allowed = "a new or an empty folder (--resume goes on with a run)"
+    assert capsys.readouterr().err == f"error: run_dir is '{folder}', but it must be {allowed}.\n"
     assert contents(folder) == before
 
 
