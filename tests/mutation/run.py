@@ -3,7 +3,7 @@
     pip install -e ".[test]" "cosmic-ray>=8.7"
     python tests/mutation/run.py                          # everything
     python tests/mutation/run.py --module loss gaussian
-    python tests/mutation/run.py --sample 100             # the same 100 mutants each time: for CI
+    python tests/mutation/run.py --sample 50              # the same 50 mutants each time: for CI
 
 cosmic-ray makes the mutants, in copies of the tree, one copy a module, with the operators of `cosmic-ray.toml`. A
 mutant of kernels/X.py is killed if tests/kernels/test_X.py fails; nothing else of the suite is run. That file has to
