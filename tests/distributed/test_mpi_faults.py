@@ -18,6 +18,10 @@ AT_ONCE = 10.0  # what a fault may take to end all ranks
 AFTER_A_SIGNAL = AT_ONCE + 8.0  # if they cannot stop together
 
 
+# MPICH's own launcher kills the other ranks when one has ended, and combines the codes of all: 9 if it was faster.
+CODES = (1, 9)
+
+
 @pytest.mark.parametrize("by_launcher", [False, True])
 def test_environments_that_cannot_be_shared_evenly(tmp_path, by_launcher):
     arguments = flags("CartPole-v1", tmp_path / "run")
@@ -191,7 +195,7 @@ def test_a_rank_that_cannot_reach_the_others(tmp_path):
         sys.exit(train.main(sys.argv[1:]))
     """
     code, _, err = run(*mpiexec(2, sys.executable, "-c", program, *flags("CartPole-v1", tmp_path / "run")))
-    assert code == 1
+    assert code in CODES
     assert re.fullmatch(r"error: rank 1 on .+ cannot reach rank 0: No route to host: all ranks end\.\n", err)
     assert not (tmp_path / "run").exists()
 
@@ -237,7 +241,7 @@ def test_an_exception_in_an_environment_of_one_rank(tmp_path, by_launcher):
     ranks = Ranks(tmp_path / "run", "faulty:Raising-v0", by_launcher=by_launcher)
     code, err = ranks.finish()
     said = r"environment 2 raised RuntimeError: the simulator is gone \(faulty\.py, line \d+\)"
-    assert code == 1
+    assert code in CODES if by_launcher else code == 1
     assert re.fullmatch(rf"error: rank 1: In step 13, {said}\.\n", err), err
 
 
