@@ -83,10 +83,12 @@ class _CheckedCode(CompileResultCacheImpl):
     _locator_classes: ClassVar = [UserProvidedCacheLocator]  # never a folder whose name is not our hash
 
     def reduce(self, data):
+        """What is pickled for compiled code: a checksum, and Numba's own reduction as bytes."""
         code = dumps(super().reduce(data))
         return zlib.crc32(code), code
 
     def rebuild(self, target_context, reduced_data):
+        """The compiled code again. Raises ValueError if its bytes have another checksum."""
         checksum, code = reduced_data
         if zlib.crc32(code) != checksum:
             raise ValueError("wrong checksum")
@@ -103,6 +105,7 @@ class _KernelCache(FunctionCache):
     _impl_class = _CheckedCode
 
     def load_overload(self, sig, target_context):
+        """The compiled code for these argument types; None if there is none, or none that can be used."""
         try:
             compiled = super().load_overload(sig, target_context)
             if compiled is not None and compiled.signature.args != sigutils.normalize_signature(sig)[0]:
@@ -115,6 +118,7 @@ class _KernelCache(FunctionCache):
         return None
 
     def save_overload(self, sig, data):
+        """Write compiled code to the cache; a warning says if that is not possible."""
         try:
             super().save_overload(sig, data)
         except Exception as error:  # OSError, or anything if `load_overload` could not replace a damaged index

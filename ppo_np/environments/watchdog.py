@@ -62,5 +62,5 @@ class Watchdog:
         self._ticks = self._ticks + 1 if call is not None and call == self._last_call else 0
         self._last_call = call
         if self._ticks >= TICKS:
-            self._ticks = 0  # whoever catches the fault (a film ends then, not the step) has the whole time again
+            self._ticks = 0  # if the fault only ends a film, the step goes on and has the full time again
             raise EnvironmentFault(f"{self._who()} {self._did} within {self.timeout:g} s{self._setting}")

@@ -105,9 +105,7 @@ class WorkerEnvs(AsyncVectorEnv):
     def _drop_answers(self, timeout: float) -> None:
         """Receive the answers that are still to come, so that the next command does not take them for its own."""
         for pipe in self.parent_pipes:
-            pipe.send(
-                ("_check_spaces", ("same", None, None))
-            )  # workers answer in order: the answer to this is the last
+            pipe.send(("_check_spaces", ("same", None, None)))  # the answer to this is the last: they come in order
             while pipe.poll(timeout) and repr(pipe.recv()) != "((False, False), True)":
                 pass
         self._state = AsyncState.DEFAULT

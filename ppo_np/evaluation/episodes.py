@@ -10,7 +10,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import TimeLimit
 
 from ppo_np.environments.guard import Guard
-from ppo_np.environments.make import make_env
+from ppo_np.environments.make import make_env, spaces_of
 from ppo_np.environments.spaces import same_form
 from ppo_np.environments.stream import LARGEST, Episode
 from ppo_np.errors import EnvironmentFault, UserError, short
@@ -59,16 +59,13 @@ def step_limit(env: gymnasium.Env) -> int:
 def obstacle(env_id: str, envs: VectorEnv) -> str:
     """Why a policy that was trained in `envs` cannot play episodes in a single environment; empty if it can."""
     try:
-        env = make_env(env_id)
-    except Exception as error:  # may be a UserError, or whatever the environment raises
+        spaces = spaces_of(env_id)
+    except Exception as error:  # a UserError, or whatever the environment raises
         return str(error).rstrip(".")
-    try:
-        for what in ("observation_space", "action_space"):
-            single, trained = getattr(env, what), getattr(envs, f"single_{what}")
-            if not same_form(single, trained):
-                return f"the {what} of a single {env_id} is {short(single)}, and that of the training {short(trained)}"
-    finally:
-        env.close()
+    for what, single in zip(("observation_space", "action_space"), spaces, strict=True):
+        trained = getattr(envs, f"single_{what}")
+        if not same_form(single, trained):
+            return f"the {what} of a single {env_id} is {short(single)}, and that of the training {short(trained)}"
     return ""
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from durability.kill.processes import processes_of
 from mpi_runs import LONG, PATIENCE, TESTS, TRAIN, flags, mpiexec, rows_of, run, wait_for_updates
 
 from ppo_np.saving.checkpoint import read_checkpoint
@@ -41,21 +42,6 @@ def test_mistakes_are_told_once(tmp_path):
     assert code == 2 and err.startswith("error: env_id is 'CartPole-v7', but") and err.count("\n") == 1
     code, out, err = run(*mpiexec(2, *TRAIN, *flags("CartPole-v1", tmp_path / "run", "--ranks", "4")))
     assert (code, err) == (2, "error: ranks is 4, but it must be 2, as many as the launcher has started.\n")
-
-
-def processes_of(folder):
-    """All living processes of the run with this folder: command lines are inherited by workers. By rank, if known."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line, around = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
-            alive = (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            continue
-        if alive and str(folder).encode() in line and int(entry.name) != os.getpid():
-            rank = re.search(rb"\0PMI_RANK=(\d+)", b"\0" + around)
-            found[int(entry.name)] = int(rank[1]) if rank else None
-    return found
 
 
 def shared_memory_of(pid):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from durability.kill.compare import differences, rows
-from resuming import BASE, CARTPOLE, EVALUATED, contents, go_on, stopped, train, warnings_in
+from resuming import BASE, CARTPOLE, EVALUATED, Whole, contents, go_on, stopped, train, warnings_in
 
 from ppo_np.logs.tensorboard import TensorBoardLogger
 from ppo_np.running import cli
@@ -29,16 +29,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Run folders of the whole run of some flags, each made once."""
-    made = {}
-
-    def of(arguments):
-        key = " ".join(arguments)
-        if key not in made:
-            made[key] = train(tmp_path_factory.mktemp("whole") / "run", *arguments)
-        return made[key]
-
-    return of
+    return Whole(tmp_path_factory)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from durability.kill.compare import differences, rows
-from resuming import CARTPOLE, STEPS, contents, go_on, stopped, train, warnings_in
+from resuming import CARTPOLE, STEPS, Whole, contents, go_on, stopped, train, warnings_in
 
 from ppo_np.errors import UserError
 from ppo_np.running import cli, resume
@@ -18,16 +18,7 @@ from ppo_np.saving.checkpoint import read_checkpoint
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Run folders of the whole run of some flags, each made once."""
-    made = {}
-
-    def of(arguments):
-        key = " ".join(arguments)
-        if key not in made:
-            made[key] = train(tmp_path_factory.mktemp("whole") / "run", *arguments)
-        return made[key]
-
-    return of
+    return Whole(tmp_path_factory)
 
 
 def cut(path):

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from compare import damage
+from processes import processes_of
 
 from ppo_np.logs.filenames import CHECKPOINT, METRICS
 
@@ -33,21 +34,6 @@ PATIENCE = 120.0
 STATES = ("start", "stopped", "asleep")
 SMALL = "--num-envs 4 --num-steps 16 --num-minibatches 2 --update-epochs 1 --shared-sizes 8 --seed 0 --ranks 2"
 FLAGS = [*SMALL.split(), "--total-timesteps", "10000000", "--checkpoint-every", "1"]
-
-
-def processes_of(folder: Path) -> dict[int, int | None]:
-    """The living processes of a run, which have its folder in their command lines, and their ranks."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line, around = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
-            alive = (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            continue
-        if alive and str(folder).encode() in line and int(entry.name) != os.getpid():
-            rank = re.search(rb"\0PMI_RANK=(\d+)", b"\0" + around)
-            found[int(entry.name)] = int(rank[1]) if rank and b"mpiexec" not in line else None
-    return found
 
 
 def left_memory(since: float) -> set[str]:
