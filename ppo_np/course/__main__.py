@@ -1,0 +1,1 @@
+"""The course: `python -m ppo_np.course`."""
