@@ -54,7 +54,7 @@ def matching(wrong: Arrays, right: Arrays, candidates: Mapping[str, Arrays]) -> 
 
 
 def explained_by_terms(wrong: Arrays, right: Arrays, terms: Sequence[Term]) -> str | None:
-    """What was done to one or two named terms, from a least-squares fit of wrong - right; None if that explains nothing.
+    """What was done to one or two named terms, by a least-squares fit of wrong - right; None if that fails.
 
     The fit must leave nothing over, and its coefficients must be simple fractions: then a coincidence is unlikely.
     """

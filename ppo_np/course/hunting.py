@@ -30,7 +30,7 @@ def _without_docstrings(source: str) -> str:
     """The text of a file without the docstrings of the module and of its functions."""
     lines = source.splitlines()
     tree = ast.parse(source)
-    nodes = [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Module)]
     texts = [node.body[0] for node in nodes if ast.get_docstring(node) is not None]
     for text in sorted(texts, key=lambda node: -node.lineno):
         del lines[text.lineno - 1 : text.end_lineno]

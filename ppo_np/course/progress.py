@@ -29,7 +29,7 @@ class Progress:
             pass
 
     def of(self, lesson: Lesson) -> dict[str, Any]:
-        """passed (bool), best (share of the points), hints (number), hunted (bool), given_up (bool), those that are known."""
+        """What is known of a lesson: passed, points, hints, hunt (a seed), hunted, given_up."""
         return self.entries.setdefault(lesson.name, {})
 
     def record(self, lesson: Lesson, **values: Any) -> None:
