@@ -25,11 +25,12 @@ class Diagnosing:
         rights: Sequence[Any],
     ):  # fmt: skip
         self.lesson, self.exercise, self.mine, self.reference = lesson, exercise, mine, reference
+        self.mistakes = [mistake for mistake in lesson.mistakes if mistake.function == exercise.function]
         self.points, self.rights = points, rights
 
     def of_ending(self, results: Sequence[Any], sentence: str) -> tuple[list[str], str]:
         """The mistake of the catalogue that ends at the same point, with the same sentence; as `of_outputs`."""
-        for mistake in self.lesson.mistakes:
+        for mistake in self.mistakes:
             made, ending = self.with_mistake(mistake)
             alike = len(made) == len(results) and all(
                 same(self.arrays(one), self.arrays(two)) for one, two in zip(made, results, strict=True)
@@ -49,7 +50,7 @@ class Diagnosing:
             name = matching(yours, right, {key: values[output] for key, values in candidates.items()})
             says: str | None
             if name:
-                says, known = next(mistake.says for mistake in self.lesson.mistakes if mistake.name == name), name
+                says, known = next(mistake.says for mistake in self.mistakes if mistake.name == name), name
             else:
                 says = self.guess(yours, right, output)
             if says and says not in sentences:
@@ -84,7 +85,7 @@ class Diagnosing:
     def candidates(self) -> dict[str, dict[str, list[np.ndarray]]]:
         """What each mistake of the catalogue would have given: mistake -> output -> its array at each point."""
         found = {}
-        for mistake in self.lesson.mistakes:
+        for mistake in self.mistakes:
             results, ending = self.with_mistake(mistake)
             if not ending:
                 made = [self.named(result) for result in results]
