@@ -42,8 +42,9 @@ def _direction(point: Point, clipped: list[np.ndarray]) -> str | None:
 
 def _steps(rng: np.random.Generator) -> list[Point]:
     settings = {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.75, "eps": 0.5}
+    expected = np.array([1 - 0.1 * 2 / 2.5, 0.1 / 1.5]), np.array([1.0, -0.5]), np.array([1.0, 0.25])
     first = Point(
-        "worked by hand: the first step", (np.array([1 - 0.1 * 2 / 2.5, 0.1 / 1.5]), np.array([1.0, -0.5]), np.array([1.0, 0.25])),
+        "worked by hand", expected,
         params=np.array([1.0, 0.0]), grads=np.array([2.0, -1.0]), m=np.zeros(2), v=np.zeros(2), step=1, **settings,
     )  # fmt: skip
     return [first, *(_later(rng, step) for step in (1, 2, 5, 50))]
