@@ -52,7 +52,7 @@ def _steps(rng: np.random.Generator) -> list[Point]:
 
 def _later(rng: np.random.Generator, step: int) -> Point:
     """The step number `step` of a run with random gradients; m and v are the sums that Adam unrolls to."""
-    beta1, beta2 = rng.uniform(0.5, 0.95, 2)
+    beta1, beta2 = rng.uniform(0.2, 0.45, 2) if step == 2 else rng.uniform(0.5, 0.95, 2)
     grads = rng.standard_normal((step, 6)) * np.logspace(-3, 1, 6)
     ages = np.arange(step - 1)[::-1, np.newaxis]  # of the earlier gradients, 0 for the latest one
     return Point(

@@ -24,7 +24,7 @@ def gaussian_forward(means, log_std, actions):
     terms = zeta**2 / 2 + log_std + np.log(2 * np.pi) / 2
     logprobs = -terms.sum(axis=1)
     entropy = (log_std + np.log(2 * np.pi * np.e) / 2).sum()
-    return logprobs, entropy * np.ones(len(actions))
+    return logprobs, np.full(len(actions), entropy)
 
 
 def gaussian_backward(dlogprobs, dentropies, means, log_std, actions):
