@@ -249,7 +249,7 @@ def moments():
     batch, standardized = np.array([[3.0], [7.0]]), np.zeros((2, 1))
     update_moments(batch, np.array([True, True]), count, mean, variance)
     standardize(batch, mean, variance, 10.0, standardized)
-    return {"mean": mean[0], "variance": variance[0], "standardized": standardized[:, 0], "earlier": [0, 2]}
+    return {"mean": mean[0], "variance": variance[0], "standardized": standardized[:, 0]}
 
 
 def discounted():
@@ -272,7 +272,7 @@ def one_call():
     episode_returns, lengths, (dones,) = np.array([4.0, 2.5]), np.array([6, 2]), np.zeros((1, 2), bool)
     rewards, valid, ends = np.array([1.5, 0.0]), np.array([True, False]), np.zeros((2, 2), bool)
     count_step(rewards, valid, *ends, 100.0, episode_returns, lengths, dones)
-    return names | {"logits": logits, "values": values, "G": episode_returns, "length": lengths}
+    return names | {"logits": logits, "values": values, "returns": episode_returns, "lengths": lengths}
 
 
 NAMES = {
