@@ -1,6 +1,7 @@
 """What the kernels compute for the numbers worked by hand in docs/gradients.md: for each section, names and arrays."""
 
 import numpy as np
+from worked_branches import ends_of_episodes, surrogate_regions, value_cases
 
 from kernels.acting import acting_forward, count_step
 from kernels.activation import RELU, activation_backward, activation_forward, tanh_backward, tanh_forward
@@ -279,10 +280,10 @@ NAMES = {
     "Finite differences and the chain rule": two_tools,
     "Policy gradient": policy_gradient,
     "Baseline and advantage": baseline,
-    "Generalised advantage estimation": estimates,
+    "Generalised advantage estimation": lambda: estimates() | ends_of_episodes(),
     "Importance sampling and the ratio": example,
-    "Clipped surrogate": example,
-    "Clipped value loss": example,
+    "Clipped surrogate": lambda: example() | surrogate_regions(),
+    "Clipped value loss": lambda: example() | value_cases(),
     "The loss, and what stands at its bottom": example,
     "Advantage normalisation": example,
     "Categorical distribution": lambda: example() | many_choices(),
