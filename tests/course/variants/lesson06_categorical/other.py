@@ -24,7 +24,6 @@ PLANT = {
     ),
     "probability-for-log": ("log_probs, logprobs, ", "log_probs, np.exp(logprobs), "),
     "no-softmax-term": ("np.where(one_hot, 1 - probs, -probs)", "np.where(one_hot, 1.0, 0.0)"),
-    "overwritten-action": ("np.where(one_hot, 1 - probs, -probs)", "np.where(one_hot, 1, -probs)"),
     "no-one-hot-term": ("np.where(one_hot, 1 - probs, -probs)", "-probs"),
     "entropy-without-h": ("surprise = -log_probs - entropies[:, np.newaxis]", "surprise = -log_probs"),
     "entropy-sign": ("+ (probs * surprise)", "- (probs * surprise)"),
