@@ -39,36 +39,46 @@ class Diagnosing:
         return [], ""
 
     def of_outputs(self, results: Sequence[Any], wrong: Sequence[str]) -> tuple[list[str], str]:
-        """(sentences, the name of the catalogue's entry or "") for the outputs that are wrong."""
+        """(sentences, the name of the catalogue's entry or "") for the outputs that are wrong.
+
+        A mistake that gives all outputs at all points comes first; otherwise each output is looked at alone, at the
+        points that have it: a list in a result can be longer at one point than at another.
+        """
         candidates = self.candidates()
+        says = {mistake.name: mistake.says for mistake in self.lesson.mistakes}
+        name = matching(self.all_arrays(results), self.all_arrays(self.rights), {
+            key: self.all_arrays(made) for key, made in candidates.items()
+        })  # fmt: skip
+        if name:
+            return [says[name]], name
         sentences: list[str] = []
         known = ""
         for output in wrong:
-            yours = [self.named(result)[output] for result in results]
-            right = [self.named(value)[output] for value in self.rights]
-            name = matching(yours, right, {key: values[output] for key, values in candidates.items()})
-            says: str | None
-            if name:
-                says, known = next(mistake.says for mistake in self.lesson.mistakes if mistake.name == name), name
-            else:
-                says = self.guess(yours, right, output)
-            if says and says not in sentences:
-                sentences.append(says)
+            at = [i for i, right in enumerate(self.rights) if output in self.named(right)]
+            yours, right = self.at(results, output, at), self.at(self.rights, output, at)
+            name = matching(yours, right, {key: self.at(made, output, at) for key, made in candidates.items()})
+            sentence = says[name] if name else self.guess(yours, right, output, at)
+            known = name or known
+            if sentence and sentence not in sentences:
+                sentences.append(sentence)
         return sentences or self.independence(), known
 
-    def guess(self, yours: Arrays, right: Arrays, output: str) -> str | None:
-        """A sentence from the numbers of one output alone."""
-        says = explained_by_terms(yours, right, self.terms(output)) or changed(yours, right, self.row_counts())
+    def guess(self, yours: Arrays, right: Arrays, output: str, at: Sequence[int]) -> str | None:
+        """A sentence from the numbers of one output alone, at the points with these indices."""
+        counts = self.row_counts()
+        says = explained_by_terms(yours, right, self.terms(output, at)) or changed(
+            yours, right, [counts[i] for i in at]
+        )
         if says is None and self.exercise.groups:
-            says = where_wrong(yours, right, [self.exercise.groups(point) for point in self.points])
+            says = where_wrong(yours, right, [self.exercise.groups(self.points[i]) for i in at])
         return f"{output}: {says}." if says else None
 
-    def terms(self, output: str) -> list[Term]:
-        """The named terms of an output at all points."""
+    def terms(self, output: str, at: Sequence[int]) -> list[Term]:
+        """The named terms of an output at the points with these indices."""
         if not self.exercise.terms:
             return []
         given: list[Mapping[str, tuple[np.ndarray, float]]]
-        given = [self.exercise.terms(point).get(output, {}) for point in self.points]
+        given = [self.exercise.terms(self.points[i]).get(output, {}) for i in at]
         names = [name for name in given[0] if all(name in of_point for of_point in given)]
         return [Term(name, [of_point[name][0] for of_point in given], given[0][name][1]) for name in names]
 
@@ -81,15 +91,10 @@ class Diagnosing:
             counts.append(len(arrays[0]) if arrays else 1)
         return counts
 
-    def candidates(self) -> dict[str, dict[str, list[np.ndarray]]]:
-        """What each mistake of the catalogue would have given: mistake -> output -> its array at each point."""
-        found = {}
-        for mistake in self.lesson.mistakes:
-            results, ending = self.with_mistake(mistake)
-            if not ending:
-                made = [self.named(result) for result in results]
-                found[mistake.name] = {output: [of_point[output] for of_point in made] for output in made[0]}
-        return found
+    def candidates(self) -> dict[str, list[Any]]:
+        """What each mistake of the catalogue that does not end early would have given: its name -> results."""
+        made = {mistake.name: self.with_mistake(mistake) for mistake in self.lesson.mistakes}
+        return {name: results for name, (results, ending) in made.items() if not ending}
 
     def with_mistake(self, mistake: Mistake) -> tuple[list[Any], str]:
         """(results at the points, the sentence that ended it or "") of the worked function with a mistake in it."""
@@ -112,6 +117,14 @@ class Diagnosing:
     def arrays(self, result: Any) -> list[np.ndarray]:
         """The arrays of a result."""
         return list(self.named(result).values())
+
+    def all_arrays(self, results: Sequence[Any]) -> list[np.ndarray]:
+        """The arrays of the results at all points."""
+        return [array for result in results for array in self.arrays(result)]
+
+    def at(self, results: Sequence[Any], output: str, points: Sequence[int]) -> list[np.ndarray]:
+        """One output at the points with these indices."""
+        return [self.named(results[i])[output] for i in points]
 
     def independence(self) -> list[str]:
         """The arguments on which the result does not depend although it must, or depends although it must not."""
