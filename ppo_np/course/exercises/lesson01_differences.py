@@ -1,5 +1,7 @@
 """Grades lesson 1: the central difference itself, at a large step where it can be told from other quotients."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ppo_np.course.exercise import Exercise, Point
@@ -40,4 +42,21 @@ def _points(rng: np.random.Generator) -> list[Point]:
     ]
 
 
-EXERCISES = [Exercise("numeric_gradient", ("f", "x", "h"), ("gradient",), _points)]
+def _terms(point: Point) -> Mapping[str, Mapping[str, tuple[np.ndarray, float]]]:
+    """The two values of f that make the difference, for each entry, and the value between them."""
+    above, below = np.empty(point.x.shape), np.empty(point.x.shape)
+    for place in np.ndindex(point.x.shape):
+        step = np.zeros(point.x.shape)
+        step[place] = point.h
+        above[place], below[place] = point.f(point.x + step), point.f(point.x - step)
+    between = np.full(point.x.shape, point.f(point.x))
+    return {
+        "gradient": {
+            "f(x + h e_i) / 2h": (above / (2 * point.h), 1),
+            "f(x - h e_i) / 2h": (below / (2 * point.h), -1),
+            "f(x) / 2h": (between / (2 * point.h), 0),
+        }
+    }
+
+
+EXERCISES = [Exercise("numeric_gradient", ("f", "x", "h"), ("gradient",), _points, terms=_terms)]

@@ -1,6 +1,6 @@
 """Grades lesson 2: the activations by hand-worked numbers, their backward passes against differences of the forward."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -59,6 +59,11 @@ def _tanh_backward(mine: Functions, point: Point) -> np.ndarray:
     return gradient(lambda z: (point.dh * mine.tanh_forward(z)).sum(), point.z)[0]
 
 
+def _tanh_terms(point: Point) -> Mapping[str, Mapping[str, tuple[np.ndarray, float]]]:
+    dh, h = point.dh, point.h
+    return {"dz": {"dh": (dh, 1), "dh h^2": (dh * h**2, -1), "dh h": (dh * h, 0), "h^2": (h**2, 0)}}
+
+
 EXERCISES = [
     Exercise("relu_forward", ("z",), ("h",), _relu_points),
     Exercise(
@@ -66,6 +71,7 @@ EXERCISES = [
     ),
     Exercise("tanh_forward", ("z",), ("h",), _tanh_points),
     Exercise(
-        "tanh_backward", ("dh", "h"), ("dz",), _tanh_backward_points, _tanh_backward, rests_on=("tanh_forward",)
+        "tanh_backward", ("dh", "h"), ("dz",), _tanh_backward_points, _tanh_backward, rests_on=("tanh_forward",),
+        terms=_tanh_terms,
     ),
 ]  # fmt: skip
