@@ -16,8 +16,8 @@ BEGIN, END = "```mermaid\n", "```\n"
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
     "commands": "train evaluate replay plot gradcheck",
-    "course": "__main__ folder hunting watching report checker worker pages progress grading diagnosing contract "
-    f"lesson {EXERCISES} exercise",
+    "course": "__main__ teacher_commands gradescope folder hunting watching report teaching checker worker pages "
+    f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",

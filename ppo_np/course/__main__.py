@@ -1,10 +1,10 @@
 """The course: `python -m ppo_np.course`. Learners write PPO's functions, one lesson at a time, and have them graded."""
 
-import json
 import os
 import secrets
 import sys
 from collections.abc import Sequence
+from json import dumps, loads
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from ppo_np.course.lesson import Lesson, lesson_of, lessons
 from ppo_np.course.pages import page_of
 from ppo_np.course.progress import Progress
 from ppo_np.course.report import print_progress, print_result
+from ppo_np.course.teacher_commands import export, grade
 from ppo_np.course.watching import watch as watch_files
 from ppo_np.errors import UserError
 from ppo_np.errors import check as check_argument
@@ -92,8 +93,8 @@ def _record(progress: Progress, result: Result) -> None:
 
 def _print_json(results: Sequence[Result]) -> None:
     documents = [result.as_dict() for result in results]
-    text = json.dumps(documents[0] if len(documents) == 1 else documents)
-    print(json.dumps(json.loads(text, parse_constant=lambda _: None), allow_nan=False))
+    text = dumps(documents[0] if len(documents) == 1 else documents)
+    print(dumps(loads(text, parse_constant=lambda _: None), allow_nan=False))
 
 
 def watch(dir: Dir = Path(), from_reference: FromReference = False, plain: Plain = False) -> int:
@@ -219,7 +220,7 @@ def reset(lesson: Name, dir: Dir = Path()) -> int:
 
 COMMANDS: dict[str, Any] = {
     "start": start, "check": check_lesson, "watch": watch, "hint": hint, "show": show, "hunt": hunt,
-    "solution": solution, "progress": show_progress, "reset": reset,
+    "solution": solution, "progress": show_progress, "reset": reset, "grade": grade, "export": export,
 }  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """Name the mistake in a learner's function: the catalogue of the lesson, the terms of its formula, simple changes."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ppo_np.checking.diagnosis import Arrays, Term, changed, explained_by_terms, matching, same, where_wrong
-from ppo_np.course.contract import ContractError, checked_result, named_arrays
-from ppo_np.course.exercise import Exercise, Functions, Point
+from ppo_np.course.contract import checked_result, named_arrays
+from ppo_np.course.exercise import ContractError, Exercise, Functions, Point
 from ppo_np.course.lesson import WORKED, Lesson, Mistake, load
 
 
@@ -25,11 +26,12 @@ class Diagnosing:
         rights: Sequence[Any],
     ):  # fmt: skip
         self.lesson, self.exercise, self.mine, self.reference = lesson, exercise, mine, reference
+        self.mistakes = [mistake for mistake in lesson.mistakes if mistake.function == exercise.function]
         self.points, self.rights = points, rights
 
     def of_ending(self, results: Sequence[Any], sentence: str) -> tuple[list[str], str]:
         """The mistake of the catalogue that ends at the same point, with the same sentence; as `of_outputs`."""
-        for mistake in self.lesson.mistakes:
+        for mistake in self.mistakes:
             made, ending = self.with_mistake(mistake)
             alike = len(made) == len(results) and all(
                 same(self.arrays(one), self.arrays(two)) for one, two in zip(made, results, strict=True)
@@ -39,67 +41,71 @@ class Diagnosing:
         return [], ""
 
     def of_outputs(self, results: Sequence[Any], wrong: Sequence[str]) -> tuple[list[str], str]:
-        """(sentences, the name of the catalogue's entry or "") for the outputs that are wrong.
-
-        A mistake that gives all outputs at all points comes first; otherwise each output is looked at alone, at the
-        points that have it: a list in a result can be longer at one point than at another.
-        """
+        """(sentences, the name of the catalogue's entry or "") for the outputs that are wrong."""
         candidates = self.candidates()
-        says = {mistake.name: mistake.says for mistake in self.lesson.mistakes}
-        name = matching(self.all_arrays(results), self.all_arrays(self.rights), {
-            key: self.all_arrays(made) for key, made in candidates.items()
-        })  # fmt: skip
-        if name:
-            return [says[name]], name
+        for mistake in self.mistakes:  # that gives all the numbers of the learner
+            made = candidates.get(mistake.name, [])
+            if made and all(same(self.arrays(one), self.arrays(two)) for one, two in zip(made, results, strict=True)):
+                return [mistake.says], mistake.name
         sentences: list[str] = []
         known = ""
         for output in wrong:
-            at = [i for i, right in enumerate(self.rights) if output in self.named(right)]
-            yours, right = self.at(results, output, at), self.at(self.rights, output, at)
-            name = matching(yours, right, {key: self.at(made, output, at) for key, made in candidates.items()})
-            sentence = says[name] if name else self.guess(yours, right, output, at)
-            known = name or known
-            if sentence and sentence not in sentences:
-                sentences.append(sentence)
+            yours, right = self.of(output, results), self.of(output, self.rights)
+            name = matching(yours, right, {key: self.of(output, made) for key, made in candidates.items()})
+            says: str | None
+            if name:
+                says, known = next(mistake.says for mistake in self.mistakes if mistake.name == name), name
+            else:
+                says = self.guess(yours, right, output)
+            if says and says not in sentences:
+                sentences.append(says)
         return sentences or self.independence(), known
 
-    def guess(self, yours: Arrays, right: Arrays, output: str, at: Sequence[int]) -> str | None:
-        """A sentence from the numbers of one output alone, at the points with these indices."""
-        counts = self.row_counts()
-        says = explained_by_terms(yours, right, self.terms(output, at)) or changed(
-            yours, right, [counts[i] for i in at]
-        )
+    def guess(self, yours: Arrays, right: Arrays, output: str) -> str | None:
+        """A sentence from the numbers of one output alone."""
+        says = explained_by_terms(yours, right, self.terms(output)) or changed(yours, right, self.row_counts(output))
         if says is None and self.exercise.groups:
-            says = where_wrong(yours, right, [self.exercise.groups(self.points[i]) for i in at])
+            says = where_wrong(yours, right, [self.exercise.groups(point) for point in self.points_with(output)])
         return f"{output}: {says}." if says else None
 
-    def terms(self, output: str, at: Sequence[int]) -> list[Term]:
-        """The named terms of an output at the points with these indices."""
+    def terms(self, output: str) -> list[Term]:
+        """The named terms of an output at all points."""
         if not self.exercise.terms:
             return []
         given: list[Mapping[str, tuple[np.ndarray, float]]]
-        given = [self.exercise.terms(self.points[i]).get(output, {}) for i in at]
+        given = [self.exercise.terms(point).get(output, {}) for point in self.points_with(output)]
         names = [name for name in given[0] if all(name in of_point for of_point in given)]
         return [Term(name, [of_point[name][0] for of_point in given], given[0][name][1]) for name in names]
 
-    def row_counts(self) -> list[int]:
+    def row_counts(self, output: str) -> list[int]:
         """B at each point: the length of the first array among the arguments."""
         counts = []
-        for point in self.points:
+        for point in self.points_with(output):
             values = [getattr(point, name) for name in self.exercise.arguments]
             arrays = [value for value in values if isinstance(value, np.ndarray) and value.ndim]
             counts.append(len(arrays[0]) if arrays else 1)
         return counts
 
+    def of(self, output: str, results: Sequence[Any]) -> list[np.ndarray]:
+        """An output's array at each point that has it: nested results differ from point to point."""
+        return [named[output] for named in map(self.named, results) if output in named]
+
+    def points_with(self, output: str) -> list[Point]:
+        """The points that have an output."""
+        return [point for point, right in zip(self.points, self.rights, strict=True) if output in self.named(right)]
+
     def candidates(self) -> dict[str, list[Any]]:
-        """What each mistake of the catalogue that does not end early would have given: its name -> results."""
-        made = {mistake.name: self.with_mistake(mistake) for mistake in self.lesson.mistakes}
-        return {name: results for name, (results, ending) in made.items() if not ending}
+        """What each mistake of the catalogue would have given: its results at all points."""
+        found = {}
+        for mistake in self.mistakes:
+            results, ending = self.with_mistake(mistake)
+            if not ending:
+                found[mistake.name] = results
+        return found
 
     def with_mistake(self, mistake: Mistake) -> tuple[list[Any], str]:
         """(results at the points, the sentence that ended it or "") of the worked function with a mistake in it."""
-        made = load(self.lesson.with_mistake(mistake), WORKED / f"{self.lesson.name}.py", [WORKED])
-        function = getattr(made, self.exercise.function)
+        function = getattr(_planted(self.lesson, mistake), self.exercise.function)
         results: list[Any] = []
         try:
             for point, right in zip(self.points, self.rights, strict=False):
@@ -117,14 +123,6 @@ class Diagnosing:
     def arrays(self, result: Any) -> list[np.ndarray]:
         """The arrays of a result."""
         return list(self.named(result).values())
-
-    def all_arrays(self, results: Sequence[Any]) -> list[np.ndarray]:
-        """The arrays of the results at all points."""
-        return [array for result in results for array in self.arrays(result)]
-
-    def at(self, results: Sequence[Any], output: str, points: Sequence[int]) -> list[np.ndarray]:
-        """One output at the points with these indices."""
-        return [self.named(results[i])[output] for i in points]
 
     def independence(self) -> list[str]:
         """The arguments on which the result does not depend although it must, or depends although it must not."""
@@ -150,3 +148,9 @@ class Diagnosing:
         except Exception:
             return None
         return any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@cache
+def _planted(lesson: Lesson, mistake: Mistake) -> Functions:
+    """The worked functions with a mistake in them."""
+    return load(lesson.with_mistake(mistake), WORKED / f"{lesson.name}.py", [WORKED])

@@ -1,6 +1,9 @@
 """The learner's folder: one file a lesson. What the learner has written is never overwritten."""
 
+import csv
+import io
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ppo_np.course.lesson import Lesson, lessons
@@ -69,3 +72,23 @@ def reset(folder: Path, lesson: Lesson) -> Path | None:
         os.replace(file, kept)
     write(file, lesson.blank())
     return kept
+
+
+def write_csv(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write a table with a line of names. Raises UserError if that is not possible."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write(file, text.getvalue())
+
+
+def secret_of(file: Path) -> str:
+    """The text of a teacher's file. Raises UserError if it cannot be read or is empty."""
+    try:
+        secret = file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        raise UserError(f"secret_file is {str(file)!r}, but it must be a text file that can be read.") from None
+    if not secret:
+        raise UserError(f"secret_file is {str(file)!r}, but that file is empty; it must hold any text.")
+    return secret

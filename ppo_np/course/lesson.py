@@ -46,6 +46,11 @@ class Lesson:
     name: str
 
     @property
+    def key(self) -> str:
+        """The name: by it another process finds the lesson."""
+        return self.name
+
+    @property
     def number(self) -> int:
         """3 for lesson03_linear."""
         return int(self.name[6:8])

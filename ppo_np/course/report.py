@@ -1,12 +1,13 @@
 """The result of a grading in 80 columns, in words first: no verdict is by colour alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ppo_np.course.checker import Result
 from ppo_np.course.grading import BLANK, RIGHT, WRONG, Outcome, Row
 from ppo_np.course.lesson import Lesson, lessons
 from ppo_np.course.progress import Progress
+from ppo_np.course.teaching import Mark
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,3 +83,16 @@ def print_progress(console: "Console", progress: Progress) -> None:
 def _state(lesson: Lesson, entry: dict[str, object]) -> str:
     state = "passed" if entry.get("passed") else "tried" if "points" in entry else ""
     return f"{state}, solution shown before" if entry.get("given_up") else state
+
+
+def print_marks(console: "Console", marks: Sequence[Mark]) -> None:
+    """A table of marks: one row for each student and lesson."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in ("student", "lesson", "points", "remark"):
+        table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
+    for mark in marks:
+        table.add_row(mark.student, mark.lesson, f"{mark.points} of {mark.of}", mark.remark)
+    console.print(table)
