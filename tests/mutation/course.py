@@ -33,6 +33,7 @@ SEEDS = (1, 2)
 
 # Mutants that compute the same: (lesson, the line as it is in the mutant) -> why.
 EQUIVALENT: dict[tuple[int, str], str] = {
+    (2, "passes = h != 0"): "the output of ReLU is never negative",
     (16, "if len(advantages) <= 1:"): "there is always a row",
     (18, "factor = max_norm / norm if norm >= max_norm else 1.0"): "1 if they are equal",
 }
