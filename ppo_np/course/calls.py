@@ -92,15 +92,20 @@ class Caller:
         return x if self._bits is None or x.dtype.kind != "f" else rounded(x, self._bits)
 
 
+def called(name: str, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    """What the function returns. Raises FunctionFault if it raises an exception."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        raise FunctionFault(name, f"raised {_described(error, function)}") from error
+
+
 def results_of(name: str, function: Callable[..., Any], arguments: Sequence[Any], targets: Targets) -> list[Array]:
     """Call the function with copies of the arguments; return its results, one for each target, as it gave them.
 
     Raises FunctionFault if it raises an exception, or if a result has another shape than its target.
     """
-    try:
-        results = flat(function(*copies(list(arguments))))
-    except Exception as error:
-        raise FunctionFault(name, f"raised {_described(error, function)}") from error
+    results = flat(called(name, function, copies(list(arguments))))
     names = ", ".join(target for target, _ in targets)
     if len(results) != len(targets):
         raise FunctionFault(name, f"returned {len(results)} arrays, but it must return {len(targets)}: {names}")

@@ -16,9 +16,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from ppo_np.course.calls import Array, Caller, FunctionFault, Functions
+from ppo_np.course.calls import Array, Caller, FunctionFault, Functions, called
 from ppo_np.course.comparison import Comparison
 from ppo_np.course.network_hooks import NetworkHooks, Replacement
+from ppo_np.errors import short
 from ppo_np.learning import minibatches, rollout
 from ppo_np.learning.minibatches import MinibatchSampler, MinibatchSlice
 from ppo_np.network import distributions, model
@@ -124,7 +125,8 @@ class Installation:
         order = np.flatnonzero(valid)
         epochs = []
         for epoch in range(1, update_epochs + 1):
-            parts = self._caller.functions["minibatches"](len(order), num_minibatches, rng)
+            function = self._caller.functions["minibatches"]
+            parts = called("minibatches", function, (len(order), num_minibatches, rng))
             _check_parts(parts, len(order), num_minibatches)
             order, ends = order[np.concatenate(parts)], np.cumsum([len(part) for part in parts])
             indices = np.split(order, ends[:-1])
@@ -154,7 +156,10 @@ def _check_parts(parts: Any, rows: int, num_minibatches: int) -> None:
     name = "minibatches"
     if not isinstance(parts, list | tuple) or len(parts) != num_minibatches:
         raise FunctionFault(name, f"must return a list of {num_minibatches} arrays of rows")
-    counts = np.bincount(np.concatenate(parts).astype(np.int64), minlength=rows)
+    every = np.concatenate(parts)
+    if every.dtype.kind not in "iu" or every.min() < 0 or every.max() >= rows:
+        raise FunctionFault(name, f"returned {short(every, 60)}, but rows must be integers from 0 to {rows - 1}")
+    counts = np.bincount(every, minlength=rows)
     wrong = np.flatnonzero(counts != 1)
     if len(wrong):
         times = f"row {wrong[0]} {counts[wrong[0]]} times in an epoch"

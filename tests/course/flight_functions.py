@@ -1,0 +1,312 @@
+"""All functions of the course, written twice in plain NumPy: as a learner might, and in another way."""
+
+import numpy as np
+
+
+def linear_backward(dy, x, weight):
+    return x.T @ dy, dy.sum(axis=0), dy @ weight.T
+
+
+def relu_backward(dh, h):
+    return dh * (h > 0)
+
+
+def tanh_backward(dh, h):
+    return dh * (1 - h * h)
+
+
+def mlp_forward(x, layers, activation, activate_last):
+    outputs = [x]
+    for l, (weight, bias) in enumerate(layers):
+        y = outputs[-1] @ weight + bias
+        if l < len(layers) - 1 or activate_last:
+            y = np.tanh(y) if activation == "tanh" else np.maximum(y, 0)
+        outputs.append(y)
+    return outputs
+
+
+def mlp_backward(dy, outputs, layers, activation, activate_last, tanh_backward=tanh_backward):
+    dlayers = []
+    for l in reversed(range(len(layers))):
+        if l < len(layers) - 1 or activate_last:
+            dy = tanh_backward(dy, outputs[l + 1]) if activation == "tanh" else relu_backward(dy, outputs[l + 1])
+        dweight, dbias, dy = linear_backward(dy, outputs[l], layers[l][0])
+        dlayers.insert(0, (dweight, dbias))
+    return dlayers, dy
+
+
+def actor_critic_forward(obs, shared, policy, value, activation):
+    trunk = mlp_forward(obs, shared, activation, True)
+    policy_outputs = mlp_forward(trunk[-1], policy, activation, False)
+    value_outputs = mlp_forward(trunk[-1], value, activation, False)
+    return policy_outputs[-1], value_outputs[-1][:, 0], (trunk, policy_outputs, value_outputs)
+
+
+def actor_critic_backward(dlogits, dvalues, outputs, shared, policy, value, activation):
+    trunk, policy_outputs, value_outputs = outputs
+    dpolicy, dh_policy = mlp_backward(dlogits, policy_outputs, policy, activation, False)
+    dvalue, dh_value = mlp_backward(dvalues[:, None], value_outputs, value, activation, False)
+    dshared, _ = mlp_backward(dh_policy + dh_value, trunk, shared, activation, True)
+    return dshared, dpolicy, dvalue
+
+
+def log_softmax(logits):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def categorical_sample(logits, uniforms):
+    log_probs = log_softmax(logits)
+    actions = (np.exp(log_probs).cumsum(axis=1)[:, :-1] <= uniforms[:, None]).sum(axis=1)
+    return actions, log_probs[np.arange(len(actions)), actions]
+
+
+def categorical_forward(logits, actions):
+    log_probs = log_softmax(logits)
+    entropies = -(np.exp(log_probs) * log_probs).sum(axis=1)
+    return log_probs, log_probs[np.arange(len(actions)), actions], entropies
+
+
+def categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies):
+    probs = np.exp(log_probs)
+    dlogits = -dlogprobs[:, None] * probs - dentropies[:, None] * probs * (log_probs + entropies[:, None])
+    dlogits[np.arange(len(actions)), actions] += dlogprobs
+    return dlogits
+
+
+def gaussian_forward(means, log_std, actions):
+    zeta = (actions - means) / np.exp(log_std)
+    logprobs = -(zeta * zeta / 2 + log_std + np.log(2 * np.pi) / 2).sum(axis=1)
+    return logprobs, np.full(len(means), (log_std + (np.log(2 * np.pi) + 1) / 2).sum())
+
+
+def gaussian_backward(dlogprobs, dentropies, means, log_std, actions):
+    zeta = (actions - means) / np.exp(log_std)
+    dlog_std = (dlogprobs[:, None] * (zeta * zeta - 1)).sum(axis=0) + dentropies.sum()
+    return dlogprobs[:, None] * zeta / np.exp(log_std), dlog_std
+
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+
+
+def bernoulli_forward(logits, actions):
+    q = 1 / (1 + np.exp(-logits))
+    return (actions * logits - softplus(logits)).sum(axis=1), (softplus(logits) - q * logits).sum(axis=1)
+
+
+def bernoulli_backward(dlogprobs, dentropies, logits, actions):
+    q = 1 / (1 + np.exp(-logits))
+    return dlogprobs[:, None] * (actions - q) - dentropies[:, None] * logits * q * (1 - q)
+
+
+def multi_categorical_forward(logits, actions, sizes):
+    logprobs, entropies = np.zeros((2, len(logits)))
+    for part, choice in zip(np.split(logits, np.cumsum(sizes)[:-1], axis=1), actions.T, strict=True):
+        _, part_logprobs, part_entropies = categorical_forward(part, choice)
+        logprobs, entropies = logprobs + part_logprobs, entropies + part_entropies
+    return logprobs, entropies
+
+
+def multi_categorical_backward(dlogprobs, dentropies, logits, actions, sizes):
+    dlogits = []
+    for part, choice in zip(np.split(logits, np.cumsum(sizes)[:-1], axis=1), actions.T, strict=True):
+        log_probs, _, entropies = categorical_forward(part, choice)
+        dlogits.append(categorical_backward(dlogprobs, dentropies, choice, log_probs, entropies))
+    return np.concatenate(dlogits, axis=1)
+
+
+def ppo_loss(
+    logprobs, entropies, values, old_logprobs, old_values, advantages, returns, clip_coef, ent_coef, vf_coef, clip_vloss
+):
+    ratio = np.exp(logprobs - old_logprobs)
+    clipped = np.clip(ratio, 1 - clip_coef, 1 + clip_coef)
+    policy_loss = np.maximum(-advantages * ratio, -advantages * clipped).mean()
+    errors = (values - returns) ** 2
+    if clip_vloss:
+        clipped_values = old_values + np.clip(values - old_values, -clip_coef, clip_coef)
+        errors = np.maximum(errors, (clipped_values - returns) ** 2)
+    return policy_loss - ent_coef * entropies.mean() + vf_coef * errors.mean() / 2
+
+
+def ppo_loss_backward(
+    dloss, logprobs, values, old_logprobs, old_values, advantages, returns, clip_coef, ent_coef, vf_coef, clip_vloss
+):
+    rows, ratio = len(logprobs), np.exp(logprobs - old_logprobs)
+    flat = ((ratio > 1 + clip_coef) & (advantages > 0)) | ((ratio < 1 - clip_coef) & (advantages < 0))
+    dlogprobs = dloss / rows * np.where(flat, 0, -advantages * ratio)
+    error, change = values - returns, values - old_values
+    clipped_error = old_values + np.clip(change, -clip_coef, clip_coef) - returns
+    flat = clip_vloss & (abs(change) > clip_coef) & (abs(clipped_error) > abs(error))
+    dvalues = dloss / rows * np.where(flat, 0, vf_coef * error)
+    return dlogprobs, np.full(rows, -dloss * ent_coef / rows), dvalues
+
+
+def gae(rewards, values, final_values, terminations, truncations, gamma, gae_lambda):
+    advantages, advantage = np.zeros_like(rewards), 0.0
+    for t in reversed(range(len(rewards))):
+        next_values = np.where(truncations[t], final_values[t], values[t + 1]) * ~terminations[t]
+        delta = rewards[t] + gamma * next_values - values[t]
+        advantage = delta + gamma * gae_lambda * advantage * ~(terminations[t] | truncations[t])
+        advantages[t] = advantage
+    return advantages, advantages + values[:-1]
+
+
+def normalize(advantages):
+    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+
+
+def orthogonal(normals, gain, shape):
+    q, u = np.linalg.qr(normals)
+    q = q * np.where(np.diag(u) >= 0, gain, -gain)
+    return q if shape[0] >= shape[1] else q.T
+
+
+def clip_by_global_norm(grads, max_norm):
+    norm = np.sqrt(sum((grad * grad).sum() for grad in grads))
+    return [grad * min(1, max_norm / max(norm, 1e-300)) for grad in grads]
+
+
+def adam(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
+    m = beta1 * m + (1 - beta1) * grads
+    v = beta2 * v + (1 - beta2) * grads * grads
+    step_size = learning_rate / (1 - beta1**step)
+    return params - step_size * m / (np.sqrt(v / (1 - beta2**step)) + eps), m, v
+
+
+def minibatches(num_rows, num_minibatches, rng):
+    return np.array_split(rng.permutation(num_rows), num_minibatches)
+
+
+def named(*functions):
+    return {function.__name__.removesuffix("_2"): function for function in functions}
+
+
+PLAIN = named(
+    linear_backward, relu_backward, tanh_backward, mlp_forward, mlp_backward, actor_critic_forward,
+    actor_critic_backward, log_softmax, categorical_sample, categorical_forward, categorical_backward,
+    gaussian_forward, gaussian_backward, bernoulli_forward, bernoulli_backward, multi_categorical_forward,
+    multi_categorical_backward, ppo_loss, ppo_loss_backward, gae, normalize, orthogonal, clip_by_global_norm, adam,
+    minibatches,
+)  # fmt: skip
+
+
+# Written differently: other orders of terms, loops, einsum, and formulas that are only equal on paper.
+
+
+def mlp_forward_2(x, layers, activation, activate_last):
+    outputs = [x]
+    for number, (weight, bias) in enumerate(layers, 1):
+        y = bias + np.einsum("bi,io->bo", outputs[-1], weight)
+        if number < len(layers) or activate_last:
+            y = 2 / (1 + np.exp(-2 * y)) - 1 if activation == "tanh" else np.where(y > 0, y, 0)
+        outputs.append(y)
+    return outputs
+
+
+def mlp_backward_2(dy, outputs, layers, activation, activate_last):
+    dlayers = [None] * len(layers)
+    for l in range(len(layers) - 1, -1, -1):
+        h = outputs[l + 1]
+        if activate_last or l != len(layers) - 1:
+            dy = dy * ((1 - h) * (1 + h) if activation == "tanh" else np.sign(h))
+        dlayers[l] = np.einsum("bi,bo->io", outputs[l], dy), np.ones(len(dy)) @ dy
+        dy = np.einsum("bo,io->bi", dy, layers[l][0])
+    return dlayers, dy
+
+
+def categorical_forward_2(logits, actions):
+    exponentials = np.exp(logits - logits.mean(axis=1, keepdims=True))
+    probs = exponentials / exponentials.sum(axis=1, keepdims=True)
+    log_probs = np.log(probs)
+    logprobs = np.array([row[action] for row, action in zip(log_probs, actions, strict=True)])
+    return log_probs, logprobs, -np.einsum("bk,bk->b", probs, log_probs)
+
+
+def categorical_sample_2(logits, uniforms):
+    log_probs, _, _ = categorical_forward_2(logits, np.zeros(len(logits), int))
+    actions = np.array([int(np.searchsorted(np.cumsum(p)[:-1], u, "right")) for p, u in zip(np.exp(log_probs), uniforms)])
+    return actions, np.take_along_axis(log_probs, actions[:, None], axis=1)[:, 0]
+
+
+def categorical_backward_2(dlogprobs, dentropies, actions, log_probs, entropies):
+    one_hot = np.eye(log_probs.shape[1])[actions]
+    probs = np.exp(log_probs)
+    return dlogprobs[:, None] * (one_hot - probs) - (log_probs + entropies[:, None]) * probs * dentropies[:, None]
+
+
+def ppo_loss_backward_2(
+    dloss, logprobs, values, old_logprobs, old_values, advantages, returns, clip_coef, ent_coef, vf_coef, clip_vloss
+):
+    ratio = np.exp(logprobs) / np.exp(old_logprobs)
+    dlogprobs, dvalues = np.empty((2, len(ratio)))
+    for b in range(len(ratio)):
+        limit = 1 + clip_coef if advantages[b] > 0 else 1 - clip_coef
+        inside = ratio[b] <= limit if advantages[b] > 0 else ratio[b] >= limit
+        dlogprobs[b] = -ratio[b] * advantages[b] * dloss / len(ratio) if inside else 0
+        error = values[b] - returns[b]
+        clipped = np.clip(values[b], old_values[b] - clip_coef, old_values[b] + clip_coef) - returns[b]
+        flat = clip_vloss and abs(values[b] - old_values[b]) > clip_coef and abs(clipped) > abs(error)
+        dvalues[b] = 0 if flat else error * vf_coef / len(ratio) * dloss
+    return dlogprobs, -dloss * np.full(len(ratio), ent_coef) / len(ratio), dvalues
+
+
+def gae_2(rewards, values, final_values, terminations, truncations, gamma, gae_lambda):
+    advantages = np.zeros_like(rewards)
+    for n in range(rewards.shape[1]):
+        following = 0.0
+        for t in range(len(rewards) - 1, -1, -1):
+            successor = final_values[t, n] if truncations[t, n] else values[t + 1, n]
+            successor = 0.0 if terminations[t, n] else successor
+            following = 0.0 if terminations[t, n] or truncations[t, n] else following
+            following = -values[t, n] + gamma * (gae_lambda * following + successor) + rewards[t, n]
+            advantages[t, n] = following
+    return advantages, values[:-1] + advantages
+
+
+def normalize_2(advantages):
+    deviations = advantages - np.add.reduce(advantages) / len(advantages)
+    return deviations * (1 / (np.sqrt(deviations @ deviations / len(deviations)) + 1e-8))
+
+
+def orthogonal_2(normals, gain, shape):
+    columns = []
+    for column in normals.T:  # Gram and Schmidt, twice because of rounding
+        for _ in range(2):
+            column = column - sum((q @ column) * q for q in columns)
+        columns.append(column / np.sqrt(column @ column))
+    rows = gain * np.array(columns)
+    return rows if shape[0] < shape[1] else rows.T
+
+
+def clip_by_global_norm_2(grads, max_norm):
+    norm = np.linalg.norm(np.concatenate([grad.ravel() for grad in grads]))
+    return [grad / norm * max_norm if norm > max_norm else grad for grad in grads]
+
+
+def adam_2(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
+    m = m + (1 - beta1) * (grads - m)
+    v = v + (1 - beta2) * (grads**2 - v)
+    mhat, vhat = m / (1 - beta1**step), v / (1 - beta2**step)
+    return params - learning_rate * (mhat / (vhat**0.5 + eps)), m, v
+
+
+def minibatches_2(num_rows, num_minibatches, rng):
+    order = np.arange(num_rows)
+    rng.shuffle(order)
+    return list(np.array_split(order, num_minibatches))
+
+
+REWRITTEN = PLAIN | named(
+    mlp_forward_2, mlp_backward_2, categorical_forward_2, categorical_sample_2, categorical_backward_2,
+    ppo_loss_backward_2, gae_2, normalize_2, orthogonal_2, clip_by_global_norm_2, adam_2, minibatches_2,
+)  # fmt: skip
+
+
+def slightly_wrong_mlp_backward(dy, outputs, layers, activation, activate_last):
+    """The derivative of tanh is 1 - h^2 + 1e-7."""
+
+    def wrong(dh, h):
+        return dh * (1 - h * h + 1e-7)
+
+    return mlp_backward(dy, outputs, layers, activation, activate_last, wrong)
