@@ -126,8 +126,7 @@ class Installation:
         epochs = []
         for epoch in range(1, update_epochs + 1):
             function = self._caller.functions["minibatches"]
-            parts = called("minibatches", function, (len(order), num_minibatches, rng))
-            _check_parts(parts, len(order), num_minibatches)
+            parts = minibatches_of(function, len(order), num_minibatches, rng)
             order, ends = order[np.concatenate(parts)], np.cumsum([len(part) for part in parts])
             indices = np.split(order, ends[:-1])
             epochs.append([MinibatchSlice(part, len(part), epoch, n) for n, part in enumerate(indices, 1)])
@@ -151,11 +150,14 @@ def _method(hook: Callable[..., Any]) -> Callable[..., Any]:
     return lambda owner, *arguments: hook(owner, *arguments)
 
 
-def _check_parts(parts: Any, rows: int, num_minibatches: int) -> None:
-    """Raise FunctionFault unless the parts contain each row once, and are as even as possible."""
+def minibatches_of(
+    function: Callable[..., Any], rows: int, num_minibatches: int, rng: np.random.Generator
+) -> list[Array]:
+    """The minibatches of an epoch. Raises FunctionFault unless they hold each row once and are even in size."""
     name = "minibatches"
+    parts = called(name, function, (rows, num_minibatches, rng))
     if not isinstance(parts, list | tuple) or len(parts) != num_minibatches:
-        raise FunctionFault(name, f"must return a list of {num_minibatches} arrays of rows")
+        raise FunctionFault(name, f"returned {short(parts, 60)}, but it must return a list of {num_minibatches} arrays")
     every = np.concatenate(parts)
     if every.dtype.kind not in "iu" or every.min() < 0 or every.max() >= rows:
         raise FunctionFault(name, f"returned {short(every, 60)}, but rows must be integers from 0 to {rows - 1}")
@@ -167,3 +169,4 @@ def _check_parts(parts: Any, rows: int, num_minibatches: int) -> None:
     sizes = [len(part) for part in parts]
     if max(sizes) > min(sizes) + 1:
         raise FunctionFault(name, f"returned minibatches of {min(sizes)} to {max(sizes)} rows; they may differ by one")
+    return list(parts)

@@ -54,8 +54,9 @@ def actor_critic_forward(
 ) -> tuple[Array, Array, tuple[list[Array], list[Array], list[Array]]]:
     """Logits (B, K), values (B,), and the outputs of the three stacks of layers."""
     trunk = mlp_forward(obs, shared, activation, True)
-    towers = [mlp_forward(trunk[-1], layers, activation, False) for layers in (policy, value)]
-    return towers[0][-1], towers[1][-1][:, 0], (trunk, *towers)
+    policy_outputs = mlp_forward(trunk[-1], policy, activation, False)
+    value_outputs = mlp_forward(trunk[-1], value, activation, False)
+    return policy_outputs[-1], value_outputs[-1][:, 0], (trunk, policy_outputs, value_outputs)
 
 
 def actor_critic_backward(
@@ -186,8 +187,8 @@ def adam(
 def multi_categorical_forward(logits: Array, actions: Array, sizes: Sequence[int]) -> tuple[Array, Array]:
     """Log-probabilities and entropies of S choices together, (B,) each."""
     parts = zip(_columns(logits, sizes), actions.T, strict=True)
-    results = [categorical_forward(part, np.ascontiguousarray(choice))[1:] for part, choice in parts]
-    logprobs, entropies = (sum(arrays) for arrays in zip(*results, strict=True))
+    results = np.array([categorical_forward(part, np.ascontiguousarray(choice))[1:] for part, choice in parts])
+    logprobs, entropies = results.sum(axis=0)
     return logprobs, entropies
 
 

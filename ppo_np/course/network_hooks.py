@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class NetworkHooks:
     def __init__(self, caller: Caller):
         self._caller = caller
         self._model: ActorCritic | None = None  # the last one that computed a gradient
+        self._layers: WeakKeyDictionary[ActorCritic, dict[str, Layers]] = WeakKeyDictionary()
         self._moments: dict[int, tuple[Array, Array]] = {}  # Adam's m and v in float64, by the id of the package's m
 
     def replacements(self) -> list[Replacement]:
@@ -69,7 +71,7 @@ class NetworkHooks:
 
     def _forward(self, model: ActorCritic, obs: Array, activations: Activations) -> None:
         """As `ActorCritic.forward`."""
-        outputs, layers, activation = activations.outputs, _layers(model), _activation(model)
+        outputs, layers, activation = activations.outputs, self._layers_of(model), _activation(model)
         if self._together(model, "forward"):
             targets: Targets = [("logits", activations.policy_outputs), ("values", activations.values)]
             for tower in TOWERS:
@@ -102,12 +104,12 @@ class NetworkHooks:
         for tower in TOWERS:
             targets = [*targets, *_named_grads(f"d{tower}", activations.grad_towers[tower])]
         gradients = activations.dpolicy_outputs, activations.dvalues
-        arguments = *gradients, outputs, *_layers(model).values(), _activation(model)
+        arguments = *gradients, outputs, *self._layers_of(model).values(), _activation(model)
         self._caller.call("actor_critic_backward", arguments, targets)
 
     def _backward_towers(self, model: ActorCritic, obs: Array, activations: Activations) -> None:
         """Both towers, then, with the sum of what they send back, the shared layers."""
-        layers, activation = _layers(model), _activation(model)
+        layers, activation = self._layers_of(model), _activation(model)
         shared = bool(layers["shared"])
         dfeatures = np.zeros((activations.rows, len(layers["policy"][0][0])), model.dtype)
         for tower in ("policy", "value", "shared") if shared else ("policy", "value"):
@@ -118,6 +120,15 @@ class NetworkHooks:
             self._caller.call("mlp_backward", arguments, targets)
             if dx is not None:
                 dfeatures += dx
+
+    def _layers_of(self, model: ActorCritic) -> dict[str, Layers]:
+        """[(weight, bias), ...] of each tower, views into the parameters."""
+        if model not in self._layers:
+            towers = model.towers(model.params)
+            self._layers[model] = {
+                name: list(zip(towers[name].weights, towers[name].biases, strict=True)) for name in TOWERS
+            }
+        return self._layers[model]
 
     @staticmethod
     def _saved(tower: str, obs: Array, activations: Activations) -> list[Array]:
@@ -145,12 +156,6 @@ def _activation(model: ActorCritic) -> str:
     return "relu" if model.activation == RELU else "tanh"
 
 
-def _layers(model: ActorCritic) -> dict[str, Layers]:
-    """[(weight, bias), ...] of each tower."""
-    towers = model.towers(model.params)
-    return {name: list(zip(towers[name].weights, towers[name].biases, strict=True)) for name in TOWERS}
-
-
 def _named_outputs(name: str, outputs: tuple[Array, ...]) -> list[tuple[str, Array | None]]:
     """Where [x, h_1, ..., h_L] go: x nowhere."""
     return [(f"{name}[0]", None), *((f"{name}[{l}]", output) for l, output in enumerate(outputs, 1))]
@@ -159,7 +164,6 @@ def _named_outputs(name: str, outputs: tuple[Array, ...]) -> list[tuple[str, Arr
 def _named_grads(name: str, grads: Tower) -> list[tuple[str, Array | None]]:
     """Where [(dweight, dbias), ...] go."""
     pairs = zip(grads.weights, grads.biases, strict=True)
-    return [(f"{name}[{l}].d{kind}", grad) for l, pair in enumerate(pairs) for kind, grad in zip(KINDS, pair)]
-
-
-
+    return [
+        (f"{name}[{l}].d{kind}", grad) for l, pair in enumerate(pairs) for kind, grad in zip(KINDS, pair, strict=True)
+    ]

@@ -225,7 +225,9 @@ def categorical_forward_2(logits, actions):
 
 def categorical_sample_2(logits, uniforms):
     log_probs, _, _ = categorical_forward_2(logits, np.zeros(len(logits), int))
-    actions = np.array([int(np.searchsorted(np.cumsum(p)[:-1], u, "right")) for p, u in zip(np.exp(log_probs), uniforms)])
+    actions = np.array(
+        [int(np.searchsorted(np.cumsum(p)[:-1], u, "right")) for p, u in zip(np.exp(log_probs), uniforms, strict=True)]
+    )
     return actions, np.take_along_axis(log_probs, actions[:, None], axis=1)[:, 0]
 
 

@@ -1,0 +1,193 @@
+"""The last lesson: the learner's functions train CartPole or LunarLander in place of the kernels.
+
+1. Are the gradients right? Differences of the whole loss in float64, with the learner's functions installed.
+2. Are the parameters after each update the same bits as those of the package's own run, under the same rounding?
+3. If not: does a function give other numbers than its kernel, or are they only rounded differently? In the second
+   case, the run goes on to its end, and its return counts.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import closing
+from time import perf_counter
+from typing import Any
+
+import gymnasium
+import numpy as np
+from rich.console import Console
+
+from ppo_np.checking.numerical_check import check_gradients
+from ppo_np.config import PPOConfig
+from ppo_np.course.calls import Array, FunctionFault, Functions
+from ppo_np.course.flight import LOW, ROUNDED, SAME, WRONG, Flight, Mismatch, WrongGradient
+from ppo_np.course.flight_screen import FlightScreen
+from ppo_np.course.installed import BITS, Installation, minibatches_of
+from ppo_np.course.kernel_functions import KERNEL_FUNCTIONS
+from ppo_np.course.product_run import ProductRun, settings
+from ppo_np.environments.make import spaces_of
+from ppo_np.errors import DivergedError, check
+from ppo_np.learning.metrics import Metrics
+from ppo_np.learning.policy import Policy
+from ppo_np.learning.ppo import PPO
+
+ENVS = ("cartpole", "lunarlander")
+NextParameters = Callable[[], Array]
+ROWS, PARTS = 14, 4  # of the minibatches that are compared with the package's
+# What the two presets leave out.
+SHARED: dict[str, Any] = {
+    "shared_sizes": (16,), "policy_sizes": (8,), "value_sizes": (8,), "ent_coef": 0.01, "clip_vloss": True,
+}  # fmt: skip
+NETWORKS = {
+    "the network of this run": {},
+    "a network with shared layers": SHARED,
+    "a network with shared layers and ReLU": SHARED | {"activation": "relu"},
+}
+
+
+def fly(
+    functions: Functions,
+    env: str = "cartpole",
+    seed: int | None = None,
+    console: Console | None = None,
+    updates: int | None = None,
+    product: NextParameters | None = None,
+) -> Flight:
+    """Train with the learner's functions, compare with the package, and print how it goes.
+
+    Args:
+        functions: by name, with the signatures of the course. Where one is missing, the kernel is used.
+        env: "cartpole" or "lunarlander": the preset whose settings are used.
+        seed: of the run; None for that of the preset.
+        console: where to print; None prints nothing.
+        updates: stop after so many; None trains to the end. Then the return counts too.
+        product: gives the parameters after each update of the package's own run; None computes them in a second
+            process.
+
+    Raises UserError if `env` or `seed` is not allowed, and RunError if the package's own run fails.
+    """
+    check(env in ENVS, "env", env, " or ".join(ENVS))
+    config = settings(env, seed)
+    screen = FlightScreen(console or Console(quiet=True))
+    flight = Flight(env, config.seed, sorted(functions.keys() & KERNEL_FUNCTIONS.keys()), updates or config.num_updates)
+    screen.start(flight, sorted(KERNEL_FUNCTIONS.keys() - functions.keys()))
+    start = perf_counter()
+    try:
+        functions = _with_the_packages_order(flight, functions)
+        _check_gradients(flight, functions, config)
+        if flight.wrong_gradients:
+            flight.mismatch = Mismatch(1)
+            _find_functions(flight, functions, config)
+        elif product:
+            _train(flight, functions, config, screen, product)
+        else:
+            with ProductRun(env, config.seed, _parameters(config)) as run:
+                _train(flight, functions, config, screen, run.parameters)
+    except FunctionFault as fault:
+        flight.fault = str(fault)
+    flight.seconds = perf_counter() - start
+    flight.verdict = _verdict(flight, gymnasium.spec(config.env_id).reward_threshold)
+    screen.close(flight)
+    return flight
+
+
+def _with_the_packages_order(flight: Flight, functions: Functions) -> Functions:
+    """The functions without `minibatches` if it draws other random numbers than the package: that is no mistake."""
+    if "minibatches" not in functions:
+        return functions
+    both = functions["minibatches"], KERNEL_FUNCTIONS["minibatches"]
+    yours, products = (minibatches_of(function, ROWS, PARTS, np.random.default_rng(0)) for function in both)
+    flight.same_order = all(map(np.array_equal, yours, products))
+    if flight.same_order:
+        return functions
+    return {name: function for name, function in functions.items() if name != "minibatches"}
+
+
+def _check_gradients(flight: Flight, functions: Functions, config: PPOConfig) -> None:
+    """Check the gradients for the network of the run, and for two with shared layers and all terms of the loss."""
+    with Installation(functions, bits=None):
+        for what, changes in NETWORKS.items():
+            report = check_gradients(dataclasses.replace(config, **changes))
+            flight.gradients += len(report.checks)
+            flight.wrong_gradients += [WrongGradient(what, wrong) for wrong in report.wrong]
+
+
+def _train(
+    flight: Flight, functions: Functions, config: PPOConfig, screen: FlightScreen, product: NextParameters
+) -> None:
+    """Train until the first update with other bits; if only rounding differs there, to the end."""
+
+    def after_update(ppo: PPO, metrics: Metrics) -> None:
+        returns = [episode.episodic_return for episode in ppo.recent_episodes]
+        flight.curve.append((metrics.step, float(np.mean(returns)) if returns else float("nan")))
+        if not flight.mismatch:
+            flight.mismatch = _mismatch(ppo, product())
+        if metrics.update >= flight.updates or (flight.mismatch and not flight.traced):
+            ppo.stop()
+        screen.update(flight)
+
+    yours = Installation(KERNEL_FUNCTIONS | dict(functions))
+    with yours:
+        ppo = PPO(config)
+    with closing(ppo):
+        try:
+            with yours:
+                ppo.learn(after_update)
+        except DivergedError as error:
+            flight.mismatch = flight.mismatch or Mismatch(len(flight.curve) + 1, diverged=str(error))
+        if flight.mismatch and not flight.traced:
+            screen.note(f"Update {flight.mismatch.update} has other bits. Repeating the run to find the function.")
+            _find_functions(flight, functions, config)
+            if not flight.differences and not flight.mismatch.diverged and ppo.update < flight.updates:
+                with yours:
+                    ppo.learn(after_update)
+
+
+def _mismatch(ppo: PPO, products: Array) -> Mismatch | None:
+    """The first parameter with other bits than the product's; None if there is none."""
+    model = ppo.policy.model
+    different = np.flatnonzero(model.params != products)
+    if not len(different):
+        return None
+    where = np.zeros(model.params.size, bool)
+    where[different[0]] = True
+    for name, part in model.named(where).items():
+        if part.any():
+            place = tuple(int(i[0]) for i in part.nonzero())
+            values = float(model.params[different[0]]), float(products[different[0]])
+            return Mismatch(ppo.update, name, place, *values, len(different))
+    raise AssertionError("every parameter belongs to a tensor")
+
+
+def _find_functions(flight: Flight, functions: Functions, config: PPOConfig) -> None:
+    """Repeat the package's run up to the update, with the learner's functions beside it on the same arguments."""
+    assert flight.mismatch
+    last = flight.mismatch.update
+    beside = Installation(KERNEL_FUNCTIONS, BITS, beside=functions)
+
+    def after_update(ppo: PPO, _: Metrics) -> None:
+        beside.comparison.update = ppo.update + 1
+        if ppo.update >= last:
+            ppo.stop()
+
+    try:
+        with beside, closing(PPO(config)) as ppo:
+            beside.comparison.update = 1
+            ppo.learn(after_update)
+    finally:
+        flight.differences = list(beside.comparison.differences.values())
+        flight.traced = True
+
+
+def _parameters(config: PPOConfig) -> int:
+    """P, the number of parameters."""
+    return Policy(*spaces_of(config.env_id), config, None).model.params.size
+
+
+def _verdict(flight: Flight, threshold: float | None) -> str:
+    flight.threshold = threshold
+    if flight.fault or flight.wrong_gradients or flight.differences or (flight.mismatch and flight.mismatch.diverged):
+        return WRONG
+    if not flight.mismatch:
+        return SAME
+    low = flight.complete and threshold is not None and not flight.last_return >= threshold
+    return LOW if low else ROUNDED
