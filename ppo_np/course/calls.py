@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ppo_np.course.comparison import Comparison
-from ppo_np.errors import UserError, short
+from ppo_np.errors import RunError, UserError, short
 
 Array = np.ndarray
 Functions = Mapping[str, Callable[..., Any]]
@@ -96,6 +96,8 @@ def called(name: str, function: Callable[..., Any], arguments: Sequence[Any]) ->
     """What the function returns. Raises FunctionFault if it raises an exception."""
     try:
         return function(*arguments)
+    except (FunctionFault, RunError):
+        raise  # of another function, or of the environments, which `collect` has called
     except Exception as error:
         raise FunctionFault(name, f"raised {_described(error, function)}") from error
 

@@ -49,7 +49,7 @@ class Flight:
     Attributes:
         env, seed: of the run.
         installed: names of the learner's functions that the package calls.
-        updates: how many the run is to have.
+        updates: how many the run is to have; whole: whether these are all of the preset.
         gradients: number of tensors whose gradients were checked; wrong_gradients: those that are wrong.
         same_order: whether `minibatches` draws the package's order. If not, the package's order is used.
         mismatch: None if all updates have the same bits.
@@ -65,6 +65,7 @@ class Flight:
     seed: int
     installed: list[str]
     updates: int
+    whole: bool
     gradients: int = 0
     wrong_gradients: list[WrongGradient] = field(default_factory=list)
     same_order: bool = True
@@ -79,8 +80,8 @@ class Flight:
 
     @property
     def complete(self) -> bool:
-        """Whether training came to its end."""
-        return len(self.curve) >= self.updates
+        """Whether all updates of the preset were done, so that the return counts."""
+        return self.whole and len(self.curve) >= self.updates
 
     @property
     def last_return(self) -> float:

@@ -67,7 +67,7 @@ class FlightScreen:
 
 
 def curve_lines(curve: Sequence[tuple[int, float]], rows: int = ROWS) -> list[str]:
-    """The learning curve: a line for each of at most `rows` updates, with a bar from the lowest return to the highest."""
+    """The learning curve: at most `rows` lines, with a bar that is longest at the highest return."""
     chosen = sorted({round(i * (len(curve) - 1) / max(rows - 1, 1)) for i in range(rows)})
     points = [curve[i] for i in chosen]
     finite = [value for _, value in points if math.isfinite(value)]
@@ -117,6 +117,6 @@ def _details(flight: Flight) -> list[str]:
             "minibatches draws another order than the package, which is allowed; the package's order was used."
         )
     if flight.complete:
-        solved = f" ({flight.threshold:g} counts as solved)" if flight.threshold is not None else ""
+        solved = f"; {flight.threshold:g} counts as solved" if flight.threshold is not None else ""
         lines.append(f"Mean return of the last 100 episodes: {flight.last_return:.1f}{solved}.")
     return [*lines, f"{flight.seconds:.0f} seconds."]

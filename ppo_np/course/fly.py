@@ -19,6 +19,9 @@ from rich.console import Console
 from ppo_np.checking.numerical_check import check_gradients
 from ppo_np.config import PPOConfig
 from ppo_np.course.calls import Array, FunctionFault, Functions
+from ppo_np.course.collecting import FIELDS, rollout_arrays
+from ppo_np.course.collecting import NAME as COLLECT
+from ppo_np.course.comparison import Comparison
 from ppo_np.course.flight import LOW, ROUNDED, SAME, WRONG, Flight, Mismatch, WrongGradient
 from ppo_np.course.flight_screen import FlightScreen
 from ppo_np.course.installed import BITS, Installation, minibatches_of
@@ -32,6 +35,7 @@ from ppo_np.learning.ppo import PPO
 
 ENVS = ("cartpole", "lunarlander")
 NextParameters = Callable[[], Array]
+OTHER_ACTIONS = ("gaussian", "bernoulli", "multi")  # functions for actions that the two environments do not have
 ROWS, PARTS = 14, 4  # of the minibatches that are compared with the package's
 # What the two presets leave out.
 SHARED: dict[str, Any] = {
@@ -68,8 +72,10 @@ def fly(
     check(env in ENVS, "env", env, " or ".join(ENVS))
     config = settings(env, seed)
     screen = FlightScreen(console or Console(quiet=True))
-    flight = Flight(env, config.seed, sorted(functions.keys() & KERNEL_FUNCTIONS.keys()), updates or config.num_updates)
-    screen.start(flight, sorted(KERNEL_FUNCTIONS.keys() - functions.keys()))
+    names = [name for name in (*KERNEL_FUNCTIONS, COLLECT) if not name.startswith(OTHER_ACTIONS)]
+    installed = [name for name in names if name in functions]
+    flight = Flight(env, config.seed, installed, updates or config.num_updates, updates is None)
+    screen.start(flight, [name for name in names if name not in functions])
     start = perf_counter()
     try:
         functions = _with_the_packages_order(flight, functions)
@@ -169,13 +175,37 @@ def _find_functions(flight: Flight, functions: Functions, config: PPOConfig) -> 
         if ppo.update >= last:
             ppo.stop()
 
+    flight.traced = True
     try:
         with beside, closing(PPO(config)) as ppo:
             beside.comparison.update = 1
             ppo.learn(after_update)
+        if COLLECT in functions and not beside.comparison.differences:
+            _compare_rollouts(beside.comparison, functions[COLLECT], config, last)
     finally:
         flight.differences = list(beside.comparison.differences.values())
-        flight.traced = True
+
+
+def _compare_rollouts(comparison: Comparison, collect: Callable, config: PPOConfig, last: int) -> None:
+    """Compare the rollouts of two of the package's runs, the second one with the learner's `collect`."""
+    rollouts: list[list[Array]] = []
+
+    def run(installation: Installation, note: Callable[[int, list[Array]], object]) -> None:
+        def after_update(ppo: PPO, _: Metrics) -> None:
+            assert installation.buffer
+            note(ppo.update, rollout_arrays(installation.buffer))
+            if ppo.update >= last or comparison.differences:
+                ppo.stop()
+
+        with installation, closing(PPO(config)) as ppo:
+            ppo.learn(after_update)
+
+    def compare(update: int, arrays: list[Array]) -> None:
+        comparison.update = update
+        comparison.add(COLLECT, FIELDS, arrays, rollouts[update - 1])
+
+    run(Installation(KERNEL_FUNCTIONS), lambda _, arrays: rollouts.append(arrays))
+    run(Installation(KERNEL_FUNCTIONS | {COLLECT: collect}), compare)
 
 
 def _parameters(config: PPOConfig) -> int:

@@ -17,11 +17,15 @@ from unittest.mock import patch
 import numpy as np
 
 from ppo_np.course.calls import Array, Caller, FunctionFault, Functions, called
+from ppo_np.course.collecting import collect_with
 from ppo_np.course.comparison import Comparison
 from ppo_np.course.network_hooks import NetworkHooks, Replacement
+from ppo_np.environments.stream import EnvStream
 from ppo_np.errors import short
-from ppo_np.learning import minibatches, rollout
+from ppo_np.learning import minibatches, ppo, rollout
 from ppo_np.learning.minibatches import MinibatchSampler, MinibatchSlice
+from ppo_np.learning.policy import Policy
+from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network import distributions, model
 from ppo_np.network.distributions import MultiCategorical
 
@@ -48,17 +52,18 @@ class Installation:
     Args:
         functions, bits, beside: as for `Caller`. Kernels without a function here stay; functions that the package does
             not call, such as `relu_backward`, change nothing.
+
+    Attributes:
+        buffer: the last rollout; None before the first one.
+        comparison: of the functions `beside` with the others.
     """
 
     def __init__(self, functions: Functions, bits: int | None = BITS, beside: Functions | None = None):
         self._caller = Caller(functions, bits, beside)
         self._network = NetworkHooks(self._caller)
         self._patches = ExitStack()
-
-    @property
-    def comparison(self) -> Comparison:
-        """Of the functions `beside` with the others."""
-        return self._caller.comparison
+        self.comparison: Comparison = self._caller.comparison
+        self.buffer: RolloutBuffer | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as patches:
@@ -81,7 +86,12 @@ class Installation:
         }
         for name, (module, results) in SAME_ARGUMENTS.items():
             hooks[name] = module, name, self._same_arguments(name, results)
-        return [*self._network.replacements(), *(hook for name, hook in hooks.items() if name in self._caller)]
+        collecting: Replacement = (ppo, "collect", self._collect(ppo.collect))
+        return [
+            collecting,
+            *self._network.replacements(),
+            *(hook for name, hook in hooks.items() if name in self._caller),
+        ]
 
     def _same_arguments(self, name: str, results: tuple[str, ...]) -> Callable[..., None]:
         def hook(*arguments: Any) -> None:
@@ -114,6 +124,17 @@ class Installation:
             *inputs, terms = arguments
             kernel(*inputs, terms)
             self._caller.call("ppo_loss", inputs, [("loss", terms[0:1].reshape(()))])
+
+        return hook
+
+    def _collect(self, original: Callable[..., RolloutReport]) -> Callable[..., RolloutReport]:
+        """The rollout, by the learner's function or by the package's; the buffer is noted."""
+
+        def hook(stream: EnvStream, policy: Policy, workspace: Any, buffer: RolloutBuffer, *more: Any) -> RolloutReport:
+            self.buffer = buffer
+            if "collect" in self._caller:
+                return collect_with(self._caller.functions["collect"], stream, policy, buffer, *more)
+            return original(stream, policy, workspace, buffer, *more)
 
         return hook
 

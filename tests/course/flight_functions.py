@@ -178,6 +178,25 @@ def minibatches(num_rows, num_minibatches, rng):
     return np.array_split(rng.permutation(num_rows), num_minibatches)
 
 
+def collect(envs, act, obs, num_steps):
+    shape = num_steps, envs.num_envs
+    rollout = {"obs": np.zeros((*shape, obs.shape[1])), "actions": np.zeros(shape, int)}
+    rollout |= {name: np.zeros(shape) for name in ("logprobs", "rewards", "final_values")}
+    rollout |= {name: np.zeros(shape, bool) for name in ("terminations", "truncations")}
+    rollout["values"] = np.zeros((num_steps + 1, envs.num_envs))
+    for t in range(num_steps):
+        rollout["obs"][t] = obs
+        rollout["actions"][t], rollout["logprobs"][t], rollout["values"][t] = act(obs)
+        obs, *results, infos = envs.step(rollout["actions"][t])
+        for name, result in zip(("rewards", "terminations", "truncations"), results, strict=True):
+            rollout[name][t] = result
+        if "final_obs" in infos:
+            final_obs = np.array([np.zeros(obs.shape[1]) if o is None else o for o in infos["final_obs"]])
+            rollout["final_values"][t] = act(final_obs)[2]
+    rollout["values"][-1] = act(obs)[2]
+    return rollout, obs
+
+
 def named(*functions):
     return {function.__name__.removesuffix("_2"): function for function in functions}
 
@@ -187,7 +206,7 @@ PLAIN = named(
     actor_critic_backward, log_softmax, categorical_sample, categorical_forward, categorical_backward,
     gaussian_forward, gaussian_backward, bernoulli_forward, bernoulli_backward, multi_categorical_forward,
     multi_categorical_backward, ppo_loss, ppo_loss_backward, gae, normalize, orthogonal, clip_by_global_norm, adam,
-    minibatches,
+    minibatches, collect,
 )  # fmt: skip
 
 
@@ -299,9 +318,25 @@ def minibatches_2(num_rows, num_minibatches, rng):
     return list(np.array_split(order, num_minibatches))
 
 
+def collect_2(envs, act, obs, num_steps):
+    names = "obs", "actions", "logprobs", "values", "rewards", "terminations", "truncations", "final_values"
+    rows = []
+    for _ in range(num_steps):
+        actions, logprobs, values = act(obs)
+        next_obs, rewards, terminations, truncations, infos = envs.step(actions)
+        final_values = np.full(envs.num_envs, np.nan)
+        for n in np.flatnonzero(truncations):  # one at a time
+            final_values[n] = act(infos["final_obs"][n][None])[2][0]
+        rows.append((obs, actions, logprobs, values, rewards, terminations, truncations, final_values))
+        obs = next_obs
+    rollout = {name: np.stack(columns) for name, columns in zip(names, zip(*rows, strict=True), strict=True)}
+    rollout["values"] = np.concatenate([rollout["values"], act(obs)[2][None]])
+    return rollout, obs
+
+
 REWRITTEN = PLAIN | named(
     mlp_forward_2, mlp_backward_2, categorical_forward_2, categorical_sample_2, categorical_backward_2,
-    ppo_loss_backward_2, gae_2, normalize_2, orthogonal_2, clip_by_global_norm_2, adam_2, minibatches_2,
+    ppo_loss_backward_2, gae_2, normalize_2, orthogonal_2, clip_by_global_norm_2, adam_2, minibatches_2, collect_2,
 )  # fmt: skip
 
 
