@@ -10,6 +10,12 @@ import numpy as np
 from ppo_np.course.comparison import Comparison
 from ppo_np.errors import RunError, UserError, short
 
+# To which results are rounded. Adam's small steps must add up in the parameters, so these keep more. Float64 has 53
+# bits, and float32, the type of the package's arrays, has 24.
+RESULT_BITS, PARAMETER_BITS = 16, 22
+# Where `rounded` changes from one number to the next: away from the numbers that computations often give exactly.
+OFF_HALVES, OFF_POWERS = 0.50618034, 1.27201965
+
 Array = np.ndarray
 Functions = Mapping[str, Callable[..., Any]]
 Targets = Sequence[tuple[str, Array | None]]  # the name of each result, and where it goes; None: nowhere
@@ -28,11 +34,19 @@ class FunctionFault(UserError):  # noqa: N818  a fault of the learner's function
 
 
 def rounded(x: Array, bits: int) -> Array:
-    """Numbers of float64 rounded to so many bits behind the leading one; halves are rounded away from 0."""
-    dropped = 52 - bits
-    integers = np.ascontiguousarray(x, np.float64).view(np.int64) + (1 << (dropped - 1))
-    integers &= -(1 << dropped)
-    return integers.view(np.float64).reshape(x.shape)
+    """Numbers of float64 rounded to multiples of 2^-bits of the largest: of a power of two above it, to be exact.
+
+    The largest number of the array counts, and not each number by itself: a small number in a gradient is often a
+    difference of large ones, and then fewer of its own bits are certain.
+
+    Halves are rounded up, and so is what lies just below a half: numbers that are a half on paper, such as 0.98 x 25 in
+    units of 1, are computed a little above or below it. In the same way, the powers of two are no borders of the unit.
+    """
+    largest = np.abs(x).max(initial=0)
+    if not 1e-200 < largest < 1e200:  # 0, or NaN, or infinite
+        return x
+    scale = 2.0 ** (bits - np.frexp(OFF_POWERS * largest)[1])
+    return np.floor(x * scale + OFF_HALVES) / scale
 
 
 def copies(argument: Any) -> Any:
@@ -57,7 +71,7 @@ class Caller:
 
     Args:
         functions: by name, with the signatures of the course.
-        bits: to which results are rounded; None leaves them as they are.
+        rounding: whether results are rounded.
         beside: other functions, called beside these on the same arguments. Their results are only compared.
 
     Attributes:
@@ -65,19 +79,19 @@ class Caller:
         comparison: of `beside` (yours) with `functions` (the product's).
     """
 
-    def __init__(self, functions: Functions, bits: int | None, beside: Functions | None = None):
+    def __init__(self, functions: Functions, rounding: bool, beside: Functions | None = None):
         self.functions = dict(functions)
         self.comparison = Comparison()
-        self._bits, self._beside = bits, dict(beside or {})
+        self._rounding, self._beside = rounding, dict(beside or {})
 
     def __contains__(self, name: str) -> bool:
         return name in self.functions
 
-    def call(self, name: str, arguments: Sequence[Any], targets: Targets) -> None:
+    def call(self, name: str, arguments: Sequence[Any], targets: Targets, bits: int = RESULT_BITS) -> None:
         """Call a function, and write its rounded results to their places."""
         for (_, place), result in zip(targets, self.results(name, arguments, targets), strict=True):
             if place is not None:
-                place[...] = self.rounded(result)
+                place[...] = self.rounded(result, bits)
 
     def results(self, name: str, arguments: Sequence[Any], targets: Targets) -> list[Array]:
         """The results of a function as it gives them, compared with those of the function beside it."""
@@ -87,9 +101,9 @@ class Caller:
             self.comparison.add(name, [target for target, _ in targets], others, results)
         return results
 
-    def rounded(self, x: Array) -> Array:
+    def rounded(self, x: Array, bits: int) -> Array:
         """The result as the package gets it."""
-        return x if self._bits is None or x.dtype.kind != "f" else rounded(x, self._bits)
+        return rounded(x, bits) if self._rounding and x.dtype.kind == "f" else x
 
 
 def called(name: str, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:

@@ -24,7 +24,7 @@ from ppo_np.course.collecting import NAME as COLLECT
 from ppo_np.course.comparison import Comparison
 from ppo_np.course.flight import LOW, ROUNDED, SAME, WRONG, Flight, Mismatch, WrongGradient
 from ppo_np.course.flight_screen import FlightScreen
-from ppo_np.course.installed import BITS, Installation, minibatches_of
+from ppo_np.course.installed import Installation, minibatches_of
 from ppo_np.course.kernel_functions import KERNEL_FUNCTIONS
 from ppo_np.course.product_run import ProductRun, settings
 from ppo_np.environments.make import spaces_of
@@ -110,7 +110,7 @@ def _with_the_packages_order(flight: Flight, functions: Functions) -> Functions:
 
 def _check_gradients(flight: Flight, functions: Functions, config: PPOConfig) -> None:
     """Check the gradients for the network of the run, and for two with shared layers and all terms of the loss."""
-    with Installation(functions, bits=None):
+    with Installation(functions, rounding=False):
         for what, changes in NETWORKS.items():
             report = check_gradients(dataclasses.replace(config, **changes))
             flight.gradients += len(report.checks)
@@ -168,7 +168,7 @@ def _find_functions(flight: Flight, functions: Functions, config: PPOConfig) -> 
     """Repeat the package's run up to the update, with the learner's functions beside it on the same arguments."""
     assert flight.mismatch
     last = flight.mismatch.update
-    beside = Installation(KERNEL_FUNCTIONS, BITS, beside=functions)
+    beside = Installation(KERNEL_FUNCTIONS, beside=functions)
 
     def after_update(ppo: PPO, _: Metrics) -> None:
         beside.comparison.update = ppo.update + 1

@@ -5,7 +5,7 @@ and returns new arrays. Its results are rounded and written into the package's a
 else of the package changes.
 
 Two right functions differ in the last bits, because a sum in another order is rounded differently. If the results of
-both are rounded to 20 bits before anything else sees them, they agree, unless a result lies almost exactly in the
+both are rounded to 16 bits before anything else sees them, they agree, unless a result lies almost exactly in the
 middle of two such numbers. Adam's moments stay in float64, unrounded: small changes must add up in them.
 """
 
@@ -29,8 +29,6 @@ from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network import distributions, model
 from ppo_np.network.distributions import MultiCategorical
 
-BITS = 20  # behind the leading one: float64 has 52, and float32, the type of the package's arrays, has 23
-
 # Functions that have the arguments of their kernel, and return what the kernel writes: where the package looks the
 # kernel up, and the names of the results.
 SAME_ARGUMENTS = {
@@ -50,16 +48,16 @@ class Installation:
     """A context in which functions replace the kernels of the same names; it can be entered again and again.
 
     Args:
-        functions, bits, beside: as for `Caller`. Kernels without a function here stay; functions that the package does
-            not call, such as `relu_backward`, change nothing.
+        functions, rounding, beside: as for `Caller`. Kernels without a function here stay. Functions that the package
+            does not call, such as `relu_backward`, change nothing.
 
     Attributes:
         buffer: the last rollout; None before the first one.
         comparison: of the functions `beside` with the others.
     """
 
-    def __init__(self, functions: Functions, bits: int | None = BITS, beside: Functions | None = None):
-        self._caller = Caller(functions, bits, beside)
+    def __init__(self, functions: Functions, rounding: bool = True, beside: Functions | None = None):
+        self._caller = Caller(functions, rounding, beside)
         self._network = NetworkHooks(self._caller)
         self._patches = ExitStack()
         self.comparison: Comparison = self._caller.comparison
@@ -154,16 +152,16 @@ class Installation:
         return epochs
 
 
-def installed(functions: Functions, bits: int | None = BITS) -> Installation:
+def installed(functions: Functions, rounding: bool = True) -> Installation:
     """A context in which these functions replace the kernels of the same names.
 
     Args:
         functions: by name, with the signatures of the course: float64 arrays in, new arrays out.
-        bits: to which their results are rounded; None leaves them as they are, for gradient checks in float64.
+        rounding: whether their results are rounded; not for gradient checks in float64.
 
     Calls in this context raise FunctionFault if a function raises an exception or returns a wrong shape.
     """
-    return Installation(functions, bits)
+    return Installation(functions, rounding)
 
 
 def _method(hook: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from kernels.acting import FINE, NOT_FINITE
 from kernels.activation import RELU
 from kernels.finite import all_finite, first_outside
-from ppo_np.course.calls import Array, Caller, Targets
+from ppo_np.course.calls import PARAMETER_BITS, Array, Caller, Targets
 from ppo_np.learning import ppo
 from ppo_np.network import model as model_module
 from ppo_np.network import optimizer
@@ -53,7 +53,7 @@ class NetworkHooks:
         return found + [replacement for name, replacement in one_by_one.items() if name in names]
 
     def _orthogonal(self, normals: Array, gain: float, weight: Array) -> None:
-        self._caller.call("orthogonal", (normals, gain, weight.shape), [("weight", weight)])
+        self._caller.call("orthogonal", (normals, gain, weight.shape), [("weight", weight)], PARAMETER_BITS)
 
     def _together(self, model: ActorCritic, direction: str) -> bool:
         """Whether one function computes the whole network."""
@@ -147,7 +147,7 @@ class NetworkHooks:
         arguments = params, grads, *(moments or (m, v)), step, *constants
         targets = [("params", params), ("m", m), ("v", v)]
         results = self._caller.results("adam", arguments, targets)
-        params[:] = self._caller.rounded(results[0])
+        params[:] = self._caller.rounded(results[0], PARAMETER_BITS)
         m[:], v[:] = results[1:]
         self._moments[id(m)] = results[1], results[2]
 

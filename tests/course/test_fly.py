@@ -161,7 +161,7 @@ def test_right_functions_that_round_differently_go_on_to_the_end(short_flight):
     mismatch, first = flight.mismatch, verdict_lines(flight)[0]
     where = f"update 1, {mismatch.tensor}{list(mismatch.place)}"
     assert first == f"Right, but your functions round differently, first at {where}."
-    assert mismatch.yours == pytest.approx(mismatch.products, rel=2.0**-19)
+    assert mismatch.yours == pytest.approx(mismatch.products, abs=1e-5)
 
 
 def test_then_the_return_of_a_whole_run_counts(no_gradient_check, monkeypatch):
@@ -218,7 +218,7 @@ def test_what_is_printed(short_flight, no_gradient_check):
     output = io.StringIO()
     short_flight(PLAIN, console=Console(file=output, width=80))
     lines = output.getvalue().splitlines()
-    assert lines[0].startswith("17 of your functions are installed: orthogonal, mlp_forward,")
+    assert lines[0].startswith("16 of your functions are installed: orthogonal, mlp_forward,")
     assert lines[2:5] == [f"update {u} of 3: mean return {r}, the same bits so far" for u, r in enumerate(RETURNS, 1)]
     assert lines[-3] == "The same bits: after each of 3 updates, your parameters are those of the package."
 
@@ -231,7 +231,7 @@ def test_the_learning_curve_as_text():
     assert curve_lines([(256, nan), (512, 10.0), (768, 20.0), (1024, 30.0)], rows=3) == [
         "     step   return (mean of the last 100 episodes)",
         "      256      nan",
-        "      768     20.0 ####################",
+        "      768     20.0",
         "    1,024     30.0 ########################################",
     ]
 
