@@ -22,8 +22,8 @@ PLACES = [
     (optimizer, "adam"), (ppo, "clip_by_global_norm"), (ppo, "collect"), (rollout, "gae"), (minibatches, "normalize"),
     (minibatches.MinibatchSampler, "epochs"),
 ]  # fmt: skip
-# All kinds of actions, with and without shared layers, and minibatches in several blocks.
-RUNS = ["Discrete, shared, normalised", "Discrete, blocks", "MultiDiscrete", "MultiBinary", "Box, shared"]
+# All kinds of actions, with and without shared layers.
+RUNS = ["Discrete, shared, normalised", "MultiDiscrete", "MultiBinary", "Box, shared"]
 
 
 def parameters(context, updates=2, config=SMALL):
@@ -86,7 +86,7 @@ def test_the_kernels_as_functions_are_the_package(name):
         assert small_runs.difference(found[part], expected[part]) <= 1e-12, part
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if "blocks" not in name])
+@pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("functions", [PLAIN, REWRITTEN], ids=["plain", "rewritten"])
 def test_functions_in_numpy_are_the_package_up_to_rounding(name, functions):
     functions = {key: function for key, function in functions.items() if key != "collect"}
