@@ -42,11 +42,15 @@ def rounded(x: Array, bits: int) -> Array:
     Halves are rounded up, and so is what lies just below a half: numbers that are a half on paper, such as 0.98 x 25 in
     units of 1, are computed a little above or below it. In the same way, the powers of two are no borders of the unit.
     """
-    largest = np.abs(x).max(initial=0)
+    largest = max(x.max(initial=0), -x.min(initial=0))
     if not 1e-200 < largest < 1e200:  # 0, or NaN, or infinite
         return x
     scale = 2.0 ** (bits - np.frexp(OFF_POWERS * largest)[1])
-    return np.floor(x * scale + OFF_HALVES) / scale
+    multiples = x * scale
+    multiples += OFF_HALVES
+    np.floor(multiples, out=multiples)
+    multiples /= scale
+    return multiples
 
 
 def copies(argument: Any) -> Any:
