@@ -46,7 +46,7 @@ def rounded(x: Array, bits: int) -> Array:
     if not 1e-200 < largest < 1e200:  # 0, or NaN, or infinite
         return x
     scale = 2.0 ** (bits - np.frexp(OFF_POWERS * largest)[1])
-    multiples = x * scale
+    multiples = np.multiply(x, scale, out=np.empty(x.shape))
     multiples += OFF_HALVES
     np.floor(multiples, out=multiples)
     multiples /= scale

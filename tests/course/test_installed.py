@@ -57,6 +57,10 @@ def test_nothing_to_round_by(x):
     np.testing.assert_array_equal(rounded(np.array(x), 16), x)
 
 
+def test_a_single_number_keeps_its_bits():
+    assert rounded(np.array(-2.7), 4) == -2.75
+
+
 @pytest.mark.parametrize("bits", [RESULT_BITS, PARAMETER_BITS])
 def test_every_rounded_number_fits_float32(bits):
     rng = np.random.default_rng(0)
@@ -87,12 +91,10 @@ def test_the_kernels_as_functions_are_the_package(name):
 
 
 @pytest.mark.parametrize("name", RUNS)
-@pytest.mark.parametrize("functions", [PLAIN, REWRITTEN], ids=["plain", "rewritten"])
-def test_functions_in_numpy_are_the_package_up_to_rounding(name, functions):
-    functions = {key: function for key, function in functions.items() if key != "collect"}
+def test_functions_in_numpy_are_the_package_up_to_rounding(name):
+    functions = {key: function for key, function in REWRITTEN.items() if key != "collect"}
     with small_runs.conditions(name, np.float64):
-        with installed(KERNEL_FUNCTIONS, rounding=False):
-            expected = small_runs.train(name)
+        expected = small_runs.train(name)
         with installed(functions, rounding=False):
             found = small_runs.train(name)
     assert small_runs.difference(found["params"], expected["params"]) <= 1e-9
