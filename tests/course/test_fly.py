@@ -6,7 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
-from course.flight_functions import PLAIN, REWRITTEN, gae, minibatches, slightly_wrong_mlp_backward
+from course.flight_functions import PLAIN, gae, minibatches, slightly_wrong_mlp_backward
+from course.rewritten_functions import REWRITTEN
 from rich.console import Console
 
 from ppo_np import PPO

@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from course.flight_functions import PLAIN, REWRITTEN
+from course.flight_functions import PLAIN
+from course.rewritten_functions import REWRITTEN
 from distributed import small_runs
 
 from ppo_np import PPO, PPOConfig
