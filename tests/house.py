@@ -16,7 +16,9 @@ BEGIN, END = "```mermaid\n", "```\n"
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
     "commands": "train evaluate replay plot gradcheck",
-    "course": "__main__ teacher_commands gradescope folder hunting watching report teaching checker worker page "
+    "course": "__main__ training.train training.screen training.result training.product_run training.installed "
+    "training.collecting training.network_hooks training.calls training.comparison training.kernel_functions "
+    "teacher_commands gradescope folder hunting watching report teaching checker worker page "
     f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
@@ -112,7 +114,7 @@ def picture(modules: dict[str, str]) -> str:
         below[room] = set(direct).union(*(below[lower] for lower in direct))
     lines = ["flowchart TD"]
     for room in rooms:
-        names = ROOMS[room].replace(EXERCISES, "exercises").replace(" _jit", "").split()
+        names = list(dict.fromkeys(name.split(".")[0] for name in ROOMS[room].split() if name != "_jit"))
         lines.append(f'    {room}["<b>{room}</b><br/>{", ".join(names)}"]')
     for upper in rooms:
         direct = [lower for lower in rooms if (upper, lower) in all_arrows]

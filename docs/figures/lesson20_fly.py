@@ -11,9 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ppo_np.checking.planted_bugs import planted
-from ppo_np.course.installed import installed
-from ppo_np.course.kernel_functions import KERNEL_FUNCTIONS
-from ppo_np.course.product_run import settings
+from ppo_np.course.training.installed import installed
+from ppo_np.course.training.kernel_functions import KERNEL_FUNCTIONS
+from ppo_np.course.training.product_run import settings
 from ppo_np.learning.ppo import PPO
 
 IMAGE = Path(__file__).parents[1] / "course" / "images" / "lesson20_curves.png"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from json import dumps, loads
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -225,9 +225,31 @@ def reset(lesson: Name, dir: Dir = Path()) -> int:
     return cli.DONE
 
 
+def train(
+    dir: Dir = Path(), env: Literal["cartpole", "lunarlander"] = "cartpole", seed: Seed = None,
+    from_reference: tuple[str, ...] = (), updates: int | None = None, plain: Plain = False,
+) -> int:  # fmt: skip
+    """Train with your own functions in place of the kernels, and compare each update with the package's own run.
+
+    Exit code 0 if your parameters are the same bits as the package's, or only rounded differently.
+
+    Args:
+        env: CartPole takes about a minute, LunarLander about three.
+        from_reference: Lessons whose functions come from the course itself, or "all".
+        updates: Stop after so many updates.
+    """
+    check_argument(updates is None or updates >= 1, "updates", updates, "an integer >= 1")
+    every = "all" in from_reference
+    skipped = lessons().keys() if every else {lesson_of(text).number for text in from_reference}
+    functions = own.learned_functions(own.checked(dir), skipped)
+    from ppo_np.course.training.train import train_with  # slow: imported here, it does not delay the other commands
+
+    return train_with(functions, env, seed, make_console(no_color=plain), updates).exit_code
+
+
 COMMANDS: dict[str, Any] = {
     "start": start, "check": check_lesson, "watch": watch, "hint": hint, "show": show, "hunt": hunt,
-    "solution": solution, "progress": show_progress, "reset": reset, "grade": grade, "export": export,
+    "train": train, "solution": solution, "progress": show_progress, "reset": reset, "grade": grade, "export": export,
 }  # fmt: skip
 
 

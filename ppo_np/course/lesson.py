@@ -182,3 +182,9 @@ def _with_earlier(folders: list[Path], action: Any) -> Any:
 def _forget() -> None:
     for name in [name for name in sys.modules if name.startswith("lesson") and name[6:8].isdigit()]:
         del sys.modules[name]
+
+
+def written_functions(text: str) -> set[str]:
+    """Names of the functions in a file that are not blanks any more."""
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    return {node.name for node in functions if BLANK not in (ast.get_source_segment(text, node) or "")}

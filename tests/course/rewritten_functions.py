@@ -1,7 +1,7 @@
 """Functions of the course written differently: other orders of terms, loops, einsum, formulas equal only on paper."""
 
 import numpy as np
-from course.flight_functions import PLAIN, named
+from course.plain_functions import PLAIN, named
 
 
 def mlp_forward_2(x, layers, activation, activate_last):

@@ -5,14 +5,14 @@ import re
 
 import numpy as np
 import pytest
-from course.flight_functions import PLAIN
+from course.plain_functions import PLAIN
 from course.rewritten_functions import REWRITTEN
 from distributed import small_runs
 
 from ppo_np import PPO, PPOConfig
-from ppo_np.course.calls import PARAMETER_BITS, RESULT_BITS, FunctionFault, copies, rounded
-from ppo_np.course.installed import installed
-from ppo_np.course.kernel_functions import KERNEL_FUNCTIONS
+from ppo_np.course.training.calls import PARAMETER_BITS, RESULT_BITS, FunctionFault, copies, rounded
+from ppo_np.course.training.installed import installed
+from ppo_np.course.training.kernel_functions import KERNEL_FUNCTIONS
 from ppo_np.learning import minibatches, ppo, rollout
 from ppo_np.network import distributions, model, optimizer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.course.comparison import Comparison
+from ppo_np.course.training.comparison import Comparison
 from ppo_np.errors import RunError, UserError, short
 
 # To which results are rounded. Adam's small steps must add up in the parameters, so these keep more. Float64 has 53

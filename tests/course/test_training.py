@@ -6,18 +6,18 @@ import itertools
 
 import numpy as np
 import pytest
-from course.flight_functions import PLAIN, gae, minibatches, slightly_wrong_mlp_backward
+from course.plain_functions import PLAIN, gae, minibatches, slightly_wrong_mlp_backward
 from course.rewritten_functions import REWRITTEN
 from rich.console import Console
 
 from ppo_np import PPO
-from ppo_np.course import fly as fly_module
-from ppo_np.course.flight import LOW, ROUNDED, SAME, WRONG, Flight
-from ppo_np.course.flight_screen import curve_lines, verdict_lines
-from ppo_np.course.fly import fly
-from ppo_np.course.installed import installed
-from ppo_np.course.kernel_functions import KERNEL_FUNCTIONS
-from ppo_np.course.product_run import ProductRun, settings
+from ppo_np.course.training import train as train_module
+from ppo_np.course.training.installed import installed
+from ppo_np.course.training.kernel_functions import KERNEL_FUNCTIONS
+from ppo_np.course.training.product_run import ProductRun, settings
+from ppo_np.course.training.result import LOW, ROUNDED, SAME, WRONG, TrainingResult
+from ppo_np.course.training.screen import curve_lines, verdict_lines
+from ppo_np.course.training.train import train_with
 from ppo_np.errors import RunError, UserError
 
 UPDATES = 2
@@ -40,16 +40,16 @@ def products():
 
 
 @pytest.fixture
-def short_flight(products):
-    def short_flight(functions, **more):
-        return fly(functions, updates=UPDATES, product=iter(products).__next__, **more)
+def short_training(products):
+    def short_training(functions, **more):
+        return train_with(functions, updates=UPDATES, product=iter(products).__next__, **more)
 
-    return short_flight
+    return short_training
 
 
 @pytest.fixture
 def no_gradient_check(monkeypatch):
-    monkeypatch.setattr(fly_module, "_check_gradients", lambda *_: None)
+    monkeypatch.setattr(train_module, "_check_gradients", lambda *_: None)
 
 
 def scaled(name, factor):
@@ -63,26 +63,26 @@ def scaled(name, factor):
 
 
 @pytest.mark.parametrize("functions", SETS.values(), ids=SETS)
-def test_right_functions_give_the_same_bits(short_flight, no_gradient_check, functions):
-    flight = short_flight(functions)
-    assert (flight.verdict, flight.exit_code, flight.mismatch, len(flight.curve)) == (SAME, 0, None, UPDATES)
-    assert "collect" in flight.installed
-    assert "gaussian_forward" not in flight.installed
+def test_right_functions_give_the_same_bits(short_training, no_gradient_check, functions):
+    training = short_training(functions)
+    assert (training.verdict, training.exit_code, training.mismatch, len(training.curve)) == (SAME, 0, None, UPDATES)
+    assert "collect" in training.installed
+    assert "gaussian_forward" not in training.installed
 
 
-def test_no_functions_at_all_give_the_same_bits_and_right_gradients(short_flight):
-    flight = short_flight({"log_softmax": PLAIN["log_softmax"]})
-    assert (flight.verdict, flight.installed) == (SAME, [])
-    assert (flight.gradients, flight.wrong_gradients) == (44, [])
-    assert "Gradient check: all 44 gradients are right." in verdict_lines(flight)
+def test_no_functions_at_all_give_the_same_bits_and_right_gradients(short_training):
+    training = short_training({"log_softmax": PLAIN["log_softmax"]})
+    assert (training.verdict, training.installed) == (SAME, [])
+    assert (training.gradients, training.wrong_gradients) == (44, [])
+    assert "Gradient check: all 44 gradients are right." in verdict_lines(training)
 
 
-def test_a_derivative_wrong_by_1e_7_shows_in_the_first_update(short_flight, no_gradient_check):
-    flight = short_flight(PLAIN | {"mlp_backward": slightly_wrong_mlp_backward})
-    assert (flight.verdict, flight.exit_code, flight.mismatch.update) == (WRONG, 1, 1)
-    assert flight.mismatch.yours != flight.mismatch.products
-    assert flight.mismatch.tensor.startswith("policy/0/")
-    (difference,) = flight.differences
+def test_a_derivative_wrong_by_1e_7_shows_in_the_first_update(short_training, no_gradient_check):
+    training = short_training(PLAIN | {"mlp_backward": slightly_wrong_mlp_backward})
+    assert (training.verdict, training.exit_code, training.mismatch.update) == (WRONG, 1, 1)
+    assert training.mismatch.yours != training.mismatch.products
+    assert training.mismatch.tensor.startswith("policy/0/")
+    (difference,) = training.differences
     assert (difference.function, difference.update) == ("mlp_backward", 1)
     assert difference.result.startswith("dlayers[")
 
@@ -99,15 +99,15 @@ def no_fork(dlogits, dvalues, outputs, *layers_and_activation):
         ("actor_critic_backward", no_fork, "shared/0/bias"),
     ],
 )
-def test_the_gradient_check_names_the_stage(short_flight, name, function, first):
-    flight = short_flight(PLAIN | {name: function})
-    assert (flight.verdict, flight.exit_code, flight.curve) == (WRONG, 1, [])
-    assert flight.wrong_gradients[0].check.name == first
+def test_the_gradient_check_names_the_stage(short_training, name, function, first):
+    training = short_training(PLAIN | {name: function})
+    assert (training.verdict, training.exit_code, training.curve) == (WRONG, 1, [])
+    assert training.wrong_gradients[0].check.name == first
     if name == "actor_critic_backward":  # the run itself has no shared layers
-        assert flight.wrong_gradients[0].network == "a network with shared layers"
-        assert verdict_lines(flight)[0] == "Wrong: 4 gradients differ from differences of the loss."
+        assert training.wrong_gradients[0].network == "a network with shared layers"
+        assert verdict_lines(training)[0] == "Wrong: 4 gradients differ from differences of the loss."
     else:
-        assert [difference.function for difference in flight.differences] == [name]
+        assert [difference.function for difference in training.differences] == [name]
 
 
 def clip_each(grads, max_norm):
@@ -138,23 +138,23 @@ def late_values(envs, act, obs, num_steps):
         ("collect", late_values, "values"),
     ],
 )
-def test_a_wrong_function_beside_the_gradients_is_named(short_flight, no_gradient_check, name, function, result):
-    flight = short_flight(PLAIN | {name: function})
-    assert (flight.verdict, flight.mismatch.update) == (WRONG, 1)
-    (difference,) = flight.differences
+def test_a_wrong_function_beside_the_gradients_is_named(short_training, no_gradient_check, name, function, result):
+    training = short_training(PLAIN | {name: function})
+    assert (training.verdict, training.mismatch.update) == (WRONG, 1)
+    (difference,) = training.differences
     assert (difference.function, difference.result) == (name, result)
     assert difference.update == (0 if name == "orthogonal" else 1)
     assert difference.yours != difference.products
-    first, second, *_ = verdict_lines(flight)
+    first, second, *_ = verdict_lines(training)
     assert first == f"Wrong: {name}."
     assert f"your {result}[" in second
 
 
-def test_right_functions_that_round_differently_go_on_to_the_end(short_flight, no_gradient_check):
-    flight = short_flight(PLAIN | {"adam": scaled("adam", 1 + 2e-10)})
-    assert (flight.verdict, flight.exit_code, flight.differences) == (ROUNDED, 0, [])
-    assert (flight.mismatch.update, len(flight.curve)) == (1, UPDATES)
-    mismatch, first = flight.mismatch, verdict_lines(flight)[0]
+def test_right_functions_that_round_differently_go_on_to_the_end(short_training, no_gradient_check):
+    training = short_training(PLAIN | {"adam": scaled("adam", 1 + 2e-10)})
+    assert (training.verdict, training.exit_code, training.differences) == (ROUNDED, 0, [])
+    assert (training.mismatch.update, len(training.curve)) == (1, UPDATES)
+    mismatch, first = training.mismatch, verdict_lines(training)[0]
     where = f"update 1, {mismatch.tensor}{list(mismatch.place)}"
     assert first == f"Right, but your functions round differently, first at {where}."
     assert mismatch.yours == pytest.approx(mismatch.products, abs=1e-5)
@@ -162,43 +162,43 @@ def test_right_functions_that_round_differently_go_on_to_the_end(short_flight, n
 
 def test_then_the_return_of_a_whole_run_counts(no_gradient_check, monkeypatch):
     short = dataclasses.replace(settings("cartpole", None), total_timesteps=2 * 256)
-    monkeypatch.setattr(fly_module, "settings", lambda *_: short)
+    monkeypatch.setattr(train_module, "settings", lambda *_: short)
     other = itertools.repeat(np.zeros(9155, np.float32)).__next__
-    flight = fly(PLAIN, product=other)
-    assert (flight.verdict, flight.exit_code, flight.threshold, len(flight.curve)) == (LOW, 1, 475, 2)
-    assert verdict_lines(flight)[0].startswith("The gradients are right, but the return is too low; other bits first")
+    training = train_with(PLAIN, product=other)
+    assert (training.verdict, training.exit_code, training.threshold, len(training.curve)) == (LOW, 1, 475, 2)
+    assert verdict_lines(training)[0].startswith("The gradients are right, but the return is too low; other bits first")
 
 
-def test_another_order_of_minibatches_is_allowed(short_flight, no_gradient_check):
+def test_another_order_of_minibatches_is_allowed(short_training, no_gradient_check):
     def by_sorting(num_rows, num_minibatches, rng):
         return np.array_split(np.argsort(rng.random(num_rows)), num_minibatches)
 
-    flight = short_flight(PLAIN | {"minibatches": by_sorting})
-    assert (flight.verdict, flight.same_order) == (SAME, False)
-    assert any(line.startswith("minibatches draws another order") for line in verdict_lines(flight))
+    training = short_training(PLAIN | {"minibatches": by_sorting})
+    assert (training.verdict, training.same_order) == (SAME, False)
+    assert any(line.startswith("minibatches draws another order") for line in verdict_lines(training))
 
 
-def test_a_fault_ends_the_run_with_its_sentence(short_flight, no_gradient_check):
-    flight = short_flight(PLAIN | {"gae": lambda *_: 1})
-    assert (flight.verdict, flight.exit_code) == (WRONG, 1)
-    assert verdict_lines(flight)[0] == "Wrong: gae returned 1 arrays, but it must return 2: advantages, returns."
+def test_a_fault_ends_the_run_with_its_sentence(short_training, no_gradient_check):
+    training = short_training(PLAIN | {"gae": lambda *_: 1})
+    assert (training.verdict, training.exit_code) == (WRONG, 1)
+    assert verdict_lines(training)[0] == "Wrong: gae returned 1 arrays, but it must return 2: advantages, returns."
 
 
-def test_numbers_that_are_not_finite_end_the_run(short_flight, no_gradient_check):
-    flight = short_flight(PLAIN | {"normalize": lambda a: a * np.nan})
-    assert flight.verdict == WRONG
-    assert "where everything before it was finite" in flight.mismatch.diverged
-    assert [difference.function for difference in flight.differences] == ["normalize"]
+def test_numbers_that_are_not_finite_end_the_run(short_training, no_gradient_check):
+    training = short_training(PLAIN | {"normalize": lambda a: a * np.nan})
+    assert training.verdict == WRONG
+    assert "where everything before it was finite" in training.mismatch.diverged
+    assert [difference.function for difference in training.differences] == ["normalize"]
 
 
-def test_a_row_drawn_twice_is_a_fault(short_flight):
-    flight = short_flight(PLAIN | {"minibatches": lambda *a: [0 * part for part in minibatches(*a)]})
-    assert flight.fault == "minibatches returned row 0 14 times in an epoch, but each of the 14 rows must occur once."
+def test_a_row_drawn_twice_is_a_fault(short_training):
+    training = short_training(PLAIN | {"minibatches": lambda *a: [0 * part for part in minibatches(*a)]})
+    assert training.fault == "minibatches returned row 0 14 times in an epoch, but each of the 14 rows must occur once."
 
 
 def test_env_must_be_one_of_two():
     with pytest.raises(UserError, match="env is 'pong', but it must be cartpole or lunarlander"):
-        fly(PLAIN, env="pong")
+        train_with(PLAIN, env="pong")
 
 
 def test_the_packages_run_in_a_process_of_its_own(products):
@@ -210,9 +210,9 @@ def test_the_packages_run_in_a_process_of_its_own(products):
                 run.parameters()
 
 
-def test_what_is_printed(short_flight, no_gradient_check):
+def test_what_is_printed(short_training, no_gradient_check):
     output = io.StringIO()
-    short_flight(PLAIN, console=Console(file=output, width=80))
+    short_training(PLAIN, console=Console(file=output, width=80))
     lines = output.getvalue().splitlines()
     assert lines[0].startswith("16 of your functions are installed: orthogonal, mlp_forward,")
     assert lines[2:4] == [f"update {u} of 2: mean return {r}, the same bits so far" for u, r in enumerate(RETURNS, 1)]
@@ -238,14 +238,14 @@ def test_the_learning_curve_as_text():
 
 
 def test_the_verdict_tells_the_return_of_a_whole_run():
-    flight = Flight("cartpole", 1, [], 1, True, curve=[(256, 480.0)], threshold=475.0, verdict=SAME)
-    assert "Mean return of the last 100 episodes: 480.0; 475 counts as solved." in verdict_lines(flight)
+    training = TrainingResult("cartpole", 1, [], 1, True, curve=[(256, 480.0)], threshold=475.0, verdict=SAME)
+    assert "Mean return of the last 100 episodes: 480.0; 475 counts as solved." in verdict_lines(training)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("functions", SETS.values(), ids=SETS)
 @pytest.mark.parametrize(("env", "threshold"), [("cartpole", 475), ("lunarlander", 200)])
 def test_a_whole_run_has_the_same_bits(env, threshold, functions):
-    flight = fly(functions, env)
-    assert (flight.verdict, flight.complete) == (SAME, True)
-    assert flight.last_return >= threshold
+    training = train_with(functions, env)
+    assert (training.verdict, training.complete) == (SAME, True)
+    assert training.last_return >= threshold

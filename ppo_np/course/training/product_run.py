@@ -1,8 +1,8 @@
 """The run that the learner's run must repeat bit for bit: the package's kernels, under the same rounding.
 
 It is a process of its own, so that it works at the same time on another core:
-`python -m ppo_np.course.product_run PRESET SEED` writes the parameters after each update to its standard output, as
-float32. It waits there until they are read, so it is never more than a few updates ahead.
+`python -m ppo_np.course.training.product_run PRESET SEED` writes the parameters after each update to its standard
+output, as float32. It waits there until they are read, so it is never more than a few updates ahead.
 """
 
 import dataclasses
@@ -15,9 +15,9 @@ from typing import IO, Self
 import numpy as np
 
 from ppo_np.config import PPOConfig
-from ppo_np.course.calls import Array
-from ppo_np.course.installed import installed
-from ppo_np.course.kernel_functions import KERNEL_FUNCTIONS
+from ppo_np.course.training.calls import Array
+from ppo_np.course.training.installed import installed
+from ppo_np.course.training.kernel_functions import KERNEL_FUNCTIONS
 from ppo_np.errors import RunError
 from ppo_np.learning.ppo import PPO
 

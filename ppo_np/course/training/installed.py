@@ -16,10 +16,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from ppo_np.course.calls import Array, Caller, FunctionFault, Functions, called
-from ppo_np.course.collecting import collect_with
-from ppo_np.course.comparison import Comparison
-from ppo_np.course.network_hooks import NetworkHooks, Replacement
+from ppo_np.course.training.calls import Array, Caller, FunctionFault, Functions, called
+from ppo_np.course.training.collecting import collect_with
+from ppo_np.course.training.comparison import Comparison
+from ppo_np.course.training.network_hooks import NetworkHooks, Replacement
 from ppo_np.environments.stream import EnvStream
 from ppo_np.errors import short
 from ppo_np.learning import minibatches, ppo, rollout

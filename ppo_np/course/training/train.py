@@ -18,15 +18,15 @@ from rich.console import Console
 
 from ppo_np.checking.numerical_check import check_gradients
 from ppo_np.config import PPOConfig
-from ppo_np.course.calls import Array, FunctionFault, Functions
-from ppo_np.course.collecting import FIELDS, rollout_arrays
-from ppo_np.course.collecting import NAME as COLLECT
-from ppo_np.course.comparison import Comparison
-from ppo_np.course.flight import LOW, ROUNDED, SAME, WRONG, Flight, Mismatch, WrongGradient
-from ppo_np.course.flight_screen import FlightScreen
-from ppo_np.course.installed import Installation, minibatches_of
-from ppo_np.course.kernel_functions import KERNEL_FUNCTIONS
-from ppo_np.course.product_run import ProductRun, settings
+from ppo_np.course.training.calls import Array, FunctionFault, Functions
+from ppo_np.course.training.collecting import FIELDS, rollout_arrays
+from ppo_np.course.training.collecting import NAME as COLLECT
+from ppo_np.course.training.comparison import Comparison
+from ppo_np.course.training.installed import Installation, minibatches_of
+from ppo_np.course.training.kernel_functions import KERNEL_FUNCTIONS
+from ppo_np.course.training.product_run import ProductRun, settings
+from ppo_np.course.training.result import LOW, ROUNDED, SAME, WRONG, Mismatch, TrainingResult, WrongGradient
+from ppo_np.course.training.screen import TrainingScreen
 from ppo_np.environments.make import spaces_of
 from ppo_np.errors import DivergedError, check
 from ppo_np.learning.metrics import Metrics
@@ -48,14 +48,14 @@ NETWORKS = {
 }
 
 
-def fly(
+def train_with(
     functions: Functions,
     env: str = "cartpole",
     seed: int | None = None,
     console: Console | None = None,
     updates: int | None = None,
     product: NextParameters | None = None,
-) -> Flight:
+) -> TrainingResult:
     """Train with the learner's functions, compare with the package, and print how it goes.
 
     Args:
@@ -71,65 +71,65 @@ def fly(
     """
     check(env in ENVS, "env", env, " or ".join(ENVS))
     config = settings(env, seed)
-    screen = FlightScreen(console or Console(quiet=True))
+    screen = TrainingScreen(console or Console(quiet=True))
     names = [name for name in (*KERNEL_FUNCTIONS, COLLECT) if not name.startswith(OTHER_ACTIONS)]
     installed = [name for name in names if name in functions]
-    flight = Flight(env, config.seed, installed, updates or config.num_updates, updates is None)
-    screen.start(flight, [name for name in names if name not in functions])
+    training = TrainingResult(env, config.seed, installed, updates or config.num_updates, updates is None)
+    screen.start(training, [name for name in names if name not in functions])
     start = perf_counter()
     try:
-        functions = _with_the_packages_order(flight, functions)
-        _check_gradients(flight, functions, config)
-        if flight.wrong_gradients:
-            flight.mismatch = Mismatch(1)
-            _find_functions(flight, functions, config)
+        functions = _with_the_packages_order(training, functions)
+        _check_gradients(training, functions, config)
+        if training.wrong_gradients:
+            training.mismatch = Mismatch(1)
+            _find_functions(training, functions, config)
         elif product:
-            _train(flight, functions, config, screen, product)
+            _train(training, functions, config, screen, product)
         else:
             with ProductRun(env, config.seed, _parameters(config)) as run:
-                _train(flight, functions, config, screen, run.parameters)
+                _train(training, functions, config, screen, run.parameters)
     except FunctionFault as fault:
-        flight.fault = str(fault)
-    flight.seconds = perf_counter() - start
-    flight.verdict = _verdict(flight, gymnasium.spec(config.env_id).reward_threshold)
-    screen.close(flight)
-    return flight
+        training.fault = str(fault)
+    training.seconds = perf_counter() - start
+    training.verdict = _verdict(training, gymnasium.spec(config.env_id).reward_threshold)
+    screen.close(training)
+    return training
 
 
-def _with_the_packages_order(flight: Flight, functions: Functions) -> Functions:
+def _with_the_packages_order(training: TrainingResult, functions: Functions) -> Functions:
     """The functions without `minibatches` if it draws other random numbers than the package: that is no mistake."""
     if "minibatches" not in functions:
         return functions
     both = functions["minibatches"], KERNEL_FUNCTIONS["minibatches"]
     yours, products = (minibatches_of(function, ROWS, PARTS, np.random.default_rng(0)) for function in both)
-    flight.same_order = all(map(np.array_equal, yours, products))
-    if flight.same_order:
+    training.same_order = all(map(np.array_equal, yours, products))
+    if training.same_order:
         return functions
     return {name: function for name, function in functions.items() if name != "minibatches"}
 
 
-def _check_gradients(flight: Flight, functions: Functions, config: PPOConfig) -> None:
+def _check_gradients(training: TrainingResult, functions: Functions, config: PPOConfig) -> None:
     """Check the gradients for the network of the run, and for two with shared layers and all terms of the loss."""
     with Installation(functions, rounding=False):
         for what, changes in NETWORKS.items():
             report = check_gradients(dataclasses.replace(config, **changes))
-            flight.gradients += len(report.checks)
-            flight.wrong_gradients += [WrongGradient(what, wrong) for wrong in report.wrong]
+            training.gradients += len(report.checks)
+            training.wrong_gradients += [WrongGradient(what, wrong) for wrong in report.wrong]
 
 
 def _train(
-    flight: Flight, functions: Functions, config: PPOConfig, screen: FlightScreen, product: NextParameters
+    training: TrainingResult, functions: Functions, config: PPOConfig, screen: TrainingScreen, product: NextParameters
 ) -> None:
     """Train until the first update with other bits; if only rounding differs there, to the end."""
 
     def after_update(ppo: PPO, metrics: Metrics) -> None:
         returns = [episode.episodic_return for episode in ppo.recent_episodes]
-        flight.curve.append((metrics.step, float(np.mean(returns)) if returns else float("nan")))
-        if not flight.mismatch:
-            flight.mismatch = _mismatch(ppo, product())
-        if metrics.update >= flight.updates or (flight.mismatch and not flight.traced):
+        training.curve.append((metrics.step, float(np.mean(returns)) if returns else float("nan")))
+        if not training.mismatch:
+            training.mismatch = _mismatch(ppo, product())
+        if metrics.update >= training.updates or (training.mismatch and not training.traced):
             ppo.stop()
-        screen.update(flight)
+        screen.update(training)
 
     yours = Installation(KERNEL_FUNCTIONS | dict(functions))
     with yours:
@@ -139,11 +139,11 @@ def _train(
             with yours:
                 ppo.learn(after_update)
         except DivergedError as error:
-            flight.mismatch = flight.mismatch or Mismatch(len(flight.curve) + 1, diverged=str(error))
-        if flight.mismatch and not flight.traced:
-            screen.note(f"Update {flight.mismatch.update} has other bits. Repeating the run to find the function.")
-            _find_functions(flight, functions, config)
-            if not flight.differences and not flight.mismatch.diverged and ppo.update < flight.updates:
+            training.mismatch = training.mismatch or Mismatch(len(training.curve) + 1, diverged=str(error))
+        if training.mismatch and not training.traced:
+            screen.note(f"Update {training.mismatch.update} has other bits. Repeating the run to find the function.")
+            _find_functions(training, functions, config)
+            if not training.differences and not training.mismatch.diverged and ppo.update < training.updates:
                 with yours:
                     ppo.learn(after_update)
 
@@ -164,10 +164,10 @@ def _mismatch(ppo: PPO, products: Array) -> Mismatch | None:
     raise AssertionError("every parameter belongs to a tensor")
 
 
-def _find_functions(flight: Flight, functions: Functions, config: PPOConfig) -> None:
+def _find_functions(training: TrainingResult, functions: Functions, config: PPOConfig) -> None:
     """Repeat the package's run up to the update, with the learner's functions beside it on the same arguments."""
-    assert flight.mismatch
-    last = flight.mismatch.update
+    assert training.mismatch
+    last = training.mismatch.update
     beside = Installation(KERNEL_FUNCTIONS, beside=functions)
 
     def after_update(ppo: PPO, _: Metrics) -> None:
@@ -175,7 +175,7 @@ def _find_functions(flight: Flight, functions: Functions, config: PPOConfig) -> 
         if ppo.update >= last:
             ppo.stop()
 
-    flight.traced = True
+    training.traced = True
     try:
         with beside, closing(PPO(config)) as ppo:
             beside.comparison.update = 1
@@ -183,7 +183,7 @@ def _find_functions(flight: Flight, functions: Functions, config: PPOConfig) -> 
         if COLLECT in functions and not beside.comparison.differences:
             _compare_rollouts(beside.comparison, functions[COLLECT], config, last)
     finally:
-        flight.differences = list(beside.comparison.differences.values())
+        training.differences = list(beside.comparison.differences.values())
 
 
 def _compare_rollouts(comparison: Comparison, collect: Callable, config: PPOConfig, last: int) -> None:
@@ -213,11 +213,16 @@ def _parameters(config: PPOConfig) -> int:
     return Policy(*spaces_of(config.env_id), config, None).model.params.size
 
 
-def _verdict(flight: Flight, threshold: float | None) -> str:
-    flight.threshold = threshold
-    if flight.fault or flight.wrong_gradients or flight.differences or (flight.mismatch and flight.mismatch.diverged):
+def _verdict(training: TrainingResult, threshold: float | None) -> str:
+    training.threshold = threshold
+    if (
+        training.fault
+        or training.wrong_gradients
+        or training.differences
+        or (training.mismatch and training.mismatch.diverged)
+    ):
         return WRONG
-    if not flight.mismatch:
+    if not training.mismatch:
         return SAME
-    low = flight.complete and threshold is not None and not flight.last_return >= threshold
+    low = training.complete and threshold is not None and not training.last_return >= threshold
     return LOW if low else ROUNDED

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.course.calls import Array, FunctionFault, called
+from ppo_np.course.training.calls import Array, FunctionFault, called
 from ppo_np.environments.stream import LARGEST, EnvStream
 from ppo_np.learning.policy import ActingWorkspace, Policy
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport, flatten_obs

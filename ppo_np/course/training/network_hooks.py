@@ -9,7 +9,7 @@ import numpy as np
 from kernels.acting import FINE, NOT_FINITE
 from kernels.activation import RELU
 from kernels.finite import all_finite, first_outside
-from ppo_np.course.calls import PARAMETER_BITS, Array, Caller, Targets
+from ppo_np.course.training.calls import PARAMETER_BITS, Array, Caller, Targets
 from ppo_np.learning import ppo
 from ppo_np.network import model as model_module
 from ppo_np.network import optimizer

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ppo_np.checking.gradient_report import Check
-from ppo_np.course.comparison import Difference
+from ppo_np.course.training.comparison import Difference
 
 SAME, ROUNDED, WRONG, LOW = "same bits", "rounded differently", "wrong", "low return"
 
@@ -43,7 +43,7 @@ class Mismatch:
 
 
 @dataclass
-class Flight:
+class TrainingResult:
     """The result of the last lesson.
 
     Attributes:
