@@ -78,6 +78,12 @@ def test_the_picture_is_small_has_a_text_alternative_and_the_numbers_of_its_scri
 
 @of_each_lesson
 def test_no_link_dangles(lesson):
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page(lesson))
-    assert len(targets) >= 2
-    assert all((DOCS / "course" / target).exists() for target in targets)
+    targets = re.findall(r"\]\((?!https?:)([^)]+)", page(lesson))
+    assert len(targets) >= 3
+    for target in targets:
+        file, _, anchor = target.partition("#")
+        linked = DOCS / "course" / file
+        assert linked.exists(), target
+        headings = re.findall(r"^## (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+        anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+        assert not anchor or anchor in anchors, target
