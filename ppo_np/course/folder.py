@@ -108,13 +108,12 @@ def learned_functions(folder: Path, skipped: Collection[int]) -> dict[str, Calla
             continue
         try:
             text = file.read_text(encoding="utf-8")
-            written = written_functions(text)
             module = load(text, file.resolve(), [folder.resolve()])
         except Exception as error:
             raise UserError(exception_sentence(error, str(file.resolve()))) from None
         functions |= {
             exercise.function: getattr(module, exercise.function)
             for exercise in lesson.exercises
-            if exercise.function in written
+            if exercise.function in written_functions(text)
         }
     return functions
