@@ -14,11 +14,11 @@ BEGIN, END = "```mermaid\n", "```\n"
 
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 ROOMS = {
-    "commands": "train evaluate replay plot gradcheck",
+    "commands": "train evaluate replay plot explain gradcheck",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
-    "checking": "numerical_check crash_replay planted_bugs gradient_report",
+    "checking": "walkthrough explain_page backward_lines lines nudge formulas next_minibatch regions numerical_check crash_replay planted_bugs gradient_report",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder observed serial workers guard watchdog env_restore film spaces",
