@@ -17,7 +17,7 @@ from ppo_np.running import cli
 from ppo_np.running.output import make_console
 
 if TYPE_CHECKING:
-    from ppo_np.checking.lines import Cell, Line
+    from ppo_np.checking.lines import Line
     from ppo_np.checking.next_minibatch import Subject
     from ppo_np.checking.walkthrough import Walkthrough
 
@@ -120,7 +120,7 @@ def _width() -> int:
 
 def _as_text(walkthrough: "Walkthrough", width: int) -> Iterator[str]:
     """The lines of the output, none of them wider than `width`."""
-    yield from textwrap.wrap(f"One minibatch as numbers: {walkthrough.subject.title}.", width)
+    yield from textwrap.wrap(f"{walkthrough.subject.title}: {walkthrough.subject.minibatch.rows} rows.", width)
     section = ""
     for line in walkthrough.lines:
         if line.section != section:
@@ -147,24 +147,21 @@ def _heading(line: "Line", width: int) -> Iterator[str]:
 
 def _blocks(line: "Line", width: int) -> Iterator[str]:
     """The numbers in as many tables as the width needs; below each gradient stands its finite difference."""
+    from ppo_np.checking.lines import DIFFERENCE, as_text
+
     labels, rows = [""], [list(line.columns)]
     for i, (label, cells) in enumerate(zip(line.labels, line.numbers, strict=True)):
         labels.append(label)
-        rows.append([as_text(cell) for cell in cells])
+        rows.append(list(map(as_text, cells)))
         if line.differences:
-            labels.append("difference")
-            rows.append(["at a kink" if cell is None else as_text(cell) for cell in line.differences[i]])
+            labels.append(DIFFERENCE)
+            rows.append(list(map(as_text, line.differences[i])))
     label_width = max(map(len, labels)) + 4
     cell_width = max(len(cell) for row in rows for cell in row) + 2
     fitting = max(1, (width - label_width) // cell_width)
     for start in range(0, len(line.columns), fitting):
         for label, row in zip(labels, rows, strict=True):
             yield f"    {label:<{label_width - 4}}" + "".join(f"{cell:>{cell_width}}" for cell in row[start:][:fitting])
-
-
-def as_text(cell: "Cell") -> str:
-    """A number with six digits; a word as it is."""
-    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
 
 
 def _verdict(walkthrough: "Walkthrough", width: int) -> Iterator[str]:

@@ -18,7 +18,8 @@ ROOMS = {
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
-    "checking": "walkthrough explain_page backward_lines lines nudge formulas next_minibatch regions numerical_check crash_replay planted_bugs gradient_report",
+    "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
+    "crash_replay planted_bugs gradient_report",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder observed serial workers guard watchdog env_restore film spaces",

@@ -1,7 +1,5 @@
 """The second half of a walk through a minibatch: every gradient with its finite difference, and the step of Adam."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from kernels.linear import linear_backward_input
@@ -9,7 +7,7 @@ from kernels.optimizer import clip_by_global_norm, global_norm
 from ppo_np.checking.formulas import OF_DISTRIBUTION, Source
 from ppo_np.checking.lines import NORM, Lines
 from ppo_np.checking.next_minibatch import Subject
-from ppo_np.checking.nudge import PARAMS, Difference, Nudged, layers_of
+from ppo_np.checking.nudge import FORK, PARAMS, Difference, Nudged, layers_of
 from ppo_np.network.activations import Activations
 from ppo_np.network.model import LOG_STD, ActorCritic
 
@@ -62,35 +60,19 @@ class BackwardLines(Lines):
     def _fork(self) -> None:
         """The gradient of the trunk's output: what comes from each tower, and the sum."""
         single, exact = _shares(self._model, self._activations), _shares(self._nudged.model, self._nudged.activations)
-        total = np.zeros(0)
-        numeric: list[list[Difference]] = []
         for tower in ("policy", "value"):
-            name = f"fork dh_{tower}"
-            self._of_rows(name, self.source("dinput"), single[tower], exact[tower], f"{tower}/input")
+            self._of_rows(f"fork dh_{tower}", self.source("dinput"), single[tower], exact[tower], f"{tower}/input")
         total, exact_total = (shares["policy"] + shares["value"] for shares in (single, exact))
-        shown = [(b, i) for i in range(min(self.units, total.shape[1])) for b in self.rows]
-        both = [[self._nudged.at(f"{tower}/input", total.shape, place) for place in shown] for tower in single]
-        sums = [Difference(p.value + v.value, p.rounding + v.rounding) for p, v in zip(*both, strict=True)]
-        width = len(self.rows)
-        numeric = [sums[start : start + width] for start in range(0, len(sums), width)]
-        self._add_rows("fork dh", self.source("fork"), total, exact_total, numeric)
+        self._of_rows("fork dh", self.source("fork"), total, exact_total, FORK)
 
     def _of_rows(self, name: str, source: Source, single: np.ndarray, exact: np.ndarray, nudge: str) -> None:
         """Add a gradient, (B,) or (B, O), with the derivative of each number that is shown."""
-        places = [[(b,) for b in self.rows]]
-        if single.ndim == 2:
-            places = [[(b, i) for b in self.rows] for i in range(min(self.units, single.shape[1]))]  # type: ignore[misc]
-        numeric = [[self._nudged.at(nudge, single.shape, place) for place in row] for row in places]
-        self._add_rows(name, source, single, exact, numeric)
-
-    def _add_rows(
-        self, name: str, source: Source, single: np.ndarray, exact: np.ndarray, numeric: Sequence[Sequence[Difference]]
-    ) -> None:
-        labels = [f"[{i}]" for i in range(len(numeric))] if single.ndim == 2 else [""]
+        units = [()] if single.ndim == 1 else [(i,) for i in range(min(self.units, single.shape[1]))]
+        numeric = [[self._nudged.at(nudge, single.shape, (b, *unit)) for b in self.rows] for unit in units]
+        labels = [f"[{i}]" for i in range(len(units))] if single.ndim == 2 else [""]
         columns, exact_columns = (a.reshape(len(a), -1)[self.rows].T for a in (single, exact))
-        table = {label: columns[i] for i, label in enumerate(labels)}
-        shown = [exact_columns[i] for i in range(len(labels))]
-        self.add("backward", name, source, single.shape, self.columns, table, shown, numeric)
+        table = dict(zip(labels, columns, strict=False))
+        self.add("backward", name, source, single.shape, self.columns, table, exact_columns[: len(labels)], numeric)
 
     def _tensor(self, name: str, source: Source) -> None:
         """Add the gradient of a parameter tensor: its first numbers, and its norm.
@@ -122,7 +104,9 @@ class BackwardLines(Lines):
         model, optimizer, config = self._model, self._subject.optimizer, self._subject.config
         norm, max_norm = global_norm(model.grads), config.max_grad_norm
         factor = float(model.grads.dtype.type(max_norm / norm)) if norm > max_norm else 1.0
-        self.table("step", "clip factor", self.source("clip"), ["|g|", "max_norm", "factor"], {"": [norm, max_norm, factor]})
+        self.table(
+            "step", "clip factor", self.source("clip"), ["|g|", "max_norm", "factor"], {"": [norm, max_norm, factor]}
+        )
         clip_by_global_norm(model.grads, norm, max_norm)
         before, m, v = model.params.copy(), optimizer.m.copy(), optimizer.v.copy()
         optimizer.step(config.learning_rate)
@@ -132,7 +116,7 @@ class BackwardLines(Lines):
         self._vectors("v", self.source("v"), {"before": v, "after": optimizer.v})
         moved = model.params - before
         self._vectors("theta", self.source("step"), {"before": before, "step": moved, "after": model.params}, note)
-        self._change(np.float64(moved))
+        self._change(moved.astype(np.float64))
 
     def _vectors(self, name: str, source: Source, vectors: dict[str, np.ndarray], note: str = "") -> None:
         """Add flat vectors, (P,): the first numbers of one tensor, and the norm of the whole vector."""
@@ -153,7 +137,14 @@ class BackwardLines(Lines):
         numeric = nudged.along(PARAMS, _unit(moved))
         scaled = Difference(numeric.value * length, numeric.rounding * length)
         self.add(
-            "step", "change of the loss, predicted", None, (), ["g . step"], {"": [predicted]}, [[predicted]], [[scaled]]
+            "step",
+            "change of the loss, predicted",
+            None,
+            (),
+            ["g . step"],
+            {"": [predicted]},
+            [[predicted]],
+            [[scaled]],
         )
         before = float(nudged.activations.loss_terms[0])
         after = nudged.loss(nudged.model.params + moved)
@@ -184,6 +175,6 @@ def _norm(array: np.ndarray) -> float:
 
 def _unit(array: np.ndarray) -> np.ndarray:
     """The direction of an array in float64; that of all ones if it is 0."""
-    exact = np.float64(array)
+    exact = array.astype(np.float64)
     direction = exact if exact.any() else np.ones_like(exact)
     return direction / np.linalg.norm(direction)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from kernels.loss import LOSS_TERMS, ppo_loss_forward
-from ppo_np.checking.lines import Cell, Line
+from ppo_np.checking.lines import DIFFERENCE, Line, as_text
 from ppo_np.checking.numerical_check import SURROGATE_REGIONS
-from ppo_np.checking.regions import NO_ADVANTAGE
+from ppo_np.checking.regions import NO_ADVANTAGE, NO_CLIP
 from ppo_np.checking.walkthrough import Walkthrough
 from ppo_np.network.distributions import Bernoulli, Gaussian
 
 TEMPLATE = "explain.html"
-COLUMNS = 3  # of a table, so that it fits a telephone
+CHARACTERS = 42  # of a row of a table, so that it fits a window of 400 px
 
 
 def page(walkthrough: Walkthrough, sections: Mapping[str, str]) -> str:
@@ -76,6 +76,7 @@ def explorer_data(walkthrough: Walkthrough) -> dict[str, Any]:
         "vf_coef": config.vf_coef,
         "region_names": SURROGATE_REGIONS,
         "no_advantage": NO_ADVANTAGE,
+        "no_clip": NO_CLIP,
         "rows": rows,
     }
 
@@ -121,22 +122,22 @@ def _line(line: Line) -> str:
 
 def _tables(line: Line) -> Iterator[str]:
     """The numbers in tables of a few columns; below each gradient stands its finite difference."""
-    words = any(isinstance(cell, str) for cells in line.numbers for cell in cells)
-    width = 1 if words else COLUMNS
+    rows: list[tuple[str, list[str]]] = []
+    for i, (label, cells) in enumerate(zip(line.labels, line.numbers, strict=True)):
+        rows.append((label or ("gradient" if line.differences else ""), list(map(as_text, cells))))
+        if line.differences:
+            rows.append((DIFFERENCE, list(map(as_text, line.differences[i]))))
+    label_width = max(len(label) for label, _ in rows) + 2
+    cell_width = max(map(len, sum((cells for _, cells in rows), list(line.columns)))) + 2
+    width = max(1, (CHARACTERS - label_width) // cell_width)
     for start in range(0, len(line.columns), width):
         part = slice(start, start + width)
         head = "".join(f'<th scope="col">{escape(column)}</th>' for column in line.columns[part])
-        rows = []
-        for i, (label, cells) in enumerate(zip(line.labels, line.numbers, strict=True)):
-            rows.append(_row(label or ("gradient" if line.differences else ""), cells[part]))
-            if line.differences:
-                shown = ["at a kink" if cell is None else cell for cell in line.differences[i][part]]
-                rows.append(_row("difference", shown))
-        yield f'<table><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        body = "".join(_row(label, cells[part]) for label, cells in rows)
+        yield f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _row(label: str, cells: list[Cell] | tuple[Cell, ...]) -> str:
+def _row(label: str, cells: list[str]) -> str:
     """A row of a table."""
-    kind = ' class="difference"' if label == "difference" else ""
-    shown = (f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells)
-    return f'<tr{kind}><th scope="row">{escape(label)}</th>' + "".join(f"<td>{escape(s)}</td>" for s in shown) + "</tr>"
+    kind = ' class="difference"' if label == DIFFERENCE else ""
+    return f'<tr{kind}><th scope="row">{escape(label)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'

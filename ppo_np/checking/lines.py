@@ -11,7 +11,8 @@ from ppo_np.checking.nudge import RELATIVE, Difference
 from ppo_np.network.model import ActorCritic
 
 Cell = float | int | str
-NORM = "norm"
+Cells = Sequence[Cell] | np.ndarray
+NORM, DIFFERENCE = "norm", "difference"
 NOT_COMPUTED = Source("", "", "")
 
 
@@ -75,21 +76,19 @@ class Lines:
 
     def add(
         self, section: str, name: str, source: Source | None, shape: tuple[int, ...], columns: Sequence[str],
-        table: Mapping[str, Sequence[Cell]], exact: Sequence[Sequence[float]] = (),
+        table: Mapping[str, Cells], exact: Sequence[Sequence[float]] = (),
         differences: Sequence[Sequence[Difference]] = (), note: str = "",
     ) -> None:  # fmt: skip
         """Add a line whose `table` maps labels to numbers, one for each column."""
         pairs = [(a, n) for row, many in zip(exact, differences, strict=True) for a, n in zip(row, many, strict=True)]
         right = [abs(a - n.value) <= RELATIVE * abs(n.value) + n.rounding for a, n in pairs if not np.isnan(n.value)]
         numeric = tuple(tuple(None if np.isnan(n.value) else n.value for n in many) for many in differences)
-        self.lines.append(
-            Line(
-                section, name, shape, *(source or NOT_COMPUTED), tuple(columns), tuple(table),
-                tuple(tuple(plain(cell) for cell in cells) for cells in table.values()),
-                tuple(tuple(map(float, cells)) for cells in exact), numeric,
-                all(right) if differences else None, note,
-            )  # fmt: skip
-        )
+        cells = tuple(tuple(map(plain, many)) for many in table.values())
+        analytic = tuple(tuple(map(float, many)) for many in exact)
+        agrees = all(right) if differences else None
+        names = tuple(columns), tuple(table)
+        origin = source or NOT_COMPUTED
+        self.lines.append(Line(section, name, shape, *origin, *names, cells, analytic, numeric, agrees, note))
 
     def per_row(self, section: str, name: str, source: Source | None, array: np.ndarray, norm: bool = False) -> None:
         """Add the first numbers of the shown rows of a (B,) or (B, O) array, and the norms of those rows if asked."""
@@ -97,7 +96,7 @@ class Lines:
             self.add(section, name, source, array.shape, self.columns, {"": array.reshape(-1)[self.rows]})
             return
         shown = array[self.rows]
-        table: dict[str, Sequence[Cell]] = {f"[{i}]": shown[:, i] for i in range(min(self.units, array.shape[1]))}
+        table: dict[str, Cells] = {f"[{i}]": shown[:, i] for i in range(min(self.units, array.shape[1]))}
         if norm:
             table[NORM] = [float(np.linalg.norm(np.float64(row))) for row in shown]
         self.add(section, name, source, array.shape, self.columns, table)
@@ -112,7 +111,7 @@ class Lines:
         self.add(section, name, source, array.shape, [f"[{i}]" for i in range(count)], {"": array[:count]})
 
     def table(
-        self, section: str, name: str, source: Source, columns: Sequence[str], table: Mapping[str, Sequence[Cell]],
+        self, section: str, name: str, source: Source, columns: Sequence[str], table: Mapping[str, Cells],
         note: str = "",
     ) -> None:  # fmt: skip
         """Add a table of scalars."""
@@ -122,3 +121,10 @@ class Lines:
 def plain(cell: Cell) -> Cell:
     """A NumPy number as Python's; a float32 keeps its value."""
     return cell.item() if isinstance(cell, np.generic) else cell
+
+
+def as_text(cell: Cell | None) -> str:
+    """A number with six digits; a word as it is; None, where there is no finite difference, as a remark."""
+    if cell is None:
+        return "at a kink"
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)

@@ -61,7 +61,7 @@ def off_policy_subject(config: PPOConfig) -> Subject:
         if config.norm_adv:
             normalize(minibatch.advantages, minibatch.advantages)
         loss_terms = model.loss_and_gradient(minibatch, activations, config)
-    title = f"a random off-policy minibatch of {minibatch.rows} rows, seed {config.seed}, spaces of {config.env_id}"
+    title = f"a random off-policy minibatch, seed {config.seed}, spaces of {config.env_id}"
     return Subject(title, model, Optimizer(model.params, model.grads, config), minibatch, config, loss_terms)
 
 
@@ -79,16 +79,18 @@ def next_subject(saved: Checkpoint, number: int = 1) -> Subject:
         UserError: The update has fewer minibatches, or the environments cannot be made.
         RunError: An environment failed, or a number is not finite.
     """
-    config, done = saved.config, saved.counters["global_step"]
+    config, done, continued = saved.config, saved.counters["global_step"], ""
     count = config.update_epochs * config.num_minibatches
     check(1 <= number <= count, "minibatch", number, f"in 1 to {count}, the minibatches of an update of that run")
     if not config.env_id:
         raise UserError(f"checkpoint {saved.path!r} was trained on an env without an id, which cannot be made here.")
     if done >= config.total_timesteps:
         saved = dataclasses.replace(saved, config=dataclasses.replace(config, total_timesteps=done + config.batch_size))
+        continued = f" (the run has done its {done:,} steps and is continued by {config.batch_size:,})"
+    title = f"minibatch {number} of update {saved.counters['update'] + 1} of {config.env_id}{continued}"
     try:
         with closing(_UpToMinibatch(saved.config, resume=saved)) as ppo:
-            return ppo.subject(number)
+            return dataclasses.replace(ppo.subject(number), title=title)
     except MemoryError as error:
         raise UserError(f"checkpoint {saved.path!r} describes a run that does not fit into memory.") from error
 
@@ -114,9 +116,8 @@ class _Watched(BlockedGradient):
             return loss_terms
         if not (np.isfinite(loss_terms).all() and np.isfinite(self._model.grads).all()):
             raise RunError("The loss or the gradient of the minibatch is not finite; training ends here with crash.h5.")
-        title = f"minibatch {self.number} of the next update, {minibatch.rows} rows, {config.env_id}"
         blocks = 1 if self._wide else len(blocks_of(minibatch.rows))
-        raise _Reached(Subject(title, self._model, self.optimizer, minibatch, config, loss_terms.copy(), blocks))
+        raise _Reached(Subject("", self._model, self.optimizer, minibatch, config, loss_terms.copy(), blocks))
 
 
 class _UpToMinibatch(PPO):

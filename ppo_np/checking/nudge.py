@@ -22,6 +22,7 @@ from ppo_np.network.model import LOG_STD, ActorCritic
 STEPS = 1e-5, 1e-6  # the second one where a kink lies within the first one
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # allowed error; the absolute one for a loss of size 1
 PARAMS = "params"  # the whole vector
+FORK = "fork"  # the output of the trunk, in both towers
 
 
 class Difference(NamedTuple):
@@ -63,7 +64,8 @@ class Nudged:
 
         Args:
             name: of a parameter tensor, or "params", or logprobs, entropies, values; a layer such as shared/0 or
-                policy/head (its output before the activation); policy/input, value/input (what the tower gets).
+                policy/head (its output before the activation); policy/input, value/input (what the tower gets); fork
+                (what both towers get).
             direction: of the shape of the tensor.
         """
         for step in STEPS:
@@ -101,7 +103,7 @@ class Nudged:
     def _forward(self, shifts: Mapping[str, np.ndarray]) -> np.ndarray:
         """The loss terms, (6,), with these shifts added on the way."""
         scratch, minibatch, config = self._scratch, self.minibatch, self._config
-        features = self._tower("shared", minibatch.obs, shifts)
+        features = self._tower("shared", minibatch.obs, shifts) + shifts.get(FORK, 0.0)
         for tower in ("policy", "value"):
             self._tower(tower, features, shifts)
         distribution = scratch.distribution

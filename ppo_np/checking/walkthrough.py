@@ -5,6 +5,7 @@
 """
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -133,16 +134,14 @@ def _log_probs(logits: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def _loss(
-    lines: Lines, subject: Subject, activations: Activations, regions: list[str], branches: list[str]
-) -> None:
+def _loss(lines: Lines, subject: Subject, activations: Activations, regions: list[str], branches: list[str]) -> None:
     """Ratio, region, surrogate, value branch, and the loss with its terms."""
     minibatch, config, section = subject.minibatch, subject.config, "loss"
-    e, values = config.clip_coef, np.float64(activations.values)
+    e, values = config.clip_coef, activations.values.astype(np.float64)
     ratio = ratios(activations.distribution.logprobs, minibatch)
     lines.per_row(section, "ratio", lines.source("ratio"), ratio)
     lines.words(section, "region", lines.source("surrogate"), regions)
-    advantages = np.float64(minibatch.advantages)
+    advantages = minibatch.advantages.astype(np.float64)
     surrogate = np.maximum(-advantages * ratio, -advantages * np.clip(ratio, 1 - e, 1 + e))
     lines.per_row(section, "surrogate", lines.source("surrogate"), surrogate)
     errors = (values - minibatch.returns) ** 2
@@ -157,9 +156,9 @@ def _loss(
 
 
 def as_json(walkthrough: Walkthrough) -> dict[str, Any]:
-    """The walkthrough for JSON."""
+    """The walkthrough for JSON; an infinite number, such as that of `max_grad_norm`, becomes None."""
     subject = walkthrough.subject
-    return {
+    document = {
         "title": subject.title,
         "env_id": subject.config.env_id,
         "dtype": np.dtype(subject.model.dtype).name,
@@ -170,3 +169,4 @@ def as_json(walkthrough: Walkthrough) -> dict[str, Any]:
         "value_branches": dict(walkthrough.value_branches),
         "lines": [dataclasses.asdict(line) for line in walkthrough.lines],
     }
+    return json.loads(json.dumps(document), parse_constant=lambda _: None)
