@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from ppo_np.config import PPOConfig
-from ppo_np.errors import UserError, check, short
+from ppo_np.errors import UserError, check
 from ppo_np.running import cli
 from ppo_np.running.output import make_console
 
@@ -129,10 +129,8 @@ def _as_text(walkthrough: "Walkthrough", width: int) -> Iterator[str]:
         yield ""
         yield from _heading(line, width)
         yield from _blocks(line, width)
-        if line.differences:
-            agrees = "agrees" if line.agrees else "WRONG: does not agree"
-            yield f"    {agrees} with the finite difference, to {line.largest_error:.1e}"
-        yield from textwrap.wrap(line.note, width, initial_indent="    ", subsequent_indent="    ")
+        for text in (line.agreement, line.note):
+            yield from textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="    ")
     yield ""
     yield from _verdict(walkthrough, width)
 
@@ -169,13 +167,7 @@ def _verdict(walkthrough: "Walkthrough", width: int) -> Iterator[str]:
     for title, counts in (("Surrogate", walkthrough.regions), ("Value loss", walkthrough.value_branches)):
         text = f"{title}, rows: " + ";  ".join(f"{name} {count}" for name, count in sorted(counts.items()))
         yield from textwrap.wrap(text, width)
-    compared, wrong = [line for line in walkthrough.lines if line.differences], walkthrough.wrong
-    if wrong:
-        names = short(", ".join(line.name for line in wrong))
-        text = f"{len(wrong)} of {len(compared)} gradients are WRONG: {names}."
-    else:
-        text = f"All {len(compared)} gradients agree with central differences of the loss in float64."
-    yield from textwrap.wrap(text, width)
+    yield from textwrap.wrap(walkthrough.verdict, width)
 
 
 if __name__ == "__main__":

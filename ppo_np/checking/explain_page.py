@@ -25,12 +25,9 @@ def page(walkthrough: Walkthrough, sections: Mapping[str, str]) -> str:
     data = explorer_data(walkthrough)
     counts = (walkthrough.regions, walkthrough.value_branches)
     counted = [", ".join(f"{name}: {count}" for name, count in sorted(counter.items())) for counter in counts]
-    compared = sum(bool(line.differences) for line in walkthrough.lines)
-    wrong = ", ".join(line.name for line in walkthrough.wrong)
     parts = {
         "title": escape(walkthrough.subject.title),
-        "verdict": f"These gradients are WRONG: {escape(wrong)}." if wrong else
-        f"All {compared} gradients agree with central differences of the loss in float64.",
+        "verdict": escape(walkthrough.verdict),
         "regions": escape(f"Rows in each region of the surrogate: {counted[0]}. Of the value loss: {counted[1]}."),
         "outputs": f"one of its {data['output_name']}",
         "others": str(data["total"] - len(data["rows"])),
@@ -112,11 +109,7 @@ def _line(line: Line) -> str:
         parts.append(f"<p><code>{escape(line.formula)}</code></p>")
         parts.append(f'<p class="small"><code>{escape(line.function)}</code>, {escape(line.file)}</p>')
     parts.append(f'<div class="tables">{"".join(_tables(line))}</div>')
-    if line.differences:
-        agrees = "agrees" if line.agrees else "WRONG: does not agree"
-        parts.append(f'<p class="small">{agrees} with the finite difference, to {line.largest_error:.1e}</p>')
-    if line.note:
-        parts.append(f'<p class="small">{escape(line.note)}</p>')
+    parts += [f'<p class="small">{escape(text)}</p>' for text in (line.agreement, line.note) if text]
     return f'<section class="line">{"".join(parts)}</section>'
 
 

@@ -29,7 +29,7 @@ class Line:
         numbers: as the kernels have computed them.
         exact: the same computed in float64; only if there are `differences`.
         differences: numeric derivatives, central differences of the loss in float64; None where a kink lies too near.
-        agrees: whether `exact` and `differences` agree; None if there are no differences.
+        agrees: whether `exact` and `differences` agree; None if nothing could be compared.
         note: a sentence, or empty.
     """
 
@@ -52,6 +52,16 @@ class Line:
         """The largest |exact - difference|; 0 if nothing was compared."""
         pairs = zip(sum(self.exact, ()), sum(self.differences, ()), strict=True)
         return max((abs(a - n) for a, n in pairs if n is not None), default=0.0)
+
+    @property
+    def agreement(self) -> str:
+        """In words, whether the gradient is that of the finite differences; empty if the line has none."""
+        if not self.differences:
+            return ""
+        if self.agrees is None:
+            return "not compared: a kink lies within the step of the finite difference"
+        verdict = "agrees" if self.agrees else "WRONG: does not agree"
+        return f"{verdict} with the finite difference; largest error {self.largest_error:.1e}"
 
 
 class Lines:
@@ -85,7 +95,7 @@ class Lines:
         numeric = tuple(tuple(None if np.isnan(n.value) else n.value for n in many) for many in differences)
         cells = tuple(tuple(map(plain, many)) for many in table.values())
         analytic = tuple(tuple(map(float, many)) for many in exact)
-        agrees = all(right) if differences else None
+        agrees = all(right) if right else None
         names = tuple(columns), tuple(table)
         origin = source or NOT_COMPUTED
         self.lines.append(Line(section, name, shape, *origin, *names, cells, analytic, numeric, agrees, note))

@@ -52,6 +52,17 @@ class Walkthrough:
         """The lines whose gradient is not that of the finite differences."""
         return [line for line in self.lines if line.agrees is False]
 
+    @property
+    def verdict(self) -> str:
+        """A sentence: how many gradients are right, or which ones are wrong."""
+        right = sum(line.agrees is True for line in self.lines)
+        if self.wrong:
+            names = ", ".join(line.name for line in self.wrong)
+            return f"{len(self.wrong)} of {right + len(self.wrong)} gradients are WRONG: {names}."
+        skipped = sum(line.agrees is None and bool(line.differences) for line in self.lines)
+        more = f" {skipped} could not be compared: a kink lies too near." if skipped else ""
+        return f"All {right} gradients agree with central differences of the loss in float64.{more}"
+
 
 def walk(subject: Subject, rows: int = 3, units: int = 3) -> Walkthrough:
     """Explain a minibatch; then its model has taken the step of the optimiser.
