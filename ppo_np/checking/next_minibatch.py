@@ -3,7 +3,6 @@
 import dataclasses
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, NoReturn
 
 import numpy as np
 
@@ -133,15 +132,8 @@ class _UpToMinibatch(PPO):
         """The `number`-th minibatch of the next update. This object cannot be used afterwards."""
         self._watched.number, self._watched.optimizer = number, self.state.optimizer
         try:
-            self.learn(_end_of_update)
+            self.learn(lambda ppo, _: ppo.stop())
         except _Reached as reached:
             return reached.subject
-        raise UserError("The run has no next minibatch.")
-
-
-def _end_of_update(ppo: PPO, _: Any) -> NoReturn:
-    """A callback of `learn`: the update has ended before the minibatch was reached."""
-    raise UserError(
-        f"minibatch is beyond the end of the update: with target_kl {ppo.config.target_kl:g}, "
-        "it skips its remaining epochs before."
-    )
+        seen = self._watched.seen
+        raise UserError(f"minibatch is {number}, but it must be at most {seen}, where the next update ends.")

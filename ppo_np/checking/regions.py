@@ -45,12 +45,12 @@ def value_branches_of(values: np.ndarray, minibatch: Minibatch, config: PPOConfi
 
 
 def chosen_rows(regions: list[str], branches: list[str], count: int) -> np.ndarray:
-    """The rows to show, at most `count`: in each place the row that adds most regions and branches, then the first."""
+    """The rows to show, at most `count`: while there are rows in new regions, one of those, then in new branches."""
     left = list(range(len(regions)))
     chosen: list[int] = []
     seen: set[str] = set()
     while left and len(chosen) < count:
-        best = max(left, key=lambda b: len({regions[b], branches[b]} - seen))  # the first one of the best
+        best = max(left, key=lambda b: 2 * (regions[b] not in seen) + (branches[b] not in seen))  # the first such row
         seen |= {regions[best], branches[best]}
         chosen.append(best)
         left.remove(best)
