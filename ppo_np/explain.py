@@ -58,10 +58,10 @@ class ExplainOptions:
         for name in ("rows", "units", "minibatch"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
         check(self.run is not None or self.minibatch == 1, "minibatch", self.minibatch, "1 without RUN")
-        settings = "left as it is with RUN: the settings are those of the run"
+        allowed = "left away with RUN: the run has its own settings"
         if self.run is not None and self.config != SMALL:
             changed = [k for k, v in self.config.to_dict().items() if v != SMALL.to_dict()[k]]
-            check(False, changed[0], getattr(self.config, changed[0]), settings)
+            check(False, changed[0], getattr(self.config, changed[0]), allowed)
         if self.html:
             check(not os.path.isdir(self.html), "html", str(self.html), "a file, not a folder")
             check(os.path.isdir(self.html.parent), "html", str(self.html), "in a folder that exists")
@@ -120,12 +120,13 @@ def _width() -> int:
 
 def _as_text(walkthrough: "Walkthrough", width: int) -> Iterator[str]:
     """The lines of the output, none of them wider than `width`."""
-    yield from textwrap.wrap(f"{walkthrough.subject.title}: {walkthrough.subject.minibatch.rows} rows.", width)
+    title, rows = walkthrough.subject.title, walkthrough.subject.minibatch.rows
+    yield from textwrap.wrap(f"{title[:1].upper()}{title[1:]}: {rows} rows.", width)
     section = ""
     for line in walkthrough.lines:
         if line.section != section:
             section = line.section
-            yield from ("", SECTIONS[section].upper())
+            yield from ("", *textwrap.wrap(SECTIONS[section].upper(), width))
         yield ""
         yield from _heading(line, width)
         yield from _blocks(line, width)

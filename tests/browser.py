@@ -1,0 +1,66 @@
+"""A page in headless Chromium: what it looks like after its scripts have run.
+
+Tests skip where no Chromium is found, unless PPO_NP_REQUIRE_CHROMIUM=1 is set.
+"""
+
+import os
+import shutil
+import subprocess
+from html import escape
+from html.parser import HTMLParser
+
+import pytest
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+NAMES = "chromium", "chromium-browser", "google-chrome"
+
+
+def chromium():
+    """The path of Chromium; skips the test if there is none."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        if os.environ.get("PPO_NP_REQUIRE_CHROMIUM") == "1":
+            pytest.fail(f"PPO_NP_REQUIRE_CHROMIUM is 1, but there is none of {', '.join(NAMES)}")
+        pytest.skip(f"no Chromium is installed ({', '.join(NAMES)})")
+    return found
+
+
+def dumped(page, tmp_path, link=""):
+    """The document of a file after its scripts have run, as text; `link` begins with # or ?."""
+    command = [chromium(), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"{page.as_uri()}{link}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+class Data(HTMLParser):
+    """Collects the attributes data-name and data-value of a document."""
+
+    def __init__(self, document):
+        super().__init__()
+        self.values = {}
+        self.feed(document)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if "data-name" in attributes:
+            assert attributes["data-name"] not in self.values
+            self.values[attributes["data-name"]] = attributes["data-value"]
+
+
+def overflow(page, width, tmp_path):
+    """By how many pixels a page is wider than a window of this width."""
+    probe = tmp_path / "probe.html"
+    style, text = f"border:0;width:{width}px;height:900px", escape(page.read_text())
+    frame = f'<iframe id="frame" style="{style}" srcdoc="{text}"></iframe>'
+    script = """<script>frame.onload = () => {
+        const root = frame.contentDocument.documentElement;
+        frame.replaceWith(Object.assign(document.createElement("p"), {innerHTML:
+            `<b data-name="overflow" data-value="${root.scrollWidth - root.clientWidth}"></b>
+             <b data-name="width" data-value="${root.clientWidth}"></b>`}));
+    }</script>"""
+    probe.write_text(f"<!DOCTYPE html><body>{frame}{script}")
+    values = Data(dumped(probe, tmp_path)).values
+    assert width - 20 <= int(values["width"]) <= width  # a scroll bar may take some
+    return int(values["overflow"])
