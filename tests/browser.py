@@ -49,18 +49,20 @@ class Data(HTMLParser):
             self.values[attributes["data-name"]] = attributes["data-value"]
 
 
-def overflow(page, width, tmp_path):
-    """By how many pixels a page is wider than a window of this width."""
-    probe = tmp_path / "probe.html"
-    style, text = f"border:0;width:{width}px;height:900px", escape(page.read_text())
-    frame = f'<iframe id="frame" style="{style}" srcdoc="{text}"></iframe>'
-    script = """<script>frame.onload = () => {
-        const root = frame.contentDocument.documentElement;
-        frame.replaceWith(Object.assign(document.createElement("p"), {innerHTML:
-            `<b data-name="overflow" data-value="${root.scrollWidth - root.clientWidth}"></b>
-             <b data-name="width" data-value="${root.clientWidth}"></b>`}));
-    }</script>"""
-    probe.write_text(f"<!DOCTYPE html><body>{frame}{script}")
-    values = Data(dumped(probe, tmp_path)).values
-    assert width - 20 <= int(values["width"]) <= width  # a scroll bar may take some
-    return int(values["overflow"])
+def overflow(page, widths, tmp_path):
+    """For each width of a window: by how many pixels a page is wider."""
+    probe, text = tmp_path / "probe.html", escape(page.read_text())
+    frames = [f'<iframe style="border:0;width:{width}px;height:900px" srcdoc="{text}"></iframe>' for width in widths]
+    script = """<script>addEventListener("load", () => {
+        for (const frame of document.querySelectorAll("iframe")) {
+            const root = frame.contentDocument.documentElement;
+            frame.outerHTML = `<b data-name="${frame.style.width}" data-value="${root.scrollWidth} ${root.clientWidth}">`;
+        }
+    });</script>"""
+    probe.write_text(f"<!DOCTYPE html><body>{''.join(frames)}{script}")
+    found = {}
+    for width, sizes in Data(dumped(probe, tmp_path)).values.items():
+        window, (wanted, inner) = int(width.removesuffix("px")), map(int, sizes.split())
+        assert window - 20 <= inner <= window  # a scroll bar may take some
+        found[window] = wanted - inner
+    return found
