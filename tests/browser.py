@@ -56,7 +56,8 @@ def overflow(page, widths, tmp_path):
     script = """<script>addEventListener("load", () => {
         for (const frame of document.querySelectorAll("iframe")) {
             const root = frame.contentDocument.documentElement;
-            frame.outerHTML = `<b data-name="${frame.style.width}" data-value="${root.scrollWidth} ${root.clientWidth}">`;
+            const sizes = `${root.scrollWidth} ${root.clientWidth}`;
+            frame.outerHTML = `<b data-name="${frame.style.width}" data-value="${sizes}">`;
         }
     });</script>"""
     probe.write_text(f"<!DOCTYPE html><body>{''.join(frames)}{script}")

@@ -24,12 +24,13 @@ def page(walkthrough: Walkthrough, sections: Mapping[str, str]) -> str:
     """The page. `sections` gives the title of each section of the lines, in order."""
     data = explorer_data(walkthrough)
     counts = (walkthrough.regions, walkthrough.value_branches)
-    counted = [", ".join(f"{name}: {count}" for name, count in sorted(counter.items())) for counter in counts]
+    counted = ["; ".join(f"{name} {count}" for name, count in sorted(counter.items())) for counter in counts]
     parts = {
         "title": escape(walkthrough.subject.title),
         "verdict": escape(walkthrough.verdict),
         "regions": escape(f"Rows in each region of the surrogate: {counted[0]}. Of the value loss: {counted[1]}."),
         "outputs": f"one of its {data['output_name']}",
+        "clip_coef": f"{data['clip_coef']:g}",
         "others": str(data["total"] - len(data["rows"])),
         "sections": "\n".join(
             _section(title, [line for line in walkthrough.lines if line.section == name])

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from commands import run
@@ -12,6 +13,7 @@ from ppo_np.checking.planted_bugs import planted
 from ppo_np.explain import SECTIONS, SMALL, main
 from ppo_np.running import cli
 
+ROOT = Path(__file__).parents[2]
 TRAIN = ["--preset", "article", "--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8"]
 
 
@@ -44,6 +46,8 @@ def test_without_a_run_it_explains_a_small_network(capsys):
         "All 19 gradients agree with central differences of the loss in float64.",
     ):
         assert text in out
+    shown = re.search(r"^```\n(.+?)^```$", (ROOT / "docs" / "explain.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+    assert shown.split("largest error")[0] in out  # that error is rounding, which differs from machine to machine
     assert run(main) == cli.DONE
     assert capsys.readouterr().out == out
 
