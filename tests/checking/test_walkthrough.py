@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import needs_jit
 from explain_cases import ACTIONS, NETWORKS, small, trained
 
 from kernels.loss import LOSS_TERMS
@@ -87,7 +88,7 @@ def test_the_numbers_are_those_of_the_next_update_bit_for_bit(tmp_path, actions)
     assert walkthrough.wrong == []
 
 
-@pytest.mark.parametrize(("network", "blocks"), [("both", 1), ("shared", 3)])
+@pytest.mark.parametrize(("network", "blocks"), [("both", 1), pytest.param("shared", 3, marks=needs_jit)])
 def test_a_later_minibatch_is_the_one_that_training_reaches(tmp_path, network, blocks):
     path = tmp_path / "checkpoint.h5"
     steps = 32 if blocks == 1 else 800
