@@ -137,4 +137,4 @@ def as_text(cell: Cell | None) -> str:
     """A number with six digits; a word as it is; None, where there is no finite difference, as a remark."""
     if cell is None:
         return "at a kink"
-    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+    return f"{cell + 0.0:.6g}" if isinstance(cell, float) else str(cell)  # + 0.0: no sign for a zero

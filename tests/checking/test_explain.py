@@ -112,6 +112,13 @@ def test_the_page_is_written(capsys, tmp_path):
     assert not re.search(r"@\w+@", text)
 
 
+def test_a_zero_has_no_sign(capsys):
+    assert run(main, "--ent-coef", 0) == cli.DONE
+    out = capsys.readouterr().out
+    assert re.search(r"dentropies.*?\n +0 +0 +0\n +difference +0 +0 +0\n", out, re.DOTALL)
+    assert not re.search(r"-0\s", out)
+
+
 def test_a_wrong_gradient_fails(capsys):
     with planted("no-clip", SMALL):
         assert run(main) == cli.FAILED
