@@ -1,6 +1,7 @@
 """A minibatch with its network, its optimiser and its gradient: the next one of a run, or one drawn off-policy."""
 
 import dataclasses
+import warnings
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from ppo_np.environments.make import spaces_of
 from ppo_np.environments.spaces import ObservationAdapter
 from ppo_np.errors import RunError, UserError, check
 from ppo_np.learning.ppo import PPO
+from ppo_np.learning.resume_point import lost_environments_warning
 from ppo_np.network.action_head import action_head
 from ppo_np.network.blocks import BlockedGradient, blocks_of
 from ppo_np.network.minibatch import Minibatch
@@ -68,7 +70,8 @@ def next_subject(saved: Checkpoint, number: int = 1) -> Subject:
     """The minibatch that the run of a checkpoint would learn from next, as training computes it, in float32.
 
     The environments are restored and played for one rollout; nothing is written. A run that has done all its steps is
-    continued by one rollout, as `--resume` with `--total-timesteps` would.
+    continued by one rollout, as `--resume` with `--total-timesteps` would. A RuntimeWarning names environments that
+    cannot be restored: they begin a new episode.
 
     Args:
         saved: the checkpoint.
@@ -89,6 +92,8 @@ def next_subject(saved: Checkpoint, number: int = 1) -> Subject:
     title = f"minibatch {number} of update {saved.counters['update'] + 1} of {config.env_id}{continued}"
     try:
         with closing(_UpToMinibatch(saved.config, resume=saved)) as ppo:
+            if ppo.lost_envs:
+                warnings.warn(lost_environments_warning(ppo.lost_envs, done), RuntimeWarning, 2)
             return dataclasses.replace(ppo.subject(number), title=title)
     except MemoryError as error:
         raise UserError(f"checkpoint {saved.path!r} describes a run that does not fit into memory.") from error

@@ -1,5 +1,6 @@
 """The page of `explain`: it computes what the kernels compute, loads nothing, and fits small windows."""
 
+import json
 import re
 from html import unescape
 
@@ -11,6 +12,7 @@ from explain_cases import ACTIONS, small
 from kernels.loss import LOSS_TERMS
 from ppo_np.checking.explain_page import page
 from ppo_np.checking.next_minibatch import off_policy_subject
+from ppo_np.checking.numerical_check import SURROGATE_REGIONS
 from ppo_np.checking.regions import regions_of, value_branches_of
 from ppo_np.checking.walkthrough import walk
 from ppo_np.explain import SECTIONS
@@ -123,3 +125,6 @@ def test_names_cannot_become_markup():
     text = page(walkthrough, SECTIONS)
     assert text.count("<script") == 2
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;@data@" in text
+    (data,) = re.findall(r'id="data">(.*?)</script>', text)
+    assert "<" not in data
+    assert json.loads(data)["region_names"] == list(SURROGATE_REGIONS)

@@ -281,6 +281,14 @@ def test_a_run_that_is_done_is_continued_by_a_rollout(tmp_path):
     assert "continued" not in next_subject(saved).title
 
 
+def test_environments_that_cannot_be_restored_are_named(tmp_path):
+    path = tmp_path / "checkpoint.h5"
+    trained(path)
+    saved = dataclasses.replace(read_checkpoint(path), environments=None)
+    with pytest.warns(RuntimeWarning, match="^environments 0, 1 could not be restored"):
+        next_subject(saved)
+
+
 def test_what_a_run_does_not_have_is_refused(tmp_path):
     path = tmp_path / "checkpoint.h5"
     trained(path, update_epochs=3, num_minibatches=2, learning_rate=0.1, target_kl=1e-9)
