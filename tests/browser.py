@@ -31,7 +31,7 @@ def chromium():
 def dumped(page, tmp_path, link=""):
     """The document of a file after its scripts have run, as text; `link` begins with # or ?."""
     command = [chromium(), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"{page.as_uri()}{link}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 class Data(HTMLParser):
