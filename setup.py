@@ -34,7 +34,10 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["kernels", "ppo_np", "ppo_np.*"]),
-    package_data={"ppo_np": ["presets/*.toml", "py.typed"], "ppo_np.checking": ["explain.html"]},
+    package_data={
+        "ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"],
+        "ppo_np.checking": ["explain.html"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "gymnasium[box2d]>=1.1",

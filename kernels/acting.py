@@ -17,7 +17,7 @@ FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES = -1, -1, -2  # in `layers`
 def acting_forward(params, layers, obs, limit, activation, scratch, policy_outputs, values):
     """Forward pass of a batch through the whole network, with a check of the observations and of the outputs.
 
-    h_l = f(h_s W_l + b_l),   s = s(l) the layer below layer l (h_{-1} = obs), f the activation or the identity
+    h_l = f(h_in(l) W_l + b_l),   in(l) the layer below layer l (h_0 = obs), f the activation or the identity
 
     The outputs have the same bits as those of `mlp_forward` for each tower. Hidden outputs are not kept for a backward
     pass.
@@ -32,7 +32,7 @@ def acting_forward(params, layers, obs, limit, activation, scratch, policy_outpu
         obs: (B, D).
         limit: largest allowed magnitude of obs, >= 0.
         activation: RELU or TANH.
-        scratch: (B S,) or longer, overwritten: the outputs of the hidden layers, S numbers per row.
+        scratch: flat, overwritten with the outputs of the hidden layers: B times the number of hidden units, or longer.
         policy_outputs: output, (B, K), overwritten.
         values: output, (B,), overwritten.
 
@@ -64,7 +64,7 @@ def acting_forward(params, layers, obs, limit, activation, scratch, policy_outpu
 def count_step(rewards, valid, terminations, truncations, limit, returns, lengths, dones):
     """Add the rewards of one step of N environments to the returns and the lengths of their episodes.
 
-    R_n <- R_n + r_n,   T_n <- T_n + valid_n,   done_n = terminated_n or truncated_n
+    returns_n <- returns_n + r_n,   lengths_n <- lengths_n + valid_n,   done_n = terminated_n or truncated_n
 
     Derivation: docs/gradients.md, "One call a step".
 
@@ -73,7 +73,7 @@ def count_step(rewards, valid, terminations, truncations, limit, returns, length
         valid: (N,) booleans, False in reset rows.
         terminations, truncations: (N,) booleans.
         limit: largest allowed magnitude of rewards, >= 0.
-        returns, lengths: R and T, (N,) each, modified in place.
+        returns, lengths: sums of the rewards and numbers of steps so far, (N,) each, modified in place.
         dones: output, (N,) booleans, overwritten.
 
     Returns:

@@ -12,7 +12,7 @@ from kernels._jit import kernel
 def log_softmax(logits, log_probs):
     """Normalised log-probabilities. The maximum of each row is subtracted first, so that nothing overflows.
 
-    log p_bk = (l_bk - m_b) - log sum_j exp(l_bj - m_b),   m_b = max_j l_bj
+    log p_bk = (l_bk - lmax_b) - log sum_j exp(l_bj - lmax_b),   lmax_b = max_j l_bj
 
     Derivation: docs/gradients.md, "Categorical distribution".
 

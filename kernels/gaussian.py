@@ -13,7 +13,7 @@ HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 def gaussian_sample(means, log_std, normals, actions, logprobs):
     """Sample one action per row by shifting and scaling normal numbers.
 
-    x_ba = mu_ba + sigma_a n_ba,   log pi_b as in `gaussian_forward`
+    x_ba = mu_ba + sigma_a xi_ba,   log pi_b as in `gaussian_forward`
 
     log pi_b is computed from the stored, rounded x, because the update uses that x.
 
@@ -22,7 +22,7 @@ def gaussian_sample(means, log_std, normals, actions, logprobs):
     Args:
         means: mu, (B, A).
         log_std: log sigma, (A,).
-        normals: n, independent standard normal numbers, (B, A).
+        normals: xi, independent standard normal numbers, (B, A).
         actions: output, x, (B, A), overwritten.
         logprobs: output, log pi, (B,), overwritten.
     """

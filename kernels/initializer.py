@@ -9,7 +9,7 @@ from kernels._jit import kernel
 def orthogonal(normals, gain, weight):
     """Fill a weight matrix with a random orthogonal matrix times a gain (Saxe et al. 2014).
 
-    W = gain Q   with   normals = Q U,   Q^T Q = 1,   U upper triangular with a positive diagonal
+    W = gain Q   with   normals = Q U,   Q^T Q = Id,   U upper triangular with a positive diagonal
 
     The positive diagonal of U makes Q uniformly distributed (Mezzadri 2007). If I < O, this formula gives W^T instead
     of W. So the columns of W, or its rows if it has fewer of them, are orthogonal and have the length `gain`.

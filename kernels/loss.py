@@ -6,8 +6,8 @@ Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and
 original implementation:
 
     L = L_pi - c_H mean_b H_b + c_V L_V
-    L_pi = mean_b max(-A_b r_b, -A_b clip(r_b, 1-e, 1+e)),         r_b = exp(log pi_b - log pi_old_b)
-    L_V  = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2),          Vc_b = V_old_b + clip(V_b - V_old_b, -e, e)
+    L_pi = mean_b max(-A_b rho_b, -A_b clip(rho_b, 1-epsilon, 1+epsilon)),   rho_b = exp(log pi_b - log pi_old_b)
+    L_V  = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2),   Vc_b = V_old_b + clip(V_b - V_old_b, -epsilon, epsilon)
 """
 
 import math
@@ -27,8 +27,8 @@ def ppo_loss_forward(
 ):  # fmt: skip
     """Loss of a minibatch (formulas above), its terms, and two diagnostics. All sums are in float64.
 
-    approx_kl = mean_b ((r_b - 1) - log r_b)   (Schulman 2020, "Approximating KL divergence", estimator k3)
-    clipfrac = share of rows with |r_b - 1| > e
+    approx_kl = mean_b ((rho_b - 1) - log rho_b)   (Schulman 2020, "Approximating KL divergence", estimator k3)
+    clipfrac = share of rows with |rho_b - 1| > epsilon
 
     Derivation: docs/gradients.md, "The loss, and what stands at its bottom".
 
@@ -36,7 +36,7 @@ def ppo_loss_forward(
         logprobs, entropies, values: log pi, H and V with the current parameters, (B,) each.
         old_logprobs, old_values: log pi_old and V_old, from the rollout, (B,) each.
         advantages, returns: A and R, (B,) each; constants of the backward pass.
-        clip_coef: e > 0, the clip range of the ratio and of the value.
+        clip_coef: epsilon > 0, the clip range of the ratio and of the value.
         ent_coef, vf_coef: c_H and c_V, >= 0.
         clip_vloss: if False, L_V = 1/2 mean_b (V_b - R_b)^2.
         loss_terms: output, (6,) float64, overwritten with the numbers that `LOSS_TERMS` names.
@@ -69,12 +69,13 @@ def ppo_loss_backward(
 ):  # fmt: skip
     """Gradient of the loss with respect to log pi, H and V. It is 0 where a clipped branch is the larger one.
 
-    dlogpi_b = dloss/B (-A_b r_b),        but 0 if r_b > 1+e and A_b > 0, or r_b < 1-e and A_b < 0
+    dlogpi_b = dloss/B (-A_b rho_b),      but 0 if rho_b > 1+epsilon and A_b > 0, or rho_b < 1-epsilon and A_b < 0
     dH_b     = dloss/B (-c_H)
-    dV_b     = dloss/B c_V (V_b - R_b),  but 0 if |V_b - V_old_b| > e and |Vc_b - R_b| > |V_b - R_b|
+    dV_b     = dloss/B c_V (V_b - R_b),  but 0 if |V_b - V_old_b| > epsilon and |Vc_b - R_b| > |V_b - R_b|
 
-    On the edges (r_b = 1+-e, |V_b - V_old_b| = e, equal errors) the unclipped branch is used. Inside the clip ranges
-    the two branches are equal. The conditions test whether a number is outside its range, so rounding does not choose.
+    On the edges (rho_b = 1+-epsilon, |V_b - V_old_b| = epsilon, equal errors) the unclipped branch is used. Inside the
+    clip ranges the two branches are equal. The conditions test whether a number is outside its range, so rounding does
+    not choose.
 
     Derivation: docs/gradients.md, "Clipped surrogate", "Clipped value loss" and the section after those.
 

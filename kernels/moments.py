@@ -14,12 +14,12 @@ BLOCK = 32
 def update_moments(x, valid, count, mean, variance):
     """Update the mean and the variance of all rows so far with the rows of a batch (Chan, Golub and LeVeque 1979).
 
-    n' = n + n_B,   mean' = mean + sum_{b in B} (x_b - mean) / n'
-    variance' = ((variance + (mean' - mean)^2) n + sum_{b in B} (x_b - mean')^2) / n'
+    n' = n + n_valid,   mean' = mean + sum_b (x_b - mean) / n'
+    variance' = ((variance + (mean' - mean)^2) n + sum_b (x_b - mean')^2) / n'
 
-    B is the set of the n_B valid rows. A prime marks the new values. The variance is that of the population (1/n). Two
-    passes over the batch sum deviations from the mean, so that no large sums of squares are subtracted. With n = 0 the
-    results are the mean and the variance of the batch. A batch without a valid row changes nothing.
+    The sums are over the n_valid valid rows. A prime marks the new values. The variance is that of the population
+    (1/n). Two passes over the batch sum deviations from the mean, so that no large sums of squares are subtracted. With
+    n = 0 the results are the mean and the variance of the batch. A batch without a valid row changes nothing.
 
     Derivation: docs/gradients.md, "Running moments".
 

@@ -64,7 +64,12 @@ def test_every_kernel_has_its_test_and_its_benchmark(name, folder):
 
 def test_every_section_but_the_introductory_ones_names_its_kernels():
     without = [heading for heading, text in SECTIONS.items() if "\nKernel" not in text]
-    assert without == ["Policy gradient", "Baseline and advantage", "Importance sampling and the ratio"]
+    assert without == [
+        "Finite differences and the chain rule",
+        "Policy gradient",
+        "Baseline and advantage",
+        "Importance sampling and the ratio",
+    ]
 
 
 def test_the_links_to_lines_are_up_to_date():

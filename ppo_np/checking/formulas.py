@@ -22,19 +22,19 @@ SOURCES = {
     "linear": Source("y_bo = sum_i x_bi W_io + b_o", "linear_forward", LINEAR),
     "relu": Source("h_bo <- max(h_bo, 0)", "relu_forward", ACTIVATION),
     "tanh": Source("h_bo <- tanh(h_bo)", "tanh_forward", ACTIVATION),
-    "ratio": Source("r_b = exp(log pi_b - log pi_old_b)", "ppo_loss_forward", LOSS),
-    "surrogate": Source("L_pi = mean_b max(-A_b r_b, -A_b clip(r_b, 1-e, 1+e))", "ppo_loss_forward", LOSS),
-    "clipped_values": Source("Vc_b = V_old_b + clip(V_b - V_old_b, -e, e)", "ppo_loss_forward", LOSS),
+    "ratio": Source("rho_b = exp(log pi_b - log pi_old_b)", "ppo_loss_forward", LOSS),
+    "surrogate": Source("L_pi = mean_b max(-A_b rho_b, -A_b clip(rho_b, 1-epsilon, 1+epsilon))", "ppo_loss_forward", LOSS),
+    "clipped_values": Source("Vc_b = V_old_b + clip(V_b - V_old_b, -epsilon, epsilon)", "ppo_loss_forward", LOSS),
     "value_loss": Source("L_V = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2)", "ppo_loss_forward", LOSS),
     "value_loss_unclipped": Source("L_V = 1/2 mean_b (V_b - R_b)^2", "ppo_loss_forward", LOSS),
     "loss": Source("L = L_pi - c_H mean_b H_b + c_V L_V", "ppo_loss_forward", LOSS),
     "dlogprobs": Source(
-        "dlogpi_b = dloss/B (-A_b r_b), but 0 if r_b > 1+e and A_b > 0, or r_b < 1-e and A_b < 0",
+        "dlogpi_b = dloss/B (-A_b rho_b), but 0 if rho_b > 1+epsilon and A_b > 0, or rho_b < 1-epsilon and A_b < 0",
         "ppo_loss_backward", LOSS,
     ),
     "dentropies": Source("dH_b = dloss/B (-c_H)", "ppo_loss_backward", LOSS),
     "dvalues": Source(
-        "dV_b = dloss/B c_V (V_b - R_b), but 0 if |V_b - V_old_b| > e and |Vc_b - R_b| > |V_b - R_b|",
+        "dV_b = dloss/B c_V (V_b - R_b), but 0 if |V_b - V_old_b| > epsilon and |Vc_b - R_b| > |V_b - R_b|",
         "ppo_loss_backward", LOSS,
     ),
     "dinput": Source("dx = dy W^T", "linear_backward_input", LINEAR),
@@ -54,7 +54,7 @@ SOURCES = {
 }  # fmt: skip
 
 _LOG_SOFTMAX = Source(
-    "log p_bk = (l_bk - m_b) - log sum_j exp(l_bj - m_b), m_b = max_j l_bj", "log_softmax", CATEGORICAL
+    "log p_bk = (l_bk - lmax_b) - log sum_j exp(l_bj - lmax_b), lmax_b = max_j l_bj", "log_softmax", CATEGORICAL
 )
 _P = Source("p = math.exp(log_probs[b, k])", "categorical_backward", CATEGORICAL)
 _DLOGITS = Source(
