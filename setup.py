@@ -33,9 +33,11 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],
-    packages=find_packages(include=["kernels", "ppo_np", "ppo_np.*"]),
+    packages=[*find_packages(include=["kernels", "ppo_np", "ppo_np.*"]), "ppo_np.course.pages"],
+    package_dir={"ppo_np.course.pages": "docs/course"},
     package_data={
         "ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"],
+        "ppo_np.course.pages": ["*.md", "images/*"],
         "ppo_np.checking": ["explain.html"],
     },
     python_requires=">=3.11",

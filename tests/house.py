@@ -16,7 +16,7 @@ BEGIN, END = "```mermaid\n", "```\n"
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
     "commands": "train evaluate replay plot explain gradcheck",
-    "course": "__main__ teacher_commands gradescope folder hunting watching report teaching checker worker pages "
+    "course": "__main__ teacher_commands gradescope folder hunting watching report teaching checker worker page "
     f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",

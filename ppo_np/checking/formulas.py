@@ -23,7 +23,9 @@ SOURCES = {
     "relu": Source("h_bo <- max(h_bo, 0)", "relu_forward", ACTIVATION),
     "tanh": Source("h_bo <- tanh(h_bo)", "tanh_forward", ACTIVATION),
     "ratio": Source("rho_b = exp(log pi_b - log pi_old_b)", "ppo_loss_forward", LOSS),
-    "surrogate": Source("L_pi = mean_b max(-A_b rho_b, -A_b clip(rho_b, 1-epsilon, 1+epsilon))", "ppo_loss_forward", LOSS),
+    "surrogate": Source(
+        "L_pi = mean_b max(-A_b rho_b, -A_b clip(rho_b, 1-epsilon, 1+epsilon))", "ppo_loss_forward", LOSS
+    ),
     "clipped_values": Source("Vc_b = V_old_b + clip(V_b - V_old_b, -epsilon, epsilon)", "ppo_loss_forward", LOSS),
     "value_loss": Source("L_V = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2)", "ppo_loss_forward", LOSS),
     "value_loss_unclipped": Source("L_V = 1/2 mean_b (V_b - R_b)^2", "ppo_loss_forward", LOSS),

@@ -22,9 +22,9 @@ def lay_out(folder: Path) -> list[Path]:
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"DIR is {str(folder)!r}, but that is a file; it must be a folder or a new name.")
-    files = [file_of(folder, lesson) for lesson in lessons().values() if lesson.exercises]
+    files = [file_of(folder, lesson) for lesson in lessons().values() if lesson.has_functions]
     for lesson in lessons().values():
-        if lesson.exercises and not file_of(folder, lesson).exists():
+        if lesson.has_functions and not file_of(folder, lesson).exists():
             write(file_of(folder, lesson), lesson.blank())
     return files
 

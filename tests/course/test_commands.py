@@ -31,7 +31,7 @@ def write(folder, lesson, text=None):
 
 def test_start_lays_out_blanks_and_overwrites_nothing(folder, capsys):
     files = sorted(path.name for path in folder.iterdir())
-    assert files == [f"{lesson.name}.py" for lesson in lessons().values() if lesson.exercises]
+    assert files == [f"{lesson.name}.py" for lesson in lessons().values() if lesson.has_functions]
     write(folder, LINEAR, "mine")
     assert main(["start", str(folder)]) == 0
     assert (folder / f"{LINEAR.name}.py").read_text() == "mine"

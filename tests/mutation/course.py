@@ -94,7 +94,7 @@ def main() -> int:
     parser.add_argument("lessons", nargs="*")
     parser.add_argument("--sample", type=int, default=0)
     options = parser.parse_args()
-    chosen = [lesson_of(text) for text in options.lessons] or [one for one in lessons().values() if one.exercises]
+    chosen = [lesson_of(text) for text in options.lessons] or [one for one in lessons().values() if one.has_functions]
     start, total, alive = time.perf_counter(), 0, 0
     for lesson in chosen:
         found, count = survivors(lesson, options.sample // len(chosen))
