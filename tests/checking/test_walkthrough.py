@@ -140,7 +140,7 @@ def test_all_six_regions_and_all_six_branches_are_shown_in_six_rows():
 
 def test_the_forward_numbers_are_those_of_plain_numpy():
     config = small()
-    walkthrough = walk(off_policy_subject(config), rows=2, units=4)
+    walkthrough = walk(off_policy_subject(config), rows=6, units=4)
     subject, before = walkthrough.subject, walkthrough.nudged.model
     minibatch, lines = subject.minibatch, lines_of(walkthrough)
     tensors, rows = before.named(before.params), walkthrough.rows
@@ -154,7 +154,7 @@ def test_the_forward_numbers_are_those_of_plain_numpy():
     logits = h @ tensors["policy/head/weight"] + tensors["policy/head/bias"]
     values = (h @ tensors["value/head/weight"] + tensors["value/head/bias"])[:, 0]
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    logprobs = np.log(p[np.arange(2), minibatch.actions[rows]])
+    logprobs = np.log(p[np.arange(6), minibatch.actions[rows]])
     ratio, a, e = np.exp(logprobs - minibatch.old_logprobs[rows]), minibatch.advantages[rows], config.clip_coef
     surrogate = -np.minimum(a * ratio, a * np.clip(ratio, 1 - e, 1 + e))
     old_values, returns = minibatch.old_values[rows], minibatch.returns[rows]
