@@ -13,7 +13,7 @@ from kernels.loss import LOSS_TERMS
 from ppo_np.checking.explain_page import page
 from ppo_np.checking.next_minibatch import off_policy_subject
 from ppo_np.checking.numerical_check import SURROGATE_REGIONS
-from ppo_np.checking.regions import regions_of, value_branches_of
+from ppo_np.checking.regions import clipped, regions_of, value_branches_of
 from ppo_np.checking.walkthrough import walk
 from ppo_np.explain import SECTIONS
 
@@ -81,10 +81,12 @@ def test_the_page_computes_what_the_kernels_compute(tmp_path, actions):
     for name in expected.keys() - words:
         assert float(found[name]) == pytest.approx(expected[name], rel=1e-6, abs=1e-9), name
     assert expected["loss"] != expected["before.loss"]
-    shown = (
-        walkthrough.nudged.activations.values[walkthrough.rows] - walkthrough.nudged.minibatch.returns[walkthrough.rows]
-    )
-    assert all(float(error) >= 0.5 * x**2 - 1e-9 for error, x in zip(value_errors, shown, strict=True))
+    rows, minibatch, config = walkthrough.rows, walkthrough.nudged.minibatch, walkthrough.subject.config
+    values = walkthrough.nudged.activations.values
+    errors = [np.abs(values - minibatch.returns)]
+    if config.clip_vloss:
+        errors.append(np.abs(clipped(values, minibatch.old_values, config.clip_coef) - minibatch.returns))
+    np.testing.assert_allclose(np.array(value_errors, float), 0.5 * np.max(errors, axis=0)[rows] ** 2, rtol=1e-6)
 
 
 def test_a_link_that_means_nothing_changes_nothing(tmp_path):
