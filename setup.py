@@ -38,6 +38,7 @@ setup(
     package_data={
         "ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"],
         "ppo_np.course.pages": ["*.md", "images/*"],
+        "ppo_np.checking": ["explain.html"],
     },
     python_requires=">=3.11",
     install_requires=[
