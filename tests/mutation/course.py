@@ -55,6 +55,7 @@ EQUIVALENT: dict[tuple[int, str], str] = {
     (13, "return policy_outputs[-1], value_outputs[-1][:, -1], (shared_outputs, policy_outputs, value_outputs)"): (
         "there is one column"
     ),
+    (19, 'rollout["final_values"][t, n] = act(final_obs[None])[2][ -1]'): "there is one row",
     (16, "if len(advantages) <= 1:"): "there is always a row",
     (18, "factor = max_norm / norm if norm >= max_norm else 1.0"): "1 if they are equal",
     **dict.fromkeys(
