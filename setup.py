@@ -34,7 +34,7 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["kernels", "ppo_np", "ppo_np.*"]),
-    package_data={"ppo_np": ["presets/*.toml", "py.typed"]},
+    package_data={"ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"]},
     python_requires=">=3.11",
     install_requires=[
         "gymnasium[box2d]>=1.1",

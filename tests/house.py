@@ -13,12 +13,15 @@ PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "```mermaid\n", "```\n"
 
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
+EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
     "commands": "train evaluate replay plot gradcheck",
+    "course": "__main__ folder hunting watching report checker worker pages progress grading diagnosing contract "
+    f"lesson {EXERCISES} exercise",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
-    "checking": "numerical_check crash_replay planted_bugs gradient_report",
+    "checking": "numerical_check crash_replay planted_bugs gradient_report diagnosis",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder observed serial workers guard watchdog env_restore film spaces",
@@ -49,7 +52,7 @@ def sources() -> dict[str, str]:
     found = {}
     for path in sorted([*ROOT.glob("ppo_np/**/*.py"), *ROOT.glob("kernels/**/*.py")]):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        if path.stem != "__init__":
+        if path.stem != "__init__" and path.parent.name != "worked":  # those are files for learners, not modules
             found[name] = path.read_text(encoding="utf-8")
     return found
 
@@ -109,7 +112,7 @@ def picture(modules: dict[str, str]) -> str:
         below[room] = set(direct).union(*(below[lower] for lower in direct))
     lines = ["flowchart TD"]
     for room in rooms:
-        names = [name for name in ROOMS[room].split() if name != "_jit"]
+        names = ROOMS[room].replace(EXERCISES, "exercises").replace(" _jit", "").split()
         lines.append(f'    {room}["<b>{room}</b><br/>{", ".join(names)}"]')
     for upper in rooms:
         direct = [lower for lower in rooms if (upper, lower) in all_arrows]

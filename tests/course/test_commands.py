@@ -1,0 +1,158 @@
+"""The commands of the course, as a learner meets them."""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from ppo_np.course.__main__ import main
+from ppo_np.course.hunting import chosen, hunt_file
+from ppo_np.course.lesson import lesson_of, lessons
+from ppo_np.course.progress import NAME, Progress
+from ppo_np.course.watching import watch
+from ppo_np.errors import UserError
+
+LINEAR = lesson_of("linear")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, capsys):
+    assert main(["start", str(tmp_path / "mine")]) == 0
+    monkeypatch.chdir(tmp_path / "mine")
+    capsys.readouterr()
+    return tmp_path / "mine"
+
+
+def write(folder, lesson, text=None):
+    (folder / f"{lesson.name}.py").write_text(lesson.source if text is None else text)
+
+
+def test_start_lays_out_blanks_and_overwrites_nothing(folder, capsys):
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == [f"{lesson.name}.py" for lesson in lessons().values() if lesson.exercises]
+    write(folder, LINEAR, "mine")
+    assert main(["start", str(folder)]) == 0
+    assert (folder / f"{LINEAR.name}.py").read_text() == "mine"
+
+
+def test_check_says_what_is_right_and_wrong_and_progress_keeps_it(folder, capsys):
+    assert main(["check", "3"]) == 1
+    assert "linear_forward is not written yet." in capsys.readouterr().out
+    write(folder, LINEAR)
+    assert main(["check", "linear", "--seed", "5"]) == 0
+    assert "Passed: all 8 points are right (seed 5)." in capsys.readouterr().out
+    assert main(["progress"]) == 0
+    assert "8 of 8" in capsys.readouterr().out
+    write(folder, LINEAR, LINEAR.blank())
+    assert main(["check", f"{LINEAR.name}.py"]) == 1
+    assert Progress(folder).of(LINEAR)["passed"]
+
+
+def test_a_wrong_function_is_diagnosed_within_80_columns(folder, capsys):
+    mistake = next(mistake for mistake in LINEAR.mistakes if mistake.name == "bias-mean")
+    write(folder, LINEAR, LINEAR.with_mistake(mistake))
+    assert main(["check", "3", "--plain"]) == 1
+    printed = capsys.readouterr().out
+    assert mistake.says in " ".join(printed.split())
+    assert "dbias" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_json_has_everything_and_nothing_else_is_printed(folder, capsys):
+    write(folder, LINEAR)
+    assert main(["check", "3", "--json", "--seed", "1"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["passed"] is True
+    assert (document["lesson"], document["points"], document["of"], document["seed"]) == ("lesson03_linear", 8, 8, 1)
+    assert [function["function"] for function in document["functions"]] == ["linear_forward", "linear_backward"]
+
+
+def test_three_hints_one_more_each_time(folder, capsys):
+    for number in (1, 2, 3, 3):
+        assert main(["hint", "3"]) == 0
+        assert capsys.readouterr().out.count("Hint ") == number
+
+
+def test_a_solution_is_shown_after_the_lesson_passed_or_if_one_gives_up_which_is_recorded(folder, capsys):
+    with pytest.raises(UserError, match="Lesson 3 is not passed yet; --give-up shows the solution all the same."):
+        main(["solution", "3"])
+    assert main(["solution", "3", "--give-up"]) == 0
+    assert capsys.readouterr().out == LINEAR.source
+    assert Progress(folder).of(LINEAR)["given_up"]
+
+
+def test_reset_keeps_what_was_written(folder, capsys):
+    write(folder, LINEAR, "first")
+    assert main(["reset", "3"]) == 0
+    write(folder, LINEAR, "second")
+    assert main(["reset", "3"]) == 0
+    assert (folder / f"{LINEAR.name}.py").read_text() == LINEAR.blank()
+    assert (folder / f"{LINEAR.name}.py.bak").read_text() == "first"
+    assert (folder / f"{LINEAR.name}.py.bak2").read_text() == "second"
+
+
+def test_a_hunt_withholds_the_bug_and_ends_when_it_is_repaired(folder, capsys):
+    assert main(["hunt", "3", "--seed", "4"]) == 1
+    bug = chosen(LINEAR, 4)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert bug.says not in printed
+    assert bug.name not in printed
+    file = hunt_file(folder, LINEAR)
+    assert '"""Bug hunt of lesson 3' in file.read_text()
+    assert bug.new in file.read_text()
+    file.write_text(file.read_text().replace(bug.new, bug.old))
+    assert main(["hunt", "3"]) == 0
+    assert Progress(folder).of(LINEAR)["hunted"]
+    assert main(["hunt", "3", "--answer"]) == 0
+    assert bug.says in " ".join(capsys.readouterr().out.split())
+
+
+def test_every_bug_can_be_drawn():
+    for lesson in lessons().values():
+        if lesson.mistakes:
+            assert {chosen(lesson, seed).name for seed in range(300)} == {mistake.name for mistake in lesson.mistakes}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"lessons": 3}', '{"lessons": {"lesson03_linear": 4}}'])
+def test_a_damaged_record_counts_as_nothing_done(folder, text):
+    (folder / NAME).write_text(text)
+    assert Progress(folder).of(LINEAR) == {}
+    assert main(["hint", "3"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "99"], "LESSON is '99', but it must be a number from 1 to "),
+        (["check", "3", "--seed", "-1"], "seed is -1, but it must be an integer >= 0."),
+        (["check", "3", "--dir", "nowhere"], "DIR is 'nowhere', but it must be a folder with lessons"),
+        (["start", f"{LINEAR.name}.py"], "but that is a file; it must be a folder or a new name."),
+    ],
+)
+def test_bad_arguments_get_one_sentence(folder, arguments, message):
+    with pytest.raises(UserError) as error:
+        main(arguments)
+    assert message in str(error.value)
+
+
+def test_watch_grades_a_file_whenever_it_is_saved(tmp_path):
+    files = [tmp_path / name for name in ("a.py", "b.py")]
+    files[0].write_text("1")
+    seen = []
+    done = threading.Event()
+    thread = threading.Thread(target=watch, args=(files, seen.append, done.is_set))
+    thread.start()
+    time.sleep(0.5)
+    files[0].write_text("23")
+    temporary = tmp_path / "new"
+    temporary.write_text("4")
+    os.replace(temporary, files[1])
+    deadline = time.monotonic() + 20
+    while len(seen) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    done.set()
+    thread.join()
+    assert sorted(seen) == files
