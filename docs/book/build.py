@@ -1,7 +1,7 @@
 """Build the book as a site: `python -m docs.book.build [--out build/book]`; then open build/book/index.html.
 
-It needs the extra `docs` (`pip install ".[docs]"`) and no network. Every warning is an error: a broken link or anchor, a
-missing picture, a formula that cannot be converted. The exit code is 1 then.
+It needs the extra `docs` (`pip install ".[docs]"`) and no network. Every warning is an error: a broken link or anchor,
+a missing picture, a formula that cannot be converted. The exit code is 1 then.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 r"""Formulas of the book: LaTeX becomes MathML when the book is built, so that pages need no script and no network.
 
-latex2mathml does the conversion. What it, or MathML Core in today's browsers, does not know is mended here: `\mathrm` of
-one letter stays upright, `\mathbb{1}` is its Unicode character, `\tag` is printed beside the formula. A formula that
+latex2mathml does the conversion. What it, or MathML Core in today's browsers, does not know is mended here: `\mathrm`
+of one letter stays upright, `\mathbb{1}` is its Unicode character, `\tag` is printed beside the formula. A formula that
 cannot be converted, or in which a command is left, is a warning, and the build turns warnings into errors.
 """
 
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 TAG = re.compile(r"\\tag\{([^}]*)\}")
 # \mathrm{d} is lost in the conversion: a letter of a private area keeps its place.
 UPRIGHT = 0xE000
+FUNCTIONS = {"log", "exp", "sin", "cos", "sinh", "cosh", "tanh", "det"}
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 DELIMITERS = {"\\lvert": "|", "\\rvert": "|", "\\Vert": "‖", "\\lVert": "‖", "\\rVert": "‖", "~": "∼"}
 
@@ -41,8 +42,9 @@ def to_mathml(latex: str, block: bool) -> str:
         root = ElementTree.fromstring(convert(prepared, display="block" if block else "inline"))
     except Exception as error:
         raise ValueError(f"{type(error).__name__} in the formula {latex!r}") from error
-    for element in root.iter():
+    for element in list(root.iter()):
         _mend(element)
+        _space_functions(element)
         if "\\" in (element.text or ""):
             raise ValueError(f"{element.text!r} is unknown in the formula {latex!r}")
     root.set("alttext", " ".join(latex.split()))
@@ -60,6 +62,16 @@ def _mend(element: ElementTree.Element) -> None:
         element.text = DELIMITERS[text]
         if text == "~":
             element.tag = f"{{{NAMESPACE}}}mo"
+
+
+def _space_functions(row: ElementTree.Element) -> None:
+    """Put a thin space in place between a function's name, like log, and a letter beside it, as LaTeX does."""
+    for child in list(row):
+        if row.tag.endswith("}mrow") and child.tag.endswith("}mi") and child.text in FUNCTIONS:
+            index = list(row).index(child)
+            for neighbour, place in ((index + 1, index + 1), (index - 1, index)):
+                if 0 <= neighbour < len(row) and not row[neighbour].tag.endswith(("}mo", "}mspace")):
+                    row.insert(place, ElementTree.Element(f"{{{NAMESPACE}}}mspace", {"width": "0.17em"}))
 
 
 def _write(translator, node: nodes.math, latex: str, block: bool) -> None:
