@@ -6,14 +6,20 @@ from docs.figures.calls import categorical, dlogits, loss_and_slopes
 from docs.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, new, number
 
 LOGITS, ACTION = np.array([[0.3, -1.1, 0.8]]), np.array([0])
+PLACES = np.linspace(-1, 1, 41)  # of the action's logit; the largest error of all is shown
 DISTANCE = 1e-4  # from the log-ratio to the edge of the clip range
 
 
 def logprob(first: float) -> float:
     """Log-probability of the action, by the kernel, as a function of its logit."""
+    return categorical(with_first(first), ACTION)[1][0]
+
+
+def with_first(first: float) -> np.ndarray:
+    """The logits (1, 3), with another logit of the action."""
     logits = LOGITS.copy()
     logits[0, 0] = first
-    return categorical(logits, ACTION)[1][0]
+    return logits
 
 
 def complex_logprob(first: complex) -> complex:
@@ -21,14 +27,15 @@ def complex_logprob(first: complex) -> complex:
     return first - np.log(np.exp(first) + np.exp(LOGITS[0, 1:]).sum())
 
 
-def smooth_errors(h: float) -> list[float]:
-    """Errors of the one-sided and the central difference and of the complex step at a smooth place."""
-    x = LOGITS[0, 0]
-    right = dlogits(LOGITS, ACTION, np.ones(1), np.zeros(1))[0, 0]
-    one_sided = (logprob(x + h) - logprob(x)) / h
-    central = (logprob(x + h) - logprob(x - h)) / (2 * h)
-    complex_step = complex_logprob(x + 1j * h).imag / h
-    return [abs(found - right) for found in (one_sided, central, complex_step)]
+def smooth_errors(h: float) -> np.ndarray:
+    """Largest errors (3,) of the one-sided and the central difference and of the complex step at smooth places."""
+    errors = []
+    for x in PLACES:
+        right = dlogits(with_first(x), ACTION, np.ones(1), np.zeros(1))[0, 0]
+        one_sided = (logprob(x + h) - logprob(x)) / h
+        central = (logprob(x + h) - logprob(x - h)) / (2 * h)
+        errors.append([one_sided - right, central - right, complex_logprob(x + 1j * h).imag / h - right])
+    return np.abs(errors).max(axis=0)
 
 
 def kink_error(h: float) -> float:
@@ -53,10 +60,9 @@ def table() -> list[list[str]]:
 
 
 def below(error: float) -> str:
-    """The power of ten above an error: the error itself depends on rounding. Below 1e-15 there is only rounding."""
-    return (
-        f"below {10.0 ** max(np.ceil(np.log10(error)) if error else -15, -15):.0e}" if error < 0.1 else number(error, 1)
-    )
+    """The power of ten above an error: its digits depend on rounding. Below 1e-15 there is only rounding."""
+    exponent = int(np.ceil(np.log10(max(error, 1e-15))))
+    return f"below 1e{exponent}" if exponent < 0 else number(error, 1)
 
 
 def draw():

@@ -1,4 +1,4 @@
-"""The gradient's way through a small network with a shared trunk: policy loss, value loss, and their sum at the fork."""
+"""The gradient's way through a small network with a shared trunk: of policy loss and value loss, added at the fork."""
 
 from functools import cache
 

@@ -30,10 +30,10 @@ def table() -> list[list[str]]:
 def draw():
     """Contours of both losses over the same logits."""
     figure, axes = new(2, height=3.6)
-    logits = np.linspace(-2, 3, 71)
+    logits = np.linspace(-2, 3, 51)
     levels = np.arange(-0.65, 0.66, 0.05)
     for ax, clip, title in zip(
-        axes, (NO_CLIP, CLIP), ("without clip: better and better", "with clip: flat soon"), strict=True
+        axes, (NO_CLIP, CLIP), ("without clip: lower and lower", "with clip: nothing gained beyond"), strict=True
     ):
         losses = np.array([[loss_at(first, second, clip) for first in logits] for second in logits])
         lines = ax.contour(logits, logits, losses, levels, colors=[BLUE if level < 0 else ORANGE for level in levels],

@@ -18,8 +18,8 @@ def table() -> list[list[str]]:
     """Loss and slope in each of the six regions."""
     lines = [["advantage", "ratio", "loss of the row", "slope by log-probability"]]
     for advantage in (1.0, -1.0):
-        for ratio in (0.5, 1.0, 1.5):
-            lines.append([f"{advantage:+.0f}", number(ratio, 1), *map(number, row(ratio, advantage))])
+        numbers = ((ratio, *row(ratio, advantage)) for ratio in (0.5, 1.0, 1.5))
+        lines += [[f"{advantage:+.0f}", *map(number, three)] for three in numbers]
     return lines
 
 
