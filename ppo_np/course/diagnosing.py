@@ -25,11 +25,12 @@ class Diagnosing:
         rights: Sequence[Any],
     ):  # fmt: skip
         self.lesson, self.exercise, self.mine, self.reference = lesson, exercise, mine, reference
+        self.mistakes = [mistake for mistake in lesson.mistakes if mistake.function == exercise.function]
         self.points, self.rights = points, rights
 
     def of_ending(self, results: Sequence[Any], sentence: str) -> tuple[list[str], str]:
         """The mistake of the catalogue that ends at the same point, with the same sentence; as `of_outputs`."""
-        for mistake in self.lesson.mistakes:
+        for mistake in self.mistakes:
             made, ending = self.with_mistake(mistake)
             alike = len(made) == len(results) and all(
                 same(self.arrays(one), self.arrays(two)) for one, two in zip(made, results, strict=True)
@@ -44,12 +45,11 @@ class Diagnosing:
         sentences: list[str] = []
         known = ""
         for output in wrong:
-            yours = [self.named(result)[output] for result in results]
-            right = [self.named(value)[output] for value in self.rights]
-            name = matching(yours, right, {key: values[output] for key, values in candidates.items()})
+            yours, right = self.of(output, results), self.of(output, self.rights)
+            name = matching(yours, right, {key: self.of(output, made) for key, made in candidates.items()})
             says: str | None
             if name:
-                says, known = next(mistake.says for mistake in self.lesson.mistakes if mistake.name == name), name
+                says, known = next(mistake.says for mistake in self.mistakes if mistake.name == name), name
             else:
                 says = self.guess(yours, right, output)
             if says and says not in sentences:
@@ -58,9 +58,9 @@ class Diagnosing:
 
     def guess(self, yours: Arrays, right: Arrays, output: str) -> str | None:
         """A sentence from the numbers of one output alone."""
-        says = explained_by_terms(yours, right, self.terms(output)) or changed(yours, right, self.row_counts())
+        says = explained_by_terms(yours, right, self.terms(output)) or changed(yours, right, self.row_counts(output))
         if says is None and self.exercise.groups:
-            says = where_wrong(yours, right, [self.exercise.groups(point) for point in self.points])
+            says = where_wrong(yours, right, [self.exercise.groups(point) for point in self.points_with(output)])
         return f"{output}: {says}." if says else None
 
     def terms(self, output: str) -> list[Term]:
@@ -68,27 +68,34 @@ class Diagnosing:
         if not self.exercise.terms:
             return []
         given: list[Mapping[str, tuple[np.ndarray, float]]]
-        given = [self.exercise.terms(point).get(output, {}) for point in self.points]
+        given = [self.exercise.terms(point).get(output, {}) for point in self.points_with(output)]
         names = [name for name in given[0] if all(name in of_point for of_point in given)]
         return [Term(name, [of_point[name][0] for of_point in given], given[0][name][1]) for name in names]
 
-    def row_counts(self) -> list[int]:
+    def row_counts(self, output: str) -> list[int]:
         """B at each point: the length of the first array among the arguments."""
         counts = []
-        for point in self.points:
+        for point in self.points_with(output):
             values = [getattr(point, name) for name in self.exercise.arguments]
             arrays = [value for value in values if isinstance(value, np.ndarray) and value.ndim]
             counts.append(len(arrays[0]) if arrays else 1)
         return counts
 
-    def candidates(self) -> dict[str, dict[str, list[np.ndarray]]]:
-        """What each mistake of the catalogue would have given: mistake -> output -> its array at each point."""
+    def of(self, output: str, results: Sequence[Any]) -> list[np.ndarray]:
+        """An output's array at each point that has it: nested results differ from point to point."""
+        return [named[output] for named in map(self.named, results) if output in named]
+
+    def points_with(self, output: str) -> list[Point]:
+        """The points that have an output."""
+        return [point for point, right in zip(self.points, self.rights, strict=True) if output in self.named(right)]
+
+    def candidates(self) -> dict[str, list[Any]]:
+        """What each mistake of the catalogue would have given: its results at all points."""
         found = {}
-        for mistake in self.lesson.mistakes:
+        for mistake in self.mistakes:
             results, ending = self.with_mistake(mistake)
             if not ending:
-                made = [self.named(result) for result in results]
-                found[mistake.name] = {output: [of_point[output] for of_point in made] for output in made[0]}
+                found[mistake.name] = results
         return found
 
     def with_mistake(self, mistake: Mistake) -> tuple[list[Any], str]:

@@ -10,7 +10,9 @@ REGIONS = ("A>0, r<1-e", "A>0, inside", "A>0, r>1+e", "A<0, r<1-e", "A<0, inside
 E = 0.25  # with this clip range the edges 0.75 and 1.25 are exact numbers
 
 
-def _point(label: str, ratios: np.ndarray, advantages: np.ndarray, dloss: float, clip_coef: float, **more: object) -> Point:
+def _point(
+    label: str, ratios: np.ndarray, advantages: np.ndarray, dloss: float, clip_coef: float, **more: object
+) -> Point:
     old = -0.5 - np.arange(len(ratios)) / 8
     return Point(
         label, logprobs=old + np.log(ratios), old_logprobs=old, advantages=np.asarray(advantages, float), dloss=dloss,
@@ -45,7 +47,7 @@ def _backward_points(rng: np.random.Generator) -> list[Point]:
         dloss=1.0, clip_coef=E, expected=np.array([-1.25, 0.75]),
     )  # fmt: skip
     if np.exp(edges.logprobs[0]) > 1 + E or np.exp(edges.logprobs[1]) < 1 - E:  # this machine's exp rounds outwards
-        edges.clip_coef, edges.label = E + 1e-12, "just inside the edges"
+        edges = Point(**{**vars(edges), "clip_coef": E + 1e-12, "label": "just inside the edges"})
     return [flat, edges, *_points(rng)]
 
 
