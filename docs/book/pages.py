@@ -2,7 +2,8 @@
 
 The Markdown files stay as GitHub shows them. The navigation is added here: the course's lessons are found by their file
 names, so that a new lesson needs no entry. A Mermaid flowchart, which GitHub draws, becomes a table of its nodes and
-arrows, since drawing it would need a script from the network.
+arrows, since drawing it would need a script from the network. A link to an interactive figure that stands in a line of
+its own is followed by the figure itself.
 """
 
 import html
@@ -18,6 +19,7 @@ CHAPTERS = {
     "Use": ["running", "python", "environments", "checkpoint", "reproducibility", "scale-out"],
     "Look inside": ["architecture", "testing", "results", "performance", "benchmarks", "article"],
 }
+FIGURE = re.compile(r"^\[([^\]]+)\]\(((?:\.\./)?interactive/\w+\.html)\)$", re.MULTILINE)
 FENCE = re.compile(r"^```mermaid\nflowchart TD\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -48,8 +50,15 @@ def flowchart_table(source: str) -> str:
     return f'<table class="docutils">{head}<tbody>{"".join(rows)}</tbody></table>\n'
 
 
+def with_frame(link: re.Match) -> str:
+    """A link to an interactive figure, and the figure below it."""
+    title, address = html.escape(link[1]), link[2]
+    return f'{link[0]}\n\n<iframe src="{address}" title="{title}" loading="lazy"></iframe>'
+
+
 def _read(app: Sphinx, docname: str, source: list[str]) -> None:
     text = FENCE.sub(lambda match: flowchart_table(match[1]), source[0])
+    text = FIGURE.sub(with_frame, text)
     if docname == "index":
         text += "\n" + "\n".join(toctree(pages, caption) for caption, pages in CHAPTERS.items())
     elif docname == "course/index":

@@ -1,88 +1,74 @@
-"""The error of numerical derivatives against the step: one-sided, central, complex; and a central one near a kink."""
+"""Errors of a numeric derivative against its step h: three kinds of differences, and a difference across a kink."""
+
+import importlib.util
+from pathlib import Path
 
 import numpy as np
 
-from docs.figures.calls import categorical, dlogits, loss_and_slopes
-from docs.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, new, number
+from docs.figures import style
+from docs.figures.kernel_calls import CLIP, logits_gradient, policy_loss
 
-LOGITS, ACTION = np.array([[0.3, -1.1, 0.8]]), np.array([0])
-PLACES = np.linspace(-1, 1, 41)  # of the action's logit; the largest error of all is shown
-DISTANCE = 1e-4  # from the log-ratio to the edge of the clip range
+# The PPO of one file: plain NumPy, so that its forward pass takes complex numbers, which compiled kernels do not.
+SPEC = importlib.util.spec_from_file_location("plain_ppo", Path(__file__).parents[1] / "course" / "plain_ppo.py")
+PLAIN = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(PLAIN)
 
-
-def logprob(first: float) -> float:
-    """Log-probability of the action, by the kernel, as a function of its logit."""
-    return categorical(with_first(first), ACTION)[1][0]
-
-
-def with_first(first: float) -> np.ndarray:
-    """The logits (1, 3), with another logit of the action."""
-    logits = LOGITS.copy()
-    logits[0, 0] = first
-    return logits
+LOGITS, ACTION = np.array([[0.3, -1.1, 0.7]]), np.array([1])
+HEAD = ("h", "one-sided", "central", "complex step", "central, kink at distance 0.002")
+KINK = 2e-3
+FLOOR = 1e-17
 
 
-def complex_logprob(first: complex) -> complex:
-    """The same in complex numbers, which the kernels do not take."""
-    return first - np.log(np.exp(first) + np.exp(LOGITS[0, 1:]).sum())
+def logprob(step: complex):
+    """log pi of the action, with `step` added to its logit."""
+    logits = LOGITS + step * np.eye(3)[ACTION]
+    return PLAIN.categorical_forward(logits, ACTION)[1][0]
 
 
-def smooth_errors(h: float) -> np.ndarray:
-    """Largest errors (3,) of the one-sided and the central difference and of the complex step at smooth places."""
-    errors = []
-    for x in PLACES:
-        right = dlogits(with_first(x), ACTION, np.ones(1), np.zeros(1))[0, 0]
-        one_sided = (logprob(x + h) - logprob(x)) / h
-        central = (logprob(x + h) - logprob(x - h)) / (2 * h)
-        errors.append([one_sided - right, central - right, complex_logprob(x + 1j * h).imag / h - right])
-    return np.abs(errors).max(axis=0)
+def errors(h: float) -> tuple[float, float, float]:
+    """Relative errors of the one-sided difference, the central difference and the complex step; at least 1e-17."""
+    right = logits_gradient(LOGITS, ACTION, np.ones(1), np.zeros(1))[0, ACTION[0]]
+    one_sided = (logprob(h) - logprob(0.0)) / h
+    central = (logprob(h) - logprob(-h)) / (2 * h)
+    by_complex = np.imag(logprob(1j * h)) / h
+    found = np.array([one_sided, central, by_complex])
+    return tuple(np.maximum(np.abs(found - right) / abs(right), FLOOR))
 
 
 def kink_error(h: float) -> float:
-    """Error of the central difference of the surrogate whose log-ratio is DISTANCE below the upper edge."""
-    place = np.log(1.2) - DISTANCE
-
-    def loss(log_ratio: float) -> float:
-        return loss_and_slopes(log_ratio, advantages=1.0)[0]
-
-    right = loss_and_slopes(place, advantages=1.0)[2][0]
-    return abs((loss(place + h) - loss(place - h)) / (2 * h) - right)
+    """Relative error of a central difference of the policy loss by the ratio, below the clip's edge by 0.002."""
+    ratio = 1 + CLIP - KINK
+    right = policy_loss(ratio, 1.0)[1] / ratio
+    central = (policy_loss(ratio + h, 1.0)[0] - policy_loss(ratio - h, 1.0)[0]) / (2 * h)
+    return max(abs(central - right) / abs(right), FLOOR)
 
 
-def table() -> list[list[str]]:
-    """The exponents of the errors, because their digits are rounding errors."""
-    lines = [["step h", "one-sided", "central", "complex step", "central, 1e-4 from a kink"]]
-    for exponent in (-1, -3, -5, -7, -9, -11):
-        h = 10.0**exponent
-        errors = *smooth_errors(h), kink_error(h)
-        lines.append([f"1e{exponent}", *(below(error) for error in errors)])
-    return lines
+def numbers() -> list[tuple]:
+    """Rows of the table; powers of ten, since the digits of rounding errors mean nothing."""
+    steps = (1e-1, 1e-2, 1e-3, 1e-5, 1e-8, 1e-12)
+    return [(f"{h:.0e}", *(bound(error) for error in (*errors(h), kink_error(h)))) for h in steps]
 
 
-def below(error: float) -> str:
-    """The power of ten above an error: its digits depend on rounding. Below 1e-15 there is only rounding."""
-    exponent = int(np.ceil(np.log10(max(error, 1e-15))))
-    return f"below 1e{exponent}" if exponent < 0 else number(error, 1)
+def bound(error: float) -> str:
+    """A power of ten above an error, with room for a rounding error that is twice as large elsewhere."""
+    return "below 1e-14" if error < 1e-14 else f"below 1e{int(np.ceil(np.log10(2 * error))):+03d}"
 
 
 def draw():
-    """Left: a smooth place, logarithmic axes. Right: near a kink."""
-    figure, (left, right) = new(2)
-    steps = np.logspace(-12, 0, 73)
-    lines = zip(np.array([smooth_errors(h) for h in steps]).T, ("one-sided", "central", "complex step"),
-                (ORANGE, BLUE, GREEN), ("--", "-", "-."), strict=True)  # fmt: skip
-    for errors, name, colour, dashes in lines:
-        left.loglog(steps, np.maximum(errors, 1e-17), color=colour, linestyle=dashes, label=name)
-    left.axvline(1e-5, color=GREY, linewidth=0.8, linestyle=":")
-    left.text(1.4e-5, 3e-17, "h = 1e-5", color=BLACK)
-    left.set_title("smooth: log-probability by its logit")
-    left.legend(frameon=False, loc="upper left", bbox_to_anchor=(0.0, 0.62))
-    right.loglog(steps, [max(kink_error(h), 1e-17) for h in steps], color=BLUE, label="central")
-    right.axvline(DISTANCE, color=GREY, linewidth=0.8, linestyle="--")
-    right.text(DISTANCE / 1.5, 3e-14, "distance to the kink", rotation=90, ha="right", color=BLACK)
-    right.set_title("1e-4 from the edge of the clip range")
-    for ax in (left, right):
-        ax.set_xlabel("step h")
-        ax.set_ylabel("error of the derivative")
-        ax.set_ylim(1e-17, 3)
+    """The figure."""
+    figure, axes = style.new(panels=2)
+    steps = np.logspace(-15, 0, 61)
+    results = np.array([errors(h) for h in steps]).T
+    for number, (name, error) in enumerate(zip(("one-sided", "central", "complex step"), results, strict=True)):
+        style.line(axes[0], steps, error, number, name, marker="os^"[number], markersize=3, linewidth=1.1)
+    axes[0].axvline(1e-5, color="#999999", linewidth=0.7)
+    axes[0].text(1.3e-5, 3e-18, "h = 1e-5", fontsize=8)
+    axes[0].set(title="smooth: log π by a logit")
+    style.line(axes[1], steps, [kink_error(h) for h in steps], 1, "central", marker="s", markersize=3, linewidth=1.1)
+    axes[1].axvline(KINK, color="#999999", linewidth=0.7)
+    axes[1].text(KINK * 1.4, 3e-18, "distance\nto the kink", fontsize=8)
+    axes[1].set(title="kink: the clipped loss by the ratio")
+    for ax in axes:
+        ax.set(xscale="log", yscale="log", xlabel="step h", ylabel="relative error", ylim=(1e-18, 10))
+        ax.legend(loc="upper center", fontsize=8)
     return figure

@@ -1,65 +1,76 @@
-"""Draw the pictures of docs/pictures.md and write their tables: `python -m docs.figures.draw [NAME ...]`.
+"""Draw the figures of docs/pictures.md and refresh its tables: `python -m docs.figures.draw [NAME ...]`.
 
-Without names: all of them, and the pictures of the lessons (docs/figures/lesson*.py, each a script of its own). Each
-module NAME has `draw()`, which returns the figure, and `table()`, the numbers that stand below it on the page, between
-`<!-- table NAME -->` and `<!-- end -->`. Everything is computed by the kernels.
+It needs matplotlib (the extra `docs`). Each figure is a module of this folder with `HEAD` (names of the table's
+columns), `numbers()` (its rows) and `draw()` (the figure). Without names all are drawn.
 """
 
 import argparse
 import importlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-FIGURES = Path(__file__).parent
-PAGE = FIGURES.parent / "pictures.md"
-IMAGES = FIGURES.parent / "images"
+DOCS = Path(__file__).resolve().parents[1]
+PAGE = DOCS / "pictures.md"
+IMAGES = DOCS / "images"
 NAMES = (
-    "differences", "baseline", "gae_weights", "surrogate", "loss_surface", "value_clip", "entropy", "fork", "adam",
-)  # fmt: skip
+    "baseline_variance",
+    "gae_weights",
+    "surrogate",
+    "loss_surface",
+    "value_clip",
+    "entropy_simplex",
+    "gradient_flow",
+    "differences",
+    "adam_path",
+)
 
 
-def as_markdown(lines: list[list[str]]) -> str:
-    """A table whose first line is the head."""
-    rows = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([rows[0], "|" + "---|" * len(lines[0]), *rows[1:]])
+def cell(value: object) -> str:
+    """A cell of a table: text as it is, a number with three decimals."""
+    # Adding 0 turns -0.0 into 0.0.
+    return f"{round(value, 3) + 0.0:.3f}" if isinstance(value, float) else str(value)
 
 
-def with_tables(page: str, names: tuple[str, ...] | list[str] = NAMES) -> str:
-    """The page with the tables of these pictures as they are computed now."""
+def table(name: str) -> str:
+    """The table of a figure as Markdown."""
+    module = importlib.import_module(f"docs.figures.{name}")
+    lines = [module.HEAD, ["---:"] * len(module.HEAD), *([cell(value) for value in row] for row in module.numbers())]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def with_tables(page: str, names: tuple[str, ...] = NAMES) -> str:
+    """The page with the tables between `<!-- table: NAME -->` and `<!-- end -->` written anew.
+
+    Raises:
+        ValueError: The page has no place for a table.
+    """
     for name in names:
-        table = as_markdown(importlib.import_module(f"docs.figures.{name}").table())
-        between = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        page, count = between.subn(lambda match, table=table: f"{match[1]}\n{table}\n\n{match[2]}", page)
-        if count != 1:
-            raise ValueError(f"docs/pictures.md has {count} places for the table {name}, not one.")
+        place = re.compile(rf"(<!-- table: {name} -->\n\n).*?(\n<!-- end -->)", re.DOTALL)
+        text = table(name)
+        page, found = place.subn(lambda match, text=text: f"{match[1]}{text}{match[2]}", page)
+        if found != 1:
+            raise ValueError(f"the page has {found} places for the table of {name}, not 1")
     return page
 
 
-def draw(name: str, folder: Path) -> Path:
-    """Write the picture of one module as folder/NAME.svg."""
-    from docs.figures.style import save
+def draw(names: tuple[str, ...], folder: Path) -> None:
+    """Draw figures into a folder, as NAME.svg each."""
+    from docs.figures import style
 
-    path = folder / f"{name}.svg"
-    save(importlib.import_module(f"docs.figures.{name}").draw(), path)
-    return path
-
-
-def main(names: list[str]) -> int:
-    """Draw, write the tables, and return the exit code."""
-    for name in names or NAMES:
-        print(draw(name, IMAGES))
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), names or NAMES), encoding="utf-8")
-    scripts = [] if names else sorted(FIGURES.glob("lesson*.py"))
-    return max((subprocess.run([sys.executable, script]).returncode for script in scripts), default=0)
+    for name in names:
+        style.save(importlib.import_module(f"docs.figures.{name}").draw(), folder / f"{name}.svg")
+        print(f"Picture: {name}.svg")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}")
-    given = parser.parse_args().names
-    for one in given:
-        if one not in NAMES:
-            parser.error(f"NAME is {one!r}; allowed are {', '.join(NAMES)}.")
-    sys.exit(main(given))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
+    given = parser.parse_args()
+    unknown = sorted(set(given.names) - set(NAMES))
+    if unknown:
+        parser.error(f"NAME: {', '.join(unknown)} is no figure; allowed: {', '.join(NAMES)}")
+    chosen = tuple(given.names) or NAMES
+    draw(chosen, given.out)
+    if given.out == IMAGES:
+        PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), chosen), encoding="utf-8")

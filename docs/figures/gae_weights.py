@@ -1,53 +1,45 @@
-"""How much of each later one-step error enters an advantage, for several lambda, and at the end of an episode."""
+"""How much the error of a later step counts in an advantage, against lambda; and that an episode's end stops it."""
 
 import numpy as np
 
-from docs.figures.calls import gae
-from docs.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, new, number
+from docs.figures import style
+from kernels.advantage import gae
 
-GAMMA, STEPS, END = 0.99, 31, 12
+GAMMA, STEPS, END = 0.99, 25, 10
 LAMBDAS = (0.0, 0.5, 0.9, 0.95, 1.0)
-STYLES = dict(
-    zip(
-        LAMBDAS,
-        [(GREY, ":", "o"), (GREEN, "-.", "^"), (ORANGE, "--", "s"), (BLUE, "-", "D"), (BLACK, "-", "v")],
-        strict=True,
-    )
-)
+HEAD = ("lambda", "step 0", "step 1", "step 5", "step 10", "step 20", "step 20 if the episode ends at step 10")
 
 
-def weights(gae_lambda: float, terminated_at: int | None = None) -> np.ndarray:
-    """The share of the error of step i in the advantage of step 0, (STEPS,): rewards of 1 at one step at a time.
+def weights(gae_lambda: float, end: int | None = None) -> np.ndarray:
+    """The weight of each step's error in the advantage of step 0, (STEPS,): A_0 of rewards that are 1 in one step only.
 
-    The values are 0, so a reward of 1 at step i is an error of 1 at step i and nowhere else.
+    Each column is an environment of its own, with values 0, so that the reward is the step's error.
     """
-    return np.array([gae(reward, np.zeros(STEPS + 1), GAMMA, gae_lambda, terminated_at)[0] for reward in np.eye(STEPS)])
+    rewards, final_values = np.eye(STEPS), np.zeros((STEPS, STEPS))
+    terminations, truncations = np.zeros((2, STEPS, STEPS), bool)
+    if end is not None:
+        terminations[end] = True
+    advantages, returns = np.empty((2, STEPS, STEPS))
+    values = np.zeros((STEPS + 1, STEPS))
+    gae(rewards, values, final_values, terminations, truncations, GAMMA, gae_lambda, advantages, returns)
+    return advantages[0]
 
 
-def table() -> list[list[str]]:
-    """Weights of some steps, one line a lambda; then with an episode that ends."""
-    steps = [0, 1, 5, 10, 20, 30]
-    lines = [["lambda", *(f"step {step}" for step in steps)]]
-    lines += [[str(one), *(number(weights(one)[step]) for step in steps)] for one in LAMBDAS]
-    ended = weights(0.95, END)
-    return [*lines, [f"0.95, terminal after step {END}", *(number(ended[step]) for step in steps)]]
+def numbers() -> list[tuple]:
+    """Rows of the table."""
+    places = [0, 1, 5, 10, 20]
+    return [(f"{one:g}", *weights(one)[places], weights(one, END)[20]) for one in LAMBDAS]
 
 
 def draw():
-    """Left: a line a lambda. Right: the same 0.95 with and without the end of an episode."""
-    figure, (left, right) = new(2)
-    for one, (colour, dashes, marker) in STYLES.items():
-        left.plot(
-            weights(one), color=colour, linestyle=dashes, marker=marker, markevery=5, markersize=4, label=f"λ = {one:g}"
-        )
-    left.set_title(f"weight of the error of step i in the advantage of step 0 (γ = {GAMMA})", fontsize=8)
-    left.legend(frameon=False, ncols=2, loc=(0.45, 0.28))
-    right.vlines(range(STEPS), 0, weights(0.95), color=GREY, linewidth=1.2, linestyle=":", label="no end")
-    right.vlines(range(STEPS), 0, weights(0.95, END), color=PURPLE, linewidth=3, label=f"end after step {END}")
-    right.axvline(END + 0.5, color=BLACK, linewidth=1, linestyle="--")
-    right.set_title("λ = 0.95: nothing comes from behind an episode's end", fontsize=8)
-    right.legend(frameon=False)
-    for ax in (left, right):
-        ax.set_xlabel("step i")
-        ax.set_ylim(0, 1.05)
+    """The figure."""
+    figure, axes = style.new(panels=2)
+    titles = ("episode goes on, γ = 0.99", f"episode ends at step {END}")
+    for ax, end, title in zip(axes, (None, END), titles, strict=True):
+        for number, gae_lambda in enumerate(LAMBDAS):
+            marker = {"marker": "osD^v"[number], "markersize": 3, "linewidth": 1.2}
+            style.line(ax, np.arange(STEPS), weights(gae_lambda, end), number, f"λ = {gae_lambda:g}", **marker)
+        ax.set(title=title, xlabel="steps after the action", ylabel="weight of the error", ylim=(-0.03, 1.05))
+    axes[1].axvline(END + 0.5, color="#999999", linewidth=0.7)
+    axes[1].legend(loc="upper right")
     return figure

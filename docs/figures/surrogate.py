@@ -1,43 +1,40 @@
-"""The clipped surrogate of one row and its slope, against the ratio, for a good and for a bad action."""
+"""The clipped surrogate against the ratio, region by region, for a good and for a bad action."""
 
 import numpy as np
 
-from docs.figures.calls import loss_and_slopes
-from docs.figures.style import BLACK, BLUE, GREY, ORANGE, new, number
+from docs.figures import style
+from docs.figures.kernel_calls import CLIP, policy_loss
 
-CLIP = 0.2
-
-
-def row(ratio: float, advantage: float) -> tuple[float, float]:
-    """Policy loss of one row, and its derivative with respect to the new log-probability."""
-    loss, _, dlogprobs, _ = loss_and_slopes(np.log(ratio), advantages=advantage, clip_coef=CLIP)
-    return loss, dlogprobs[0]
+HEAD = ("A", "ratio", "policy loss", "slope by ratio", "slope by log pi")
+EDGES = ((0.4, 1 - CLIP), (1 - CLIP, 1 + CLIP), (1 + CLIP, 1.6))
 
 
-def table() -> list[list[str]]:
-    """Loss and slope in each of the six regions."""
-    lines = [["advantage", "ratio", "loss of the row", "slope by log-probability"]]
+def numbers() -> list[tuple]:
+    """Rows of the table: one for each region."""
+    rows = []
     for advantage in (1.0, -1.0):
-        numbers = ((ratio, *row(ratio, advantage)) for ratio in (0.5, 1.0, 1.5))
-        lines += [[f"{advantage:+.0f}", *map(number, three)] for three in numbers]
-    return lines
+        for ratio in (0.6, 1.0, 1.4):
+            loss, slope = policy_loss(ratio, advantage)
+            rows.append((f"{advantage:+.0f}", f"{ratio:.1f}", loss, slope / ratio, slope))
+    return rows
 
 
 def draw():
-    """Two panels: advantage 1 and advantage -1."""
-    figure, axes = new(2)
-    ratios = np.linspace(0.02, 2.0, 397)
-    for ax, advantage, flat in zip(axes, (1.0, -1.0), ((1 + CLIP, 2), (0, 1 - CLIP)), strict=True):
-        losses, slopes = np.array([row(ratio, advantage) for ratio in ratios]).T
-        # The slope jumps: a gap there, and no line that is not its.
-        slopes[np.flatnonzero(np.abs(np.diff(slopes)) > 0.1)] = np.nan
-        ax.axvspan(*flat, facecolor="#eeeeee", edgecolor=GREY, hatch="//", linewidth=0)
-        ax.axvline(1, color=GREY, linewidth=0.8, linestyle=":")
-        ax.plot(ratios, losses, color=BLUE, linewidth=2, label="loss of the row")
-        ax.plot(ratios, slopes, color=ORANGE, linewidth=1.6, linestyle="--", label="slope by log-probability")
-        ax.text(np.mean(flat), -0.25 * advantage, "flat", ha="center", color=BLACK, backgroundcolor="white")
-        ax.set_title(f"advantage {advantage:+.0f}: a {'good' if advantage > 0 else 'bad'} action")
-        ax.set_xlabel("ratio, new probability by old")
-        ax.set_xlim(0, 2)
-        ax.legend(frameon=True, loc="lower left" if advantage > 0 else "upper left")
+    """The figure."""
+    figure, axes = style.new(panels=2)
+    ratios = np.linspace(0.4, 1.6, 241)
+    for ax, advantage in zip(axes, (1.0, -1.0), strict=True):
+        style.line(ax, ratios, [policy_loss(r, advantage, 1e6)[0] for r in ratios], 1, "without clip", linewidth=1.1)
+        style.line(ax, ratios, [policy_loss(r, advantage)[0] for r in ratios], 0, "clipped loss")
+        for low, high in EDGES:
+            flat = policy_loss((low + high) / 2, advantage)[1] == 0
+            hatch = {"hatch": "///", "facecolor": "#eeeeee", "edgecolor": "#bbbbbb"} if flat else {"facecolor": "none"}
+            ax.axvspan(low, high, linewidth=0, **hatch)
+            text = "flat: no gradient" if flat else f"slope {-advantage:+.0f}"
+            ax.text((low + high) / 2, 0.03, text, transform=ax.get_xaxis_transform(), ha="center", fontsize=8)
+            ax.axvline(low, color="#999999", linewidth=0.7)
+        ax.set(title=f"A = {advantage:+.0f}", xlabel="ratio", ylabel="policy loss of one row")
+        ax.set(xlim=(0.4, 1.6), xticks=(0.6, 0.8, 1.0, 1.2, 1.4))
+        ax.margins(y=0.15)
+    axes[0].legend(loc="upper right")
     return figure
