@@ -45,9 +45,9 @@ def with_tables(page: str, names: tuple[str, ...] = NAMES) -> str:
         ValueError: The page has no place for a table.
     """
     for name in names:
-        place = re.compile(rf"(<!-- table: {name} -->\n\n).*?(\n<!-- end -->)", re.DOTALL)
+        place = re.compile(rf"(<!-- table: {name} -->\n\n)(?:\|.*\n)*\n?(<!-- end -->)")
         text = table(name)
-        page, found = place.subn(lambda match, text=text: f"{match[1]}{text}{match[2]}", page)
+        page, found = place.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)
         if found != 1:
             raise ValueError(f"the page has {found} places for the table of {name}, not 1")
     return page
