@@ -8,7 +8,7 @@ The rule. Each page gets an empty folder of its own, in which `runs/RUN` is a sh
   have. Each other command is checked only: its module or file exists, and its options are in its `--help`. These are
   installations, the tests and benchmarks themselves (other steps of CI), and commands for clusters.
 * What is run must end with exit code 0; `gradcheck --inject` with 1, since it must find the mistake.
-* What is run is shortened: at most 512 steps of training, 2 episodes of evaluation.
+* What is run is shortened: at most 512 steps of training, 2 episodes, 16 units where gradients are checked.
 * A block below a comment `<!-- not run: REASON -->` is left alone. A block in another language holds no commands.
 
 The same command is run once, even if several pages have it.
@@ -79,12 +79,14 @@ def commands(code: str) -> list[list[str]]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """A command of ppo_np with few steps or episodes."""
+    """A command of ppo_np with few steps or episodes, or a small network."""
     words = list(words)
     for option, most in (("--total-timesteps", STEPS), ("--episodes", EPISODES)):
         if option in words:
             place = words.index(option) + 1
             words[place] = str(min(int(words[place]), most))
+    if words[2:3] == ["ppo_np.gradcheck"]:
+        return [*words, "--shared-sizes", "16"]
     trains = words[2:3] == ["ppo_np.train"]
     asks = {"--total-timesteps", "--resume", "--list-presets", "--help"} & set(words)
     return [*words, "--total-timesteps", str(STEPS)] if trains and not asks else words

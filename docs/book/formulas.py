@@ -87,7 +87,10 @@ def _write(translator, node: nodes.math, latex: str, block: bool) -> None:
         body = f'<div class="formula" tabindex="0" role="group" aria-label="formula">{formula}{number}</div>'
         translator.body.append(body)
     else:
-        translator.body.append(formula)
+        following = node.next_node(descend=False, siblings=True)
+        # A word joiner: browsers would break the line between a formula and the comma after it.
+        joined = isinstance(following, nodes.Text) and following.astext()[:1] in tuple(",.;:)")
+        translator.body.append(formula + "\u2060" * joined)
     raise nodes.SkipNode
 
 
