@@ -5,12 +5,12 @@ of one letter stays upright, `\mathbb{1}` is its Unicode character, `\tag` is pr
 cannot be converted, or in which a command is left, is a warning, and the build turns warnings into errors.
 """
 
+import importlib.util
 import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
-import ziamath
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
@@ -105,7 +105,8 @@ def _block(translator, node: nodes.math_block) -> None:
 def _copy_font(app: Sphinx, error: Exception | None) -> None:
     """A font with the glyphs of formulas, from the installed package ziamath, for readers whose system has none."""
     if error is None:
-        font = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
+        # The package is not imported: it would warn of its own imports.
+        font = Path(importlib.util.find_spec("ziamath").origin).parent / "fonts" / "STIXTwoMath-Regular.ttf"
         shutil.copyfile(font, Path(app.outdir) / "_static" / "math.ttf")
 
 
