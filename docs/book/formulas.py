@@ -45,6 +45,7 @@ def to_mathml(latex: str, block: bool) -> str:
     for element in list(root.iter()):
         _mend(element)
         _space_functions(element)
+        _sign(element)
         if "\\" in (element.text or ""):
             raise ValueError(f"{element.text!r} is unknown in the formula {latex!r}")
     root.set("alttext", " ".join(latex.split()))
@@ -62,6 +63,19 @@ def _mend(element: ElementTree.Element) -> None:
         element.text = DELIMITERS[text]
         if text == "~":
             element.tag = f"{{{NAMESPACE}}}mo"
+    if element.tag.endswith("}mo") and element.text in ("|", "/"):
+        element.attrib.update(stretchy="false", lspace="0", rspace="0")
+
+
+def _sign(row: ElementTree.Element) -> None:
+    """Mark in place each minus that is a sign and no difference: it stands first, or after an operator or a bracket."""
+    before = None
+    for child in row:
+        first = before is None or (before.tag.endswith("}mo") and before.text not in (")", "]", "}", "|"))
+        if child.tag.endswith("}mo") and child.text == "\u2212" and row.tag.endswith("}mrow") and first:
+            child.set("form", "prefix")
+            child.attrib.update(lspace="0", rspace="0")
+        before = child
 
 
 def _space_functions(row: ElementTree.Element) -> None:

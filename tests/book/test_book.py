@@ -152,6 +152,11 @@ def test_formulas_become_mathml(part):
     assert all(text in mathml for text in ("𝟙", "∼", "approx_kl", 'display="block"'))
 
 
+def test_a_minus_is_a_sign_after_a_bracket_and_a_difference_after_a_letter(part):
+    mathml = part("formulas").to_mathml(r"(-a - b)", block=False)
+    assert re.findall(r"<mo([^>]*)>−</mo>", mathml) == [' form="prefix" lspace="0" rspace="0"', ""]
+
+
 def test_a_formula_that_is_not_known_is_refused(part):
     with pytest.raises(ValueError, match="nonsense"):
         part("formulas").to_mathml(r"\nonsense{x}", block=False)
