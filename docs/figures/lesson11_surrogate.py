@@ -50,7 +50,13 @@ def draw() -> None:
             axes.axvline(edge, color="#666666", linestyle=":")
         flat = (1 + CLIP, 1.8) if advantage > 0 else (0.3, 1 - CLIP)
         axes.axvspan(*flat, facecolor="none", edgecolor="#999999", hatch="//", alpha=0.5)
-        axes.text(sum(flat) / 2, -0.6 if advantage > 0 else 0.35, "flat", ha="center", bbox={"facecolor": "white", "edgecolor": "none"})
+        axes.text(
+            sum(flat) / 2,
+            -0.6 if advantage > 0 else 0.35,
+            "flat",
+            ha="center",
+            bbox={"facecolor": "white", "edgecolor": "none"},
+        )
         axes.set(title=f"A = {advantage:g}", xlim=(0.3, 1.8))
         axes.legend(loc="lower left" if advantage > 0 else "upper left", fontsize=8)
     panels[1].set(xlabel="ratio (dotted lines: 1 - epsilon and 1 + epsilon, epsilon = 0.25)")
