@@ -33,8 +33,13 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],
-    packages=find_packages(include=["kernels", "ppo_np", "ppo_np.*"]),
-    package_data={"ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"]},
+    packages=[*find_packages(include=["kernels", "ppo_np", "ppo_np.*"]), "ppo_np.course.pages"],
+    package_dir={"ppo_np.course.pages": "docs/course"},
+    package_data={
+        "ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"],
+        "ppo_np.course.pages": ["*.md", "images/*"],
+        "ppo_np.checking": ["explain.html"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "gymnasium[box2d]>=1.1",

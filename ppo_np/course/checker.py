@@ -58,7 +58,7 @@ def check(lesson: Lesson, file: Path, seed: int, from_reference: bool = False, s
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace"
         order = {
-            "lesson": lesson.name, "file": str(file.resolve()), "seed": seed, "from_reference": from_reference,
+            "lesson": lesson.key, "file": str(file.resolve()), "seed": seed, "from_reference": from_reference,
             "seconds": seconds, "trace": str(trace),
         }  # fmt: skip
         command = [sys.executable, "-m", "ppo_np.course.worker"]

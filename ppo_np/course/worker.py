@@ -13,6 +13,7 @@ from pathlib import Path
 from ppo_np.course.contract import exception_sentence
 from ppo_np.course.grading import BLANK, FAILED, Outcome, grade
 from ppo_np.course.lesson import WORKED, Lesson, load
+from ppo_np.course.variant import lesson_by_key
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     os.dup2(2, 1)
     with open(order["trace"], "w") as trace:
         faulthandler.dump_traceback_later(order["seconds"], exit=True, file=trace)
-        outcomes = graded(Lesson(order["lesson"]), Path(order["file"]), order["from_reference"], order["seed"])
+        outcomes = graded(lesson_by_key(order["lesson"]), Path(order["file"]), order["from_reference"], order["seed"])
         faulthandler.cancel_dump_traceback_later()
     json.dump([outcome.as_dict() for outcome in outcomes], report)
     report.flush()

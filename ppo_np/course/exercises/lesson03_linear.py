@@ -1,5 +1,7 @@
 """Grades lesson 3: the backward pass of a linear layer against differences of the learner's forward pass."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ppo_np.course.exercise import Exercise, Functions, Point, gradient
@@ -40,8 +42,13 @@ def _linear_backward(mine: Functions, point: Point) -> tuple[np.ndarray, ...]:
     return gradient(loss, point.weight, point.bias, point.x)
 
 
+def _forward_terms(point: Point) -> Mapping[str, Mapping[str, tuple[np.ndarray, float]]]:
+    product = point.x @ point.weight
+    return {"y": {"x W": (product, 1), "b": (np.broadcast_to(point.bias, product.shape), 1)}}
+
+
 EXERCISES = [
-    Exercise("linear_forward", ("x", "weight", "bias"), ("y",), _forward_points),
+    Exercise("linear_forward", ("x", "weight", "bias"), ("y",), _forward_points, terms=_forward_terms),
     Exercise(
         "linear_backward", ("dy", "x", "weight"), ("dweight", "dbias", "dx"), _backward_points, _linear_backward,
         rests_on=("linear_forward",),

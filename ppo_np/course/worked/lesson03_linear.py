@@ -21,9 +21,9 @@ def linear_forward(x, weight, bias):
 
 
 def linear_backward(dy, x, weight):
-    """Gradient of the loss with respect to the weight, the bias and the input.
+    """Gradient of the loss with respect to the weight, the bias and the input of a linear layer.
 
-    dW_io = sum_b x_bi dy_bo,   db_o = sum_b dy_bo,   dx_bi = sum_o dy_bo W_io
+    The loss is one number for all rows: a mean over the rows, if there is one, is in dy already.
 
     Args:
         dy: upstream gradient, (B, O).

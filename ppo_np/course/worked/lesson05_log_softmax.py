@@ -15,8 +15,9 @@ def log_softmax(logits):
         logits: l, (B, K).
 
     Returns:
-        log p, (B, K).
+        log p, (B, K), <= 0.
     """
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    largest = logits.max(axis=1, keepdims=True)
+    shifted = logits - largest
     total = np.exp(shifted).sum(axis=1, keepdims=True)
     return shifted - np.log(total)

@@ -28,7 +28,9 @@ def categorical_forward(logits, actions):
 def categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies):
     """Gradient of the loss with respect to the logits: through the log-probability and through the entropy.
 
-    dl_bk = dlogpi_b (1[k = a_b] - p_bk) - dH_b p_bk (log p_bk + H_b)
+    A logit of row b touches two numbers of the loss, log pi_b and H_b; the derivatives of these two are asked for:
+
+    dl_bk = dlogpi_b (d log pi_b / d l_bk) + dH_b (d H_b / d l_bk)
 
     Args:
         dlogprobs: dlogpi, upstream gradient of log pi, (B,).
@@ -40,8 +42,9 @@ def categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies):
     Returns:
         dlogits (B, K).
     """
+    rows = np.arange(len(actions))
     probs = np.exp(log_probs)
     dlogits = -dlogprobs[:, None] * probs
     dlogits -= dentropies[:, None] * probs * (log_probs + entropies[:, None])
-    dlogits[np.arange(len(actions)), actions] += dlogprobs
+    dlogits[rows, actions] += dlogprobs
     return dlogits

@@ -23,6 +23,7 @@ def linear_backward(dy, x, weight):
 
 
 PLANT = {
+    "weight-without-upstream": ("+= x[b, i] * dy[b, o]", "+= x[b, i]"),
     "bias-mean": ("dbias[o] += dy[b, o]", "dbias[o] += dy[b, o] / dy.shape[0]"),
     "no-bias-gradient": ("dbias[o] += dy[b, o]", "pass"),
     "weight-mean": ("+= x[b, i] * dy[b, o]", "+= x[b, i] * dy[b, o] / dy.shape[0]"),

@@ -13,6 +13,10 @@ def linear_backward(dy, x, weight):
 
 
 PLANT = {
+    "weight-transposed-forward": (
+        "np.vstack([bias, weight])",
+        "np.vstack([bias, weight.T if weight.shape[0] == weight.shape[1] else weight])",
+    ),
     "weight-mean": ("return both[1:]", "return both[1:] / len(x)"),
     "no-bias-gradient": ("both[0], dx", "0 * both[0], dx"),
     "weight-not-transposed": (
