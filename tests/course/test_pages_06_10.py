@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ppo_np.course.pages import page_of
+from ppo_np.course.page import page_of
 
 from ppo_np.course.lesson import lesson_of
 
