@@ -32,8 +32,8 @@ ROOMS = {
     "distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
     "settings": "config errors",
-    "kernels": "acting mlp linear activation loss advantage categorical bernoulli gaussian moments optimizer "
-    "initializer finite _jit",
+    "kernels": "acting mlp linear activation loss advantage categorical masked_categorical bernoulli gaussian moments "
+    "optimizer initializer finite _jit",
 }
 PLACES = [(room, name) for room, names in ROOMS.items() for name in names.split()]
 FORBIDDEN_IN_KERNELS = ("ppo_np", "gymnasium", "h5py")

@@ -13,6 +13,7 @@ from kernels.gaussian import gaussian_backward, gaussian_forward
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
+from kernels.masked_categorical import masked_categorical_backward, masked_categorical_forward
 from kernels.mlp import mlp_forward
 from kernels.moments import discounted_sums, standardize, update_moments
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
@@ -190,6 +191,22 @@ def many_choices():
     return names
 
 
+def masked_choices():
+    """Section 9, last part: the first row of the example with its second action invalid, and with its first one."""
+    logits, mask, actions = (
+        np.log([[2.0, 1, 1], [2.0, 1, 1]]),
+        np.array([[1, 0, 1], [0, 1, 1]], np.int8),
+        np.array([0, 2]),
+    )
+    log_probs, dlogits, logprobs, entropies = zeros((2, 3), (2, 3), 2, 2)
+    masked_categorical_forward(logits, mask, actions, log_probs, logprobs, entropies)
+    masked_categorical_backward(np.ones(2), np.ones(2), mask, actions, log_probs, entropies, dlogits)
+    return {
+        "masked_p": np.exp(log_probs), "masked_logprobs": logprobs, "masked_entropies": entropies,
+        "masked_dlogits": dlogits,
+    }  # fmt: skip
+
+
 def gaussian():
     means, log_std, x = np.array([[1.0], [1.0]]), np.log([2.0]), np.array([[3.0], [-3.0]])
     logprobs, entropies, dmeans, dlog_std = zeros(2, 2, (2, 1), 1)
@@ -286,7 +303,7 @@ NAMES = {
     "Clipped value loss": lambda: example() | value_cases(),
     "The loss, and what stands at its bottom": example,
     "Advantage normalisation": example,
-    "Categorical distribution": lambda: example() | many_choices(),
+    "Categorical distribution": lambda: example() | many_choices() | masked_choices(),
     "Diagonal Gaussian": gaussian,
     "Bernoulli": bernoulli,
     "Linear layer": linear,
