@@ -87,6 +87,8 @@ class PPOConfig:
     """Activation after each hidden layer."""
     log_std_init: float = 0.0
     """Initial logarithm of the standard deviation of real-valued actions, in [-10, 10]."""
+    action_mask: str = ""
+    """Where environments say which actions are valid: info:action_mask or method:action_masks; empty = nowhere."""
     norm_obs: bool = False
     """Normalise observations to mean 0 and standard deviation 1 by running statistics, and clip them to +-10."""
     norm_reward: bool = False
@@ -114,6 +116,9 @@ class PPOConfig:
         check(self.adam_eps >= 1e-30, "adam_eps", self.adam_eps, "at least 1e-30")
         check(self.env_timeout >= 0.01, "env_timeout", self.env_timeout, "at least 0.01 (seconds)")
         check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
+        kind, _, name = self.action_mask.partition(":")
+        known = not self.action_mask or (kind in ("info", "method") and name.isidentifier())
+        check(known, "action_mask", self.action_mask, '"info:NAME", "method:NAME" or empty')
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
         # Beyond these, checkpoints could not keep them (in int64), or a run would not get anywhere.

@@ -27,7 +27,8 @@ ROOMS = {
     "crash_replay planted_bugs gradient_report diagnosis",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
-    "environments": "make stream env_recorder observed serial workers guard watchdog env_restore film spaces",
+    "environments": "make stream env_recorder observed serial workers guard action_masks watchdog env_restore film "
+    "spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",

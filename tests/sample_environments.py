@@ -60,6 +60,58 @@ class Guess(gymnasium.Env):
         return self.state, reward, True, False, {}
 
 
+class Cards(gymnasium.Env):
+    """Play the cards of a hand, one a step; a card that is not in the hand is an AssertionError.
+
+    The observation is the hand (5 flags) and the trump (one-hot); reward 1 for playing the trump first, else 0. The
+    mask is in the infos and a method; of the last step, where no card is left, it allows nothing.
+
+    Args:
+        sides: 1 for Discrete actions; more for MultiDiscrete ones (card, side), where only one side is valid: that of
+            the number of cards in the hand.
+        end: "T" if episodes terminate, "t" if they are truncated.
+        mask: what is given instead of the mask, if not None; called with the mask.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, sides=1, end="T", mask=None, render_mode=None):
+        self.observation_space = spaces.Box(0, 1, (10,), np.float32)
+        self.action_space = spaces.Discrete(5) if sides == 1 else spaces.MultiDiscrete([5, sides])
+        self.sides, self.end, self.mask, self.render_mode = sides, end, mask, render_mode
+
+    def action_masks(self):
+        side = np.arange(self.sides) == self.hand.sum() % self.sides
+        mask = self.hand if self.sides == 1 else np.concatenate([self.hand, side & self.hand.any()])
+        return mask if self.mask is None else self.mask(mask)
+
+    def _shown(self):
+        obs = np.concatenate([self.hand, np.arange(5) == self.trump]).astype(np.float32)
+        return obs, {"action_mask": self.action_masks(), "of no use": object()}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.trump = int(self.np_random.integers(5))
+        self.hand = self.np_random.random(5) < 0.5
+        self.hand[self.trump] = True
+        self.first = True
+        return self._shown()
+
+    def step(self, action):
+        card, *side = np.reshape(action, -1)
+        assert self.hand[card], f"card {card} is not in the hand"
+        assert not side or side[0] == self.hand.sum() % self.sides, f"side {side[0]} is not valid"
+        reward = float(self.first and card == self.trump)
+        self.hand = self.hand & (np.arange(5) != card)
+        self.first = False
+        done = not self.hand.any()
+        obs, info = self._shown()
+        return obs, reward, done and self.end == "T", done and self.end == "t", info
+
+    def render(self):
+        return np.full((16, 16, 3), 50 * self.hand.sum(), np.uint8)
+
+
 class Screen(Counting):
     """Counting, but an episode ends only after `length` steps, and `frame(step)` is what `render` returns."""
 
@@ -86,7 +138,7 @@ class Endless(gymnasium.Env):
 
 def register():
     """Make the environments known to `gymnasium.make`; doing so twice is harmless."""
-    own = {"Counting-v0": Counting, "Guess-v0": Guess, "Endless-v0": Endless, "Screen-v0": Screen}
+    own = {"Counting-v0": Counting, "Guess-v0": Guess, "Endless-v0": Endless, "Screen-v0": Screen, "Cards-v0": Cards}
     for name, environment in own.items():
         if f"ppo_np_test/{name}" not in gymnasium.registry:
             gymnasium.register(f"ppo_np_test/{name}", environment)

@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels.linear import linear_backward_input
 from kernels.optimizer import clip_by_global_norm, global_norm
-from ppo_np.checking.formulas import OF_DISTRIBUTION, Source
+from ppo_np.checking.formulas import Source, sources_of
 from ppo_np.checking.lines import NORM, Lines
 from ppo_np.checking.next_minibatch import Subject
 from ppo_np.checking.nudge import FORK, PARAMS, Difference, Nudged, layers_of
@@ -30,7 +30,7 @@ class BackwardLines(Lines):
     def gradients(self) -> None:
         """Add the gradients in the order of the backward pass, and the global norm."""
         a, exact = self._activations, self._nudged.activations
-        sources = OF_DISTRIBUTION[type(a.distribution)]
+        sources = sources_of(self._model.head)
         self._of_rows("dlogprobs", self.source("dlogprobs"), a.dlogprobs, exact.dlogprobs, "logprobs")
         self._of_rows("dentropies", self.source("dentropies"), a.dentropies, exact.dentropies, "entropies")
         self._of_rows("dvalues", self.source("dvalues"), a.dvalues, exact.dvalues, "values")

@@ -10,7 +10,7 @@ from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
 from ppo_np.network.tensor_trace import Stage, learning_stages, sampling_stages, state_stages
 from ppo_np.saving.checkpoint import below, check_widths, copy_tensors
-from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, Crash
+from ppo_np.saving.crash_file import ENVIRONMENT, MASK, MINIBATCH, MINIBATCH_ARRAYS, Crash
 
 
 def recompute(crash: Crash) -> list[Stage]:
@@ -36,7 +36,7 @@ def _rollout_stages(crash: Crash) -> Iterator[Stage]:
         minibatch = _minibatch(model, crash, ("obs", "actions"))
         activations = model.activations(minibatch.rows)
         model.forward(minibatch.obs, activations)
-        activations.distribution.forward(activations.policy_outputs, minibatch.actions)
+        activations.distribution.forward(activations.policy_outputs, minibatch.actions, minibatch.action_mask)
         yield from sampling_stages(model, minibatch.obs, activations)
 
 
@@ -83,10 +83,11 @@ def _minibatch(model: ActorCritic, crash: Crash, names: Sequence[str]) -> Miniba
     if obs is None or not obs.ndim:
         raise UserError("The crash file has no observations.")
     minibatch = model.minibatch(len(obs))
-    for name in names:
+    for name in (*names, MASK) if model.head.masked else names:
         array, target = crash.arrays.get(name), getattr(minibatch, name)
         if array is None or array.shape != target.shape or not np.can_cast(array.dtype, target.dtype, "same_kind"):
-            raise UserError(f"The crash file's {name} do not fit its settings.")
+            what = "action masks" if name == MASK else name
+            raise UserError(f"The crash file's {what} do not fit its settings.")
         target[:] = array
     sizes = np.maximum(model.head.sizes, 2) if minibatch.actions.dtype == np.int8 else np.array(model.head.sizes)
     choices = minibatch.actions.reshape(len(obs), -1)

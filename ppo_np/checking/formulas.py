@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ppo_np.network.action_head import ActionHead
 from ppo_np.network.distributions import Bernoulli, Categorical, Distribution, Gaussian, MultiCategorical
 
 
@@ -14,6 +15,7 @@ class Source(NamedTuple):
 
 
 ACTIVATION, CATEGORICAL = "kernels/activation.py", "kernels/categorical.py"
+MASKED = "kernels/masked_categorical.py"
 BERNOULLI, GAUSSIAN = "kernels/bernoulli.py", "kernels/gaussian.py"
 LINEAR, LOSS, OPTIMIZER = "kernels/linear.py", "kernels/loss.py", "kernels/optimizer.py"
 DISTRIBUTIONS, MODEL = "ppo_np/network/distributions.py", "ppo_np/network/model.py"
@@ -97,3 +99,12 @@ OF_DISTRIBUTION: dict[type[Distribution], dict[str, Source]] = {
         ),
     },
 }  # fmt: skip
+
+
+def sources_of(head: ActionHead) -> dict[str, Source]:
+    """The formulas of a distribution; with masks, where the kernels for valid actions compute them."""
+    sources = OF_DISTRIBUTION[head.kind]
+    if not head.masked:
+        return sources
+    masked = {name: one._replace(function=f"masked_{one.function}", file=MASKED) for name, one in sources.items()}
+    return {name: masked[name] if one.file == CATEGORICAL else one for name, one in sources.items()}

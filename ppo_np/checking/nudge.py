@@ -46,6 +46,8 @@ class Nudged:
         self.minibatch = self.model.minibatch(minibatch.rows)
         for name in ("obs", "actions", "loss_inputs"):
             getattr(self.minibatch, name)[:] = getattr(minibatch, name)
+        if minibatch.action_mask is not None:
+            self.minibatch.action_mask = minibatch.action_mask
         self.activations = self.model.activations(minibatch.rows)
         self.model.loss_and_gradient(self.minibatch, self.activations, config)
         self._config = config
@@ -107,7 +109,7 @@ class Nudged:
         for tower in ("policy", "value"):
             self._tower(tower, features, shifts)
         distribution = scratch.distribution
-        distribution.forward(scratch.policy_outputs, minibatch.actions)
+        distribution.forward(scratch.policy_outputs, minibatch.actions, minibatch.action_mask)
         sources = distribution.logprobs, distribution.entropies, scratch.values
         names = "logprobs", "entropies", "values"
         moved = [source + shifts.get(name, 0.0) for name, source in zip(names, sources, strict=True)]

@@ -6,7 +6,7 @@ The point x is off-policy, because at ratio 1 and V = V_old, wrong clipping and 
 A difference across a kink (of ReLU, of a minimum, of a clip range) is not a derivative: it is discarded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from unittest.mock import patch
 
 import numpy as np
@@ -91,9 +91,11 @@ def off_policy_minibatch(
     row = np.arange(ROWS)
     minibatch.obs[:] = rng.standard_normal(minibatch.obs.shape)
     model.forward(minibatch.obs, activations)
-    distribution.sample(activations.policy_outputs, rng)
+    if minibatch.action_mask is not None:
+        draw_masks(minibatch.action_mask, model.head.sizes, rng)
+    distribution.sample(activations.policy_outputs, rng, minibatch.action_mask)
     minibatch.actions[:] = distribution.actions
-    distribution.forward(activations.policy_outputs, minibatch.actions)
+    distribution.forward(activations.policy_outputs, minibatch.actions, minibatch.action_mask)
 
     sign, side = np.where(row % 2, -1, 1), row // 2 % 3
     u = rng.random((4, ROWS))
@@ -110,6 +112,14 @@ def off_policy_minibatch(
     offset, values = sign * (0.5 + u[3]), activations.values
     minibatch.returns[:] = np.choose(side, [values + offset, clipped_values - offset, values + offset])
     return minibatch, activations
+
+
+def draw_masks(action_mask: np.ndarray, sizes: Sequence[int], rng: np.random.Generator) -> None:
+    """Fill action masks, (B, K), at random; in each component of the action, of so many choices, one is valid."""
+    action_mask[:] = rng.random(action_mask.shape) < 0.5
+    rows = np.arange(len(action_mask))
+    for start, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
+        action_mask[rows, start + rng.integers(size, size=len(rows))] = 1
 
 
 class Point:

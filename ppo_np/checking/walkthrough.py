@@ -16,8 +16,9 @@ import numpy as np
 from kernels.categorical import log_softmax
 from kernels.linear import linear_forward
 from kernels.loss import LOSS_TERMS
+from kernels.masked_categorical import masked_log_softmax
 from ppo_np.checking.backward_lines import BackwardLines
-from ppo_np.checking.formulas import OF_DISTRIBUTION
+from ppo_np.checking.formulas import sources_of
 from ppo_np.checking.lines import Line, Lines
 from ppo_np.checking.next_minibatch import Subject
 from ppo_np.checking.nudge import Nudged, layers_of
@@ -95,6 +96,8 @@ def _inputs(lines: Lines, subject: Subject, activations: Activations) -> None:
     minibatch, section = subject.minibatch, "inputs"
     lines.per_row(section, "obs", None, minibatch.obs, norm=True)
     lines.per_row(section, "actions", None, minibatch.actions)
+    if minibatch.action_mask is not None:
+        lines.per_row(section, "action_mask", None, minibatch.action_mask)
     for name in ("old_logprobs", "old_values", "advantages", "returns"):
         lines.per_row(section, name, None, getattr(minibatch, name))
 
@@ -120,7 +123,7 @@ def _network(lines: Lines, subject: Subject, activations: Activations) -> None:
 def _policy(lines: Lines, subject: Subject, activations: Activations) -> None:
     """From the outputs of the policy head to log-probabilities and entropies."""
     distribution, actions = activations.distribution, subject.minibatch.actions
-    outputs, sources = activations.policy_outputs, OF_DISTRIBUTION[type(distribution)]
+    outputs, sources = activations.policy_outputs, sources_of(subject.model.head)
     if isinstance(distribution, Gaussian):
         std = np.exp(distribution.log_std)
         lines.vector("forward", "log_std", None, distribution.log_std)
@@ -128,19 +131,22 @@ def _policy(lines: Lines, subject: Subject, activations: Activations) -> None:
     elif isinstance(distribution, Bernoulli):
         lines.per_row("forward", "probabilities", sources["probabilities"], 1 / (1 + np.exp(-outputs)))
     else:
-        log_probs = _log_probs(outputs, subject.model.head.sizes)
+        log_probs = _log_probs(outputs, subject.model.head.sizes, subject.minibatch.action_mask)
         lines.per_row("forward", "log_probs", sources["log_probs"], log_probs)
         lines.per_row("forward", "probabilities", sources["probabilities"], np.exp(log_probs))
     lines.per_row("forward", "logprobs", sources["logprobs"], distribution.logprobs)
     lines.per_row("forward", "entropies", sources["entropies"], distribution.entropies)
 
 
-def _log_probs(logits: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """The log-softmax of each choice, side by side, (B, K)."""
+def _log_probs(logits: np.ndarray, sizes: Sequence[int], action_mask: np.ndarray | None) -> np.ndarray:
+    """The log-softmax of each choice over its valid actions, side by side, (B, K)."""
     parts = []
-    for part in np.split(logits, np.cumsum(sizes)[:-1], axis=1):
-        log_probs = np.ascontiguousarray(part)
-        log_softmax(log_probs, log_probs)
+    for columns in np.split(np.arange(logits.shape[1]), np.cumsum(sizes)[:-1]):
+        log_probs = np.ascontiguousarray(logits[:, columns])
+        if action_mask is None:
+            log_softmax(log_probs, log_probs)
+        else:
+            masked_log_softmax(log_probs, np.ascontiguousarray(action_mask[:, columns]), log_probs)
         parts.append(log_probs)
     return np.concatenate(parts, axis=1)
 

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array
 
+from ppo_np.environments.action_masks import MASK
 from ppo_np.environments.env_restore import WORDS, EpisodeStart, Restored, RestorePlan
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.observed import Observed
@@ -44,7 +45,7 @@ class EnvRecord:
         episodes, seeds: (N,), rng_then, rng_now: (N, 6), as in `EpisodeStart`.
         known: (N,), 1 where the environment can be restored, else 0.
         actions: (sum of the lengths where known, ...), one environment after the other.
-        action_mask: (N, ...), as in `Observed`; None if all actions are allowed.
+        action_mask: (N, K), as in `Observed`; None if all actions are valid.
     """
 
     obs: np.ndarray
@@ -185,23 +186,21 @@ class EnvRecorder:
             flatten: writes one observation into an array, (D,).
             timeout: seconds for each reset and step.
 
-        Returns what the environments show, and which of them are restored, (N,) bool: those whose observation, return
-        and random generator are the same as in the record, bit for bit.
+        Returns what the environments show, and which of them are restored, (N,) bool: those whose observation, action
+        mask, return and random generator are the same as in the record, bit for bit.
         """
         plans = record.plans()
         others = [None] * self._first  # the index of a guard counts the environments of all ranks
         restored = self._call("restore", [*others, *plans], timeout)
         same = np.array([_is_same(one, record, n, flatten) for n, one in enumerate(restored)])
         fresh = self._call("reset_unrestored", [*others, *plans], [*others, *(~same).tolist()], timeout)
-        observations = [one.obs if same[n] else fresh[n] for n, one in enumerate(restored)]
+        observations = [one.obs if same[n] else fresh[n][0] for n, one in enumerate(restored)]
         self._refill({n: plan.actions for n, plan in enumerate(plans) if plan and same[n]}, len(same))
         self._last_step = int(record.steps)
         space = self._envs.single_observation_space
         empty: Any = create_empty_array(space, len(same))
-        mask = record.action_mask
-        if mask is not None:  # that of a new episode is not known
-            mask = np.where(same.reshape(-1, *[1] * (mask.ndim - 1)), mask, 1)
-        return Observed(concatenate(space, observations, empty), mask), same
+        masks = [one.action_mask if same[n] else fresh[n][1].get(MASK) for n, one in enumerate(restored)]
+        return Observed(concatenate(space, observations, empty), None if masks[0] is None else np.stack(masks)), same
 
     def _refill(self, restored: dict[int, np.ndarray], envs: int) -> None:
         """Record the actions, (L, ...), of restored environments, by index, as if they had just been done."""
@@ -220,6 +219,10 @@ def _is_same(one: Restored | None, record: EnvRecord, n: int, flatten: Callable[
     try:
         flatten(one.obs, flat_obs)
     except (KeyError, IndexError, TypeError, ValueError):
+        return False
+    if (record.action_mask is None) != (one.action_mask is None):
+        return False
+    if record.action_mask is not None and not np.array_equal(record.action_mask[n], np.asarray(one.action_mask)):
         return False
     same_return = one.episodic_return == record.returns[n]
     return bool(np.array_equal(flat_obs, record.obs[n]) and same_return and np.array_equal(one.rng, record.rng_now[n]))

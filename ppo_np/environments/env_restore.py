@@ -38,11 +38,12 @@ class RestorePlan(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """The state of an environment after its plan: observation, sum of the rewards, and `rng_words`."""
+    """The state of an environment after its plan: observation, sum of the rewards, `rng_words`, and action mask."""
 
     obs: Any
     episodic_return: float
     rng: np.ndarray | None
+    action_mask: np.ndarray | None = None
 
 
 def rng_words(env: gymnasium.Env) -> np.ndarray | None:

@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
+from ppo_np.environments.action_masks import MASK, MaskReader
 from ppo_np.environments.env_restore import NO_SEED, EpisodeStart, Restored, RestorePlan, rng_words, set_rng_words
 from ppo_np.environments.film import set_film_episode
 from ppo_np.environments.watchdog import Watchdog
@@ -27,17 +28,24 @@ class Guard(gymnasium.Wrapper):
     """Turns exceptions and malformed observations and rewards into `EnvironmentFault`.
 
     The infos are dropped, because nothing reads them: what an environment puts there need not fit that of others, nor
-    be such that a worker process can send it. Nothing else is changed.
+    be such that a worker process can send it. Only the action mask is given, as (K,) int8 and under the name `MASK`,
+    unless the step ended the episode. Nothing else is changed.
+
+    Args:
+        env: the environment.
+        index: as the attribute.
+        action_mask: the setting of that name; empty if there are no masks.
 
     Attributes:
         index: index of the environment among the environments of all ranks.
         takes_integers: whether actions may be Python's integers instead of NumPy's.
         busy: whether the environment is running now.
+        masks: reads the action masks; None if there are none.
         calls: number of resets and steps.
         episodes: number of episodes that have begun.
     """
 
-    def __init__(self, env: gymnasium.Env, index: int):
+    def __init__(self, env: gymnasium.Env, index: int, action_mask: str = ""):
         super().__init__(env)
         if not isinstance(env.metadata, Mapping):  # vector environments copy it
             self.metadata = {}
@@ -46,6 +54,7 @@ class Guard(gymnasium.Wrapper):
         self.calls = self.episodes = 0
         self._seed = NO_SEED
         self._rng_then: np.ndarray | None = None
+        self.masks = MaskReader(action_mask, env.action_space) if action_mask else None
         self.takes_integers = isinstance(env.action_space, spaces.Discrete) and _is_gymnasiums(env)
         space = env.observation_space
         is_box = isinstance(space, spaces.Box)
@@ -60,7 +69,8 @@ class Guard(gymnasium.Wrapper):
         seed = kwargs.get("seed")
         self._seed, self._rng_then = (NO_SEED, rng_words(self.env)) if seed is None else (seed, None)
         try:
-            obs, _ = self.env.reset(**kwargs)
+            obs, info = self.env.reset(**kwargs)
+            shown = self._shown(info)
         except EnvironmentFault:
             raise
         except (Exception, SystemExit) as error:
@@ -68,15 +78,16 @@ class Guard(gymnasium.Wrapper):
         finally:
             self.busy = False
         self._check_obs(obs)
-        return obs, {}
+        return obs, shown
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """As the environment's; raises EnvironmentFault as `reset` does, or if the reward is not a number."""
         self.busy = True
         self.calls += 1
         try:
-            obs, reward, terminated, truncated, _ = self.env.step(int(action) if self.takes_integers else action)
+            obs, reward, terminated, truncated, info = self.env.step(int(action) if self.takes_integers else action)
             terminated, truncated = bool(terminated), bool(truncated)
+            shown = {} if terminated or truncated else self._shown(info)
         except EnvironmentFault:
             raise
         except (Exception, SystemExit) as error:
@@ -89,7 +100,13 @@ class Guard(gymnasium.Wrapper):
             self._check_reward(reward)
         if terminated or truncated:
             obs = deepcopy(obs)  # the next reset may write into the same arrays
-        return obs, reward, terminated, truncated, {}
+        return obs, reward, terminated, truncated, shown
+
+    def _shown(self, info: Any) -> dict[str, Any]:
+        """What is given of the infos: the action mask. Raises EnvironmentFault if it is malformed."""
+        if self.masks is None:
+            return {}
+        return {MASK: self.masks.of_environment(self.env, info, f"environment {self.index}")}
 
     def episode_start(self) -> EpisodeStart:
         """How the present episode began."""
@@ -114,24 +131,24 @@ class Guard(gymnasium.Wrapper):
         self.episodes = plan.start.episode - 1
         set_film_episode(self.env, plan.start.episode)
         if plan.start.seed != NO_SEED:
-            obs, _ = self.reset(seed=plan.start.seed)
+            obs, info = self.reset(seed=plan.start.seed)
         elif plan.start.rng_then is not None:
             set_rng_words(self.env, plan.start.rng_then)
-            obs, _ = self.reset()
+            obs, info = self.reset()
         else:
             return None
         episodic_return = 0.0
         for action in plan.actions.copy():  # an environment may write into its action
-            obs, reward, terminated, truncated, _ = self.step(action)
+            obs, reward, terminated, truncated, info = self.step(action)
             if terminated or truncated:
                 return None
             episodic_return += float(reward)
-        return Restored(obs, episodic_return, rng_words(self.env))
+        return Restored(obs, episodic_return, rng_words(self.env), info.get(MASK))
 
     def reset_unrestored(self, plans: Sequence[RestorePlan | None], which: Sequence[bool], timeout: float) -> Any:
         """If `which` is true at this environment's index: begin a new episode, with the plan's generator.
 
-        Returns its first observation; None if `which` is false. Raises EnvironmentFault as `reset` does, or if the
+        Returns the results of the reset; None if `which` is false. Raises EnvironmentFault as `reset` does, or if the
         reset takes longer than `timeout` seconds.
         """
         if not which[self.index]:
@@ -144,7 +161,7 @@ class Guard(gymnasium.Wrapper):
                 with suppress(TypeError, ValueError, OverflowError):
                     set_rng_words(self.env, plan.start.rng_now)
         with self.watched(timeout):
-            return self.reset()[0]
+            return self.reset()
 
     def close(self) -> None:
         """As the environment's, but see `close_watched`."""

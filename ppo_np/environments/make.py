@@ -131,7 +131,8 @@ def make_vector_env(
     spaces = _check(make, config, video)
     in_workers = config.vectorization == "async"
     unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one environment here to see its spaces
-    factories = [partial(_guarded, make, index, spaces, config.env_timeout, video, unfilmed) for index in own]
+    guarded = partial(_guarded, make, timeout=config.env_timeout, action_mask=config.action_mask)
+    factories = [partial(guarded, index, spaces, video=video, unfilmed=unfilmed) for index in own]
     if in_workers:
         return WorkerEnvs(factories, config.env_timeout, first=own.start)
     with ExitStack() as on_error:
@@ -166,7 +167,7 @@ def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOp
 
 
 def _guarded(
-    make: Callable[..., gymnasium.Env], index: int, spaces: Spaces, timeout: float,
+    make: Callable[..., gymnasium.Env], index: int, spaces: Spaces, timeout: float, action_mask: str,
     video: VideoOptions | None, unfilmed: int | None,
 ) -> Guard:  # fmt: skip
     """Environment number `index`; number 0 is filmed, but not in the process `unfilmed`.
@@ -191,7 +192,7 @@ def _guarded(
             allowed = f"{short(first)}, as that of the environment that was made first to see its spaces"
             close_watched(env, who)
             raise UserError(f"The {what} space of {who} is {short(own)}, but it must be {allowed}.")
-    return Guard(env, index)
+    return Guard(env, index, action_mask)
 
 
 def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> VectorEnv:

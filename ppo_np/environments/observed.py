@@ -9,4 +9,4 @@ class Observed(NamedTuple):
     """What N environments show before a step."""
 
     obs: Any  # batched as a vector environment returns them, or flat, (N, D)
-    action_mask: np.ndarray | None = None  # int8, 1 where an action is allowed, (N, ...); None if all are
+    action_mask: np.ndarray | None = None  # (N, K) int8, 1 where an action is valid; None if all are

@@ -9,12 +9,14 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, iterate
 
+from ppo_np.environments.action_masks import MASK
+
 
 class SerialEnvs(SyncVectorEnv):
     """Gymnasium's SyncVectorEnv in SAME_STEP mode with a faster `step`, which returns the same transitions.
 
-    Of the infos only `final_obs` is kept. Each step overwrites the same array of observations. The arrays of
-    terminations and truncations are also the same as long as no episode ends.
+    Of the infos only `final_obs` is kept, and the action masks of a `Guard`. Each step overwrites the same array of
+    observations, and of masks. The arrays of terminations and truncations are also the same as long as no episode ends.
     """
 
     def __init__(self, factories: Sequence[Callable[[], gymnasium.Env]]):
@@ -31,6 +33,8 @@ class SerialEnvs(SyncVectorEnv):
             self._each_action = iter
         self._all_false = np.zeros(self.num_envs, bool)
         self._steps = [env.step for env in self.envs]
+        readers = [getattr(env, "masks", None) for env in self.envs]
+        self._masks = np.ones((self.num_envs, readers[0].width), np.int8) if readers[0] else None
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """As SyncVectorEnv.step, with fewer infos."""
@@ -39,18 +43,22 @@ class SerialEnvs(SyncVectorEnv):
         finals = None
         terminations = truncations = self._all_false
         for n, (step, action) in enumerate(zip(self._steps, self._each_action(actions), strict=True)):
-            obs, reward, terminated, truncated, _ = step(action)
+            obs, reward, terminated, truncated, info = step(action)
             if terminated or truncated:
                 if finals is None:
                     finals = np.full(self.num_envs, None, object)
                     terminations, truncations = np.zeros((2, self.num_envs), bool)
                 finals[n], terminations[n], truncations[n] = obs, terminated, truncated
-                obs, _ = self.envs[n].reset()
+                obs, info = self.envs[n].reset()
+            if self._masks is not None:
+                self._masks[n] = info[MASK]
             observations[n] = obs
             rewards.append(reward)
         if self._joined_obs is None:
             self._observations = concatenate(self.single_observation_space, observations, self._observations)
         else:
             np.concatenate(observations, out=self._joined_obs)
-        infos = {} if finals is None else {"final_obs": finals}
+        infos: dict[str, Any] = {} if finals is None else {"final_obs": finals}
+        if self._masks is not None:
+            infos[MASK] = self._masks
         return self._observations, np.array(rewards, np.float64), terminations, truncations, infos

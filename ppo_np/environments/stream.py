@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from kernels.acting import count_step
 from kernels.finite import first_outside
+from ppo_np.environments.action_masks import MASK, MaskReader
 from ppo_np.environments.env_recorder import EnvRecord, EnvRecorder, Mark
 from ppo_np.environments.guard import Guard, describe
 from ppo_np.environments.observed import Observed
@@ -73,6 +74,7 @@ class EnvStream:
         envs: the vector environment; `reset` or `restore` must be called before the first step.
         timeout: seconds for a call of the environments; inf means no limit.
         first: index of the first environment among the environments of all ranks.
+        action_mask: the setting of that name; empty if there are no masks.
 
     Attributes:
         observed: what the N environments show now.
@@ -81,10 +83,11 @@ class EnvStream:
         steps: number of steps of each environment, with reset rows.
         guests: other environments in this process that `watched` also watches.
 
-    Raises UserError if the autoreset mode is neither SAME_STEP nor NEXT_STEP.
+    Raises UserError if the autoreset mode is neither SAME_STEP nor NEXT_STEP, or if the masks are to come from a method
+    of environments that are not made here.
     """
 
-    def __init__(self, envs: VectorEnv, timeout: float = np.inf, first: int = 0):
+    def __init__(self, envs: VectorEnv, timeout: float = np.inf, first: int = 0, action_mask: str = ""):
         mode = envs.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             allowed = "AutoresetMode.SAME_STEP or AutoresetMode.NEXT_STEP"
@@ -97,6 +100,11 @@ class EnvStream:
         self._timeout = timeout
         self._first = first
         self._recorder = EnvRecorder(envs, first)
+        self._masks = MaskReader(action_mask, envs.single_action_space) if action_mask else None
+        self._guarded = self._recorder.can_restore  # their masks are checked and have the name `MASK`
+        if self._masks and not self._masks.in_infos and not self._guarded:
+            what = f"action_mask is {action_mask!r}, but a VectorEnv of your own must give masks in its infos"
+            raise UserError(f"{what}: info:NAME.")
         self._calls = 0
         self._busy = self._broken = False
         self._resetting: np.ndarray | None = None  # (N,) bool, which environments the next step resets; None if none
@@ -109,9 +117,19 @@ class EnvStream:
         """Reset environment i, counted over all ranks, with seed + i; raises EnvironmentFault if that fails."""
         with self.watched(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="EnvPool seeds are fixed")  # `make_vector_env` has set the seed
-            obs, _ = self._call(self.envs.reset, seed=seed + self._first)
-        self.observed = Observed(obs)
+            obs, infos = self._call(self.envs.reset, seed=seed + self._first)
+        self.observed = Observed(obs, self._action_mask(infos, self._all_valid))
         return self
+
+    def _action_mask(self, infos: Any, needed: np.ndarray) -> np.ndarray | None:
+        """The action masks, (N, K), where `needed`, (N,) bool, and 1 elsewhere; None without masks."""
+        if self._masks is None:
+            return None
+        if not self._guarded:
+            return self._call(self._masks.of_infos, infos, needed, self._first)
+        if needed.all():
+            return infos[MASK]
+        return np.where(needed[:, np.newaxis], infos.get(MASK, 1), np.int8(1))
 
     def mark(self, observed: Observed) -> Mark:
         """Note the present state; `observed` has flat observations, (N, D). Raises EnvironmentFault as `step`."""
@@ -212,6 +230,10 @@ class EnvStream:
                 raise self.fault("the vector environment gave no final_obs, but the mode SAME_STEP needs it")
             final = Observed(final_obs)
         self._resetting = dones.copy() if episodes and self.next_step else None
+        if self._masks:
+            # In the mode NEXT_STEP, the next step of an environment that is done ignores the action.
+            needed = self._all_valid if self._resetting is None else ~self._resetting
+            self.observed = Observed(obs, self._action_mask(infos, needed))
         return Transition(rewards, terminations, truncations, valid, final, episodes)
 
     def _step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, Any]:

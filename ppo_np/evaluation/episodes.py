@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import TimeLimit
 
+from ppo_np.environments.action_masks import MASK
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.make import make_env, spaces_of
 from ppo_np.environments.spaces import same_form
@@ -91,11 +92,11 @@ def play_episode(
     episodic_return, episodic_length = 0.0, 0
     done = False
     try:
-        obs, _ = env.reset(seed=seed)
+        obs, info = env.reset(seed=seed)
         while not done:
             if stopped():
                 return None
-            obs, reward, terminated, truncated, _ = env.step(_act(policy, obs, deterministic, rng))
+            obs, reward, terminated, truncated, info = env.step(_act(policy, obs, deterministic, rng, info.get(MASK)))
             if not abs(float(reward)) <= LARGEST:  # as in training; also NaN
                 allowed = f"a finite number up to {LARGEST:g}"
                 raise EnvironmentFault(f"environment {env.index} gave the reward {reward}, but it must be {allowed}")
@@ -109,10 +110,12 @@ def play_episode(
     return Episode(episodic_return, episodic_length)
 
 
-def _act(policy: Policy, obs: Any, deterministic: bool, rng: np.random.Generator) -> Any:
+def _act(
+    policy: Policy, obs: Any, deterministic: bool, rng: np.random.Generator, action_mask: np.ndarray | None
+) -> Any:
     """The action of the policy. An observation that it refuses is a fault of the environment."""
     try:
-        return policy.predict(obs, deterministic, rng)
+        return policy.predict(obs, deterministic, rng, action_mask)
     except UserError as error:
         raise EnvironmentFault(f"the policy could not act: {str(error).rstrip('.')}") from error
 

@@ -46,7 +46,7 @@ class PeriodicEvaluation:
     """
 
     def __init__(self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int, incidents: Incidents):
-        self._env = Guard(env, 0)
+        self._env = Guard(env, 0, ppo.config.action_mask)
         ppo.stream.guests.append(self._env)
         self._every, self._episodes = every, episodes
         self._folder, self._incidents = folder, incidents

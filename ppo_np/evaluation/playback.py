@@ -62,7 +62,7 @@ def evaluate(
         raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")
     bare = evaluation_env(env_id, max_episode_steps, RENDER_MODE if video else None)
     film = Film(bare, lambda episode: None if episode else video) if video else None
-    env = Guard(film or bare, 0)
+    env = Guard(film or bare, 0, saved.config.action_mask)
     progress = progress or Progress(lambda text: None, episodes)
     played: list[Episode] = []
     try:

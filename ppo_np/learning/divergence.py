@@ -18,7 +18,7 @@ from ppo_np.learning.resume_point import ResumePoint
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.tensor_trace import NotFiniteError, Stage, learning_stages, state_stages
-from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, ROLLOUT, crash_of
+from ppo_np.saving.crash_file import ENVIRONMENT, MASK, MINIBATCH, MINIBATCH_ARRAYS, ROLLOUT, crash_of
 from ppo_np.saving.training_state import TrainingState
 
 FLOAT_MAX = sys.float_info.max
@@ -58,6 +58,8 @@ class DivergenceCheck:
             yield
         except NotFiniteError as error:
             arrays = {"obs": workspace.inputs, "actions": workspace.activations.distribution.actions}
+            if (masks := self._buffer.action_masks) is not None:
+                arrays[MASK] = masks[min(report.filled, len(masks) - 1)]
             where = f"row {report.filled + 1} of the rollout"
             raise self._diverged(config, where, error, ROLLOUT, arrays) from None
 
@@ -106,8 +108,9 @@ class DivergenceCheck:
         return learning_stages(model, whole, activations)
 
     def _of_all_ranks(self, minibatch: Minibatch) -> dict[str, np.ndarray]:
-        """The arrays that `MINIBATCH_ARRAYS` names, with the rows of all ranks."""
-        own = {name: getattr(minibatch, name) for name in MINIBATCH_ARRAYS}
+        """The arrays that `MINIBATCH_ARRAYS` names, and the action mask, with the rows of all ranks."""
+        names = MINIBATCH_ARRAYS if minibatch.action_mask is None else (*MINIBATCH_ARRAYS, MASK)
+        own = {name: getattr(minibatch, name) for name in names}
         parts = self._ranks.allgather(own)
         return {name: np.concatenate([part[name] for part in parts]) for name in own}
 

@@ -62,7 +62,7 @@ class OnPolicyAlgorithm:
                 normalizers={name: normalizer for name, normalizer in statistics.items() if normalizer},
                 rngs=dict(zip(RNGS, rngs, strict=True)),
             )
-            self.stream = EnvStream(envs, config.env_timeout, self.own_envs.start)
+            self.stream = EnvStream(envs, config.env_timeout, self.own_envs.start, config.action_mask)
             self.resume_point = ResumePoint(self.stream, self.policy, self.state)
             self.lost_envs: list[int] = []
             self._allocate()
@@ -128,9 +128,9 @@ class OnPolicyAlgorithm:
         """Whether `save` can write a state that continues exactly; False after an exception in an update's epochs."""
         return self.resume_point.exists
 
-    def predict(self, obs: Any, deterministic: bool = True) -> Any:
+    def predict(self, obs: Any, deterministic: bool = True, action_mask: Any = None) -> Any:
         """Action for one observation or actions for a batch; see `Policy.predict`."""
-        return self.policy.predict(obs, deterministic, self.state.rngs["predict_rng"])
+        return self.policy.predict(obs, deterministic, self.state.rngs["predict_rng"], action_mask)
 
     def save(self, path: str | PathLike, *, keep_previous: bool = False) -> None:
         """Write everything that is needed to continue training to an HDF5 file, atomically.

@@ -6,8 +6,9 @@ import numpy as np
 from gymnasium import Space
 
 from ppo_np.config import PPOConfig
+from ppo_np.environments.action_masks import MaskReader
 from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
-from ppo_np.errors import UserError, short
+from ppo_np.errors import EnvironmentFault, UserError, short
 from ppo_np.learning.normalizer import RoundingCheck, RunningMoments
 from ppo_np.network.action_head import action_head
 from ppo_np.network.activations import Activations
@@ -70,24 +71,30 @@ class Policy:
         elif inputs is not flat_obs:
             inputs[:] = flat_obs
 
-    def predict(self, obs: Any, deterministic: bool = True, rng: np.random.Generator | None = None) -> Any:
+    def predict(
+        self, obs: Any, deterministic: bool = True, rng: np.random.Generator | None = None, action_mask: Any = None
+    ) -> Any:
         """Choose an action for one observation, or for each observation of a batch. Threads may call this together.
 
         Args:
             obs: an observation as the environment returns it, or a batch as a vector environment returns it.
             deterministic: take the most probable action (the mean of real numbers); otherwise draw an action.
             rng: draws the actions; needed if not deterministic.
+            action_mask: which actions are valid, (K,), or (B, K) for a batch: 0 or 1, or bool; needed if the policy was
+                trained with masks. None allows all.
 
         Returns:
             An action for `env.step`, or a batch of actions with one more leading axis.
 
         Raises:
-            UserError: `obs` is not finite, or neither in the space nor a batch of observations; or `rng` is missing.
+            UserError: `obs` is not finite, or neither in the space nor a batch of observations; or `rng` is missing; or
+                `action_mask` is missing or malformed, allows no action, or is not possible with this action space.
         """
         if not deterministic and rng is None:
             raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
         length = self.observations.batch_length(obs)
         rows = 1 if length is None else length
+        mask = self._mask(action_mask, length)
         workspace = self._take_workspace(rows)
         inputs, activations = workspace
         flat_obs = np.zeros(inputs.shape, self.obs_dtype)
@@ -107,12 +114,31 @@ class Policy:
         self.model.forward(inputs, activations)
         distribution = activations.distribution
         if deterministic or rng is None:
-            distribution.mode(activations.policy_outputs)
+            distribution.mode(activations.policy_outputs, mask)
         else:
-            distribution.sample(activations.policy_outputs, rng)
+            distribution.sample(activations.policy_outputs, rng, mask)
         actions = self.actions.to_env(distribution.actions)
         self._idle.append(workspace)
         return actions[0] if length is None else actions
+
+    def _mask(self, action_mask: Any, length: int | None) -> np.ndarray | None:
+        """The mask of `predict` as (B, K) int8; None if all actions are valid."""
+        head, setting = self.model.head, self.config.action_mask
+        if action_mask is None:
+            if head.masked:
+                raise UserError(f"action_mask is None, but the policy was trained with masks ({setting}): give them.")
+            return None
+        if not head.kind.takes_mask:
+            allowed = "only actions in Discrete or MultiDiscrete have masks"
+            raise UserError(f"action_mask is {short(action_mask)}, but {allowed}, not {short(self.actions.space)}.")
+        masks = [action_mask] if length is None else action_mask
+        if not hasattr(masks, "__len__") or len(masks) != (length or len(masks)):
+            raise UserError(f"action_mask is {short(action_mask)}, but it must have one row for each of {length} rows.")
+        reader = MaskReader("info:action_mask", self.actions.space)
+        try:
+            return np.stack([reader.checked(mask, "the caller") for mask in masks])
+        except EnvironmentFault as fault:
+            raise UserError(f"action_mask cannot be used: {fault}.") from None
 
     def _take_workspace(self, rows: int) -> ActingWorkspace:
         """A workspace for `rows` actions that no other thread uses."""

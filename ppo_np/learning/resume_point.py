@@ -84,7 +84,8 @@ def restore_environments(
     """
     record, seed, own = saved.environments, another_seed(saved), ranks.envs(num_envs)
     shape, dtype = (num_envs, policy.observations.size), policy.obs_dtype
-    if record is None or record.obs.shape != shape or record.obs.dtype != dtype:
+    masked = record is not None and record.action_mask is not None
+    if record is None or record.obs.shape != shape or record.obs.dtype != dtype or masked != policy.model.head.masked:
         stream.reset(seed)
         same = np.zeros(len(own), bool)
     else:

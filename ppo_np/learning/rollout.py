@@ -29,7 +29,9 @@ class RolloutBuffer:
 
     Attributes:
         obs: (T, N, D), flat observations, uint8 or float32; `normalize_obs` replaces them by normalised ones.
-        actions: (T, N, ...), as drawn. logprobs, rewards, advantages, returns: (T, N).
+        actions: (T, N, ...), as drawn.
+        action_masks: (T, N, K) int8, 1 where an action was valid; None without masks.
+        logprobs, rewards, advantages, returns: (T, N).
         terminations, truncations: (T, N) bool.
         valid: (T, N) bool, False in reset rows, which are not learned from.
         values: (T+1, N), the last row for the observation that follows the rollout.
@@ -40,11 +42,14 @@ class RolloutBuffer:
         shape, dtype = (num_steps, num_envs), policy.model.dtype
         self.obs = np.zeros((*shape, policy.observations.size), policy.obs_dtype)
         self.actions = policy.model.actions(*shape)
+        head = policy.model.head
+        self.action_masks = np.ones((*shape, head.outputs), np.int8) if head.masked else None
         self.logprobs, self.rewards, self.final_values, self.advantages, self.returns = np.zeros((5, *shape), dtype)
         self.terminations, self.truncations, self.valid = np.zeros((3, *shape), bool)
         self.values = np.zeros((num_steps + 1, num_envs), dtype)
         # Views with all transitions in one axis.
         self._flat_obs, self._flat_actions = (a.reshape(-1, *a.shape[2:]) for a in (self.obs, self.actions))
+        self._flat_masks = None if self.action_masks is None else self.action_masks.reshape(-1, head.outputs)
         loss_inputs = self.logprobs, self.values[:-1], self.advantages, self.returns
         self._flat_loss_inputs = [array.reshape(-1) for array in loss_inputs]
         self._minibatches: dict[int, Minibatch] = {}  # by rows; all share the memory of the largest
@@ -91,6 +96,8 @@ class RolloutBuffer:
         else:
             policy.preprocess(self._flat_obs[indices], minibatch.obs)
         self._flat_actions.take(indices, 0, minibatch.actions, "clip")
+        if self._flat_masks is not None:
+            self._flat_masks.take(indices, 0, minibatch.action_mask, "clip")
         for source, target in zip(self._flat_loss_inputs, minibatch.loss_inputs, strict=True):
             source.take(indices, 0, target, "clip")
 
@@ -205,7 +212,10 @@ def _observe_and_act(
     activations, distribution = workspace.activations, workspace.activations.distribution
     flatten_obs(stream, policy, buffer.obs[t])
     _run_network(stream, policy, buffer.obs[t], workspace)
-    distribution.sample(activations.policy_outputs, rng)
+    mask = stream.observed.action_mask
+    if buffer.action_masks is not None and mask is not None:
+        buffer.action_masks[t] = mask
+    distribution.sample(activations.policy_outputs, rng, mask)
     if not all_finite(distribution.logprobs):
         _fill_layers(policy, buffer.obs[t], workspace)
         raise NotFiniteError(sampling_stages(policy.model, *workspace))

@@ -1,6 +1,6 @@
 """The action head: which distribution the policy uses, chosen by the action space."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from gymnasium import spaces
@@ -19,10 +19,12 @@ class ActionHead:
     Attributes:
         kind: class of the distribution.
         sizes: outputs for each component of the action: the number of choices, or 1 for a bit or a real number.
+        masked: whether a mask says which actions are valid, (B, K) for B rows.
     """
 
     kind: type[Distribution]
     sizes: tuple[int, ...]
+    masked: bool = False
 
     @property
     def outputs(self) -> int:
@@ -36,10 +38,11 @@ class ActionHead:
 
 
 def action_head(space: spaces.Space, config: PPOConfig) -> ActionHead:
-    """The head for the action space of a single environment. No setting changes it yet.
+    """The head for the action space of a single environment.
 
     Raises:
-        UserError: The space is not Discrete, MultiDiscrete, MultiBinary or a Box of floats, or it is empty.
+        UserError: The space is not Discrete, MultiDiscrete, MultiBinary or a Box of floats, or it is empty; or there
+            are action masks, and the space is not Discrete or MultiDiscrete.
     """
     if isinstance(space, spaces.Discrete):
         head = ActionHead(Categorical, (int(space.n),))
@@ -53,7 +56,10 @@ def action_head(space: spaces.Space, config: PPOConfig) -> ActionHead:
         allowed = "Discrete, MultiDiscrete, MultiBinary or a Box of floats"
         raise UserError(f"The action space is {short(space)}, but it must be {allowed}.")
     check(head.outputs >= 1, "The action space", space, "of at least one number")
-    return head
+    if config.action_mask and not head.kind.takes_mask:
+        allowed = "masks need actions in Discrete or MultiDiscrete"
+        raise UserError(f"action_mask is {config.action_mask!r}, but {allowed}, and they are in {short(space)}.")
+    return replace(head, masked=bool(config.action_mask))
 
 
 def discrete(num_actions: int) -> ActionHead:

@@ -157,7 +157,8 @@ class ActorCritic:
     def minibatch(self, rows: int) -> Minibatch:
         """Preallocate a minibatch of `rows` rows."""
         obs = np.zeros((rows, self.obs_size), self.dtype)
-        return Minibatch(obs, self.actions(rows), np.zeros((4, rows), self.dtype))
+        mask = np.ones((rows, self.head.outputs), np.int8) if self.head.masked else None
+        return Minibatch(obs, self.actions(rows), np.zeros((4, rows), self.dtype), action_mask=mask)
 
     def activations(self, rows: int, grads: np.ndarray | None = None, larger: Activations | None = None) -> Activations:
         """Preallocate the workspace for `rows` rows.
@@ -230,7 +231,7 @@ class ActorCritic:
         """The PPO loss of a minibatch by a forward pass; returns `activations.loss_terms`, (6,)."""
         self.forward(minibatch.obs, activations)
         distribution = activations.distribution
-        distribution.forward(activations.policy_outputs, minibatch.actions)
+        distribution.forward(activations.policy_outputs, minibatch.actions, minibatch.action_mask)
         ppo_loss_forward(
             distribution.logprobs, distribution.entropies, activations.values,
             minibatch.old_logprobs, minibatch.old_values, minibatch.advantages, minibatch.returns,
@@ -262,7 +263,7 @@ class ActorCritic:
         )  # fmt: skip
         distribution.backward(
             activations.dlogprobs, activations.dentropies, activations.policy_outputs, minibatch.actions,
-            activations.dpolicy_outputs,
+            activations.dpolicy_outputs, minibatch.action_mask,
         )  # fmt: skip
         self.backward(minibatch.obs, activations)
         return loss_terms

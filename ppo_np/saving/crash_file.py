@@ -24,6 +24,7 @@ from ppo_np.saving.training_state import TrainingState
 FORMAT, FORMAT_VERSION = "ppo_np crash", 1
 ROLLOUT, MINIBATCH, ENVIRONMENT = "rollout", "minibatch", "environment"
 MINIBATCH_ARRAYS = ("obs", "actions", "old_logprobs", "old_values", "advantages", "returns")
+MASK = "action_mask"  # one more array of a rollout and of a minibatch, if there are masks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Crash:
     """What a crash file holds.
 
     `arrays` are the input of the computation: obs and actions of a rollout, the `MINIBATCH_ARRAYS` of a minibatch, or
-    obs or rewards as the environment gave them.
+    obs or rewards as the environment gave them. With masks, rollout and minibatch have the action_mask too.
     """
 
     what: str  # the message that the run ended with
@@ -81,12 +82,13 @@ def read_crash(path: str | PathLike) -> Crash:
     """
     arrays, attributes = read_sealed(path, "crash file", FORMAT, FORMAT_VERSION)
     try:
-        config, head, rng = (with_escapes(json.loads(attributes[name])) for name in ("config", "head", "rng"))
+        settings, head, rng = (with_escapes(json.loads(attributes[name])) for name in ("config", "head", "rng"))
+        config = PPOConfig.from_dict(settings, f"crash file {str(path)!r}")
         return Crash(
             what=str(attributes["what"]),
             during=str(attributes["during"]),
-            config=PPOConfig.from_dict(config, f"crash file {str(path)!r}"),
-            head=ActionHead(DISTRIBUTIONS[head["kind"]], tuple(map(int, head["sizes"]))),
+            config=config,
+            head=ActionHead(DISTRIBUTIONS[head["kind"]], tuple(map(int, head["sizes"])), bool(config.action_mask)),
             tensors={name: array for name, array in arrays.items() if not name.startswith("rows/")},
             arrays=below(arrays, "rows"),
             rng=dict(rng),

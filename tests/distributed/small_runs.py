@@ -49,6 +49,36 @@ class Actions(gymnasium.Env):
         return self.np_random.standard_normal(3).astype(np.float32)
 
 
+class Masked(Actions):
+    """Random masks, which are obeyed."""
+
+    def reset(self, *, seed=None, options=None):
+        obs, _ = super().reset(seed=seed)
+        return obs, self._masks()
+
+    def step(self, action):
+        chosen = np.reshape(action, -1) + np.cumsum(self.sizes) - self.sizes
+        assert self.mask[chosen].all()
+        *results, _ = super().step(action)
+        return *results, self._masks()
+
+    def _masks(self):
+        self.sizes = np.reshape(getattr(self.action_space, "nvec", getattr(self.action_space, "n", 0)), -1)
+        masks = [self.np_random.random(size) < 0.5 for size in self.sizes]
+        for mask in masks:
+            mask[self.np_random.integers(len(mask))] = True
+        self.mask = np.concatenate(masks)
+        return {"action_mask": self.mask}
+
+
+def masked() -> gymnasium.Env:
+    return Masked(gymnasium.spaces.Discrete(4))
+
+
+def masked_multi() -> gymnasium.Env:
+    return Masked(gymnasium.spaces.MultiDiscrete([3, 4]))
+
+
 def discrete() -> gymnasium.Env:
     return Actions(gymnasium.spaces.Discrete(3))
 
@@ -75,6 +105,8 @@ RUNS = {
     "Discrete, blocks": (discrete, {"num_steps": 600, "num_minibatches": 1, "threads": 2, "update_epochs": 2}),
     "Discrete, NEXT_STEP": (discrete, NORMALIZED),
     "MultiDiscrete": (multi_discrete, SHARED),
+    "Discrete, masks": (masked, {"action_mask": "info:action_mask"}),
+    "MultiDiscrete, masks, NEXT_STEP": (masked_multi, SHARED | {"action_mask": "info:action_mask"}),
     "MultiBinary": (multi_binary, NORMALIZED),
     "Box, shared": (box, SHARED),
     "Box, separate, normalised, annealed": (

@@ -2,11 +2,13 @@
 
 import itertools
 import random
+from contextlib import closing
 from dataclasses import replace
 
 import gymnasium
 import numpy as np
 import pytest
+import sample_environments  # noqa: F401  makes its environments known
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ppo_np.config import PPOConfig
@@ -227,11 +229,30 @@ def test_an_action_mask_goes_with_its_environment():
     with pytest.raises(ValueError, match="have different lengths"):
         EnvRecord.of_arrays(record.arrays() | {"action_mask": mask[:3]})
 
-    again = Played(make_vector_env(config(num_envs=4)))
-    lost = replace(record, returns=record.returns + np.eye(4)[2])  # the third one is not what it was
-    assert again.restore(lost).tolist() == [True, True, False, True]
-    shown = again.stream.observed.action_mask
-    assert shown.tolist() == [[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1]] and shown.dtype == np.int8
+
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_an_environment_is_the_same_only_if_its_mask_is(vectorization):
+    settings = PPOConfig(
+        env_id="ppo_np_test/Cards-v0", num_envs=4, num_minibatches=1, vectorization=vectorization,
+        action_mask="info:action_mask",
+    )  # fmt: skip
+    with closing(make_vector_env(settings)) as envs, closing(make_vector_env(settings)) as other_envs:
+        stream, again = (EnvStream(one, action_mask=settings.action_mask) for one in (envs, other_envs))
+        stream.reset(seed=0)
+        for _ in range(2):
+            stream.step(stream.observed.action_mask.argmax(axis=1))
+        flat_obs, mask = np.array(stream.observed.obs), stream.observed.action_mask.copy()
+        record = arrays_of(stream.record(stream.mark(Observed(flat_obs, mask))))
+        np.testing.assert_array_equal(record.action_mask, mask)
+        record.action_mask[1] ^= 1
+        assert again.restore(record, 99, lambda obs, row: row.__setitem__(slice(None), obs)).tolist() == [
+            True, False, True, True,
+        ]  # fmt: skip
+        shown, in_hand = again.observed.action_mask, again.observed.obs[:, :5]
+        np.testing.assert_array_equal(shown[[0, 2, 3]], mask[[0, 2, 3]])
+        np.testing.assert_array_equal(shown, in_hand)  # also that of the new episode
+        without = replace(record, action_mask=None)
+        assert not again.restore(without, 99, lambda obs, row: row.__setitem__(slice(None), obs)).any()
 
 
 def test_the_state_of_a_generator_as_words():

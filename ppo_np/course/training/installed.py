@@ -106,12 +106,12 @@ class Installation:
             allowed = f"from 0 to {logits.shape[1] - 1}"
             raise FunctionFault("categorical_sample", f"returned the action {actions.max()}, but it must be {allowed}")
 
-    def _multi_forward(self, owner: MultiCategorical, logits: Array, actions: Array) -> None:
+    def _multi_forward(self, owner: MultiCategorical, logits: Array, actions: Array, *_mask: None) -> None:
         targets = [("logprobs", owner.logprobs), ("entropies", owner.entropies)]
         self._caller.call("multi_categorical_forward", (logits, actions, owner.sizes), targets)
 
     def _multi_backward(self, owner: MultiCategorical, dlogprobs: Array, dentropies: Array, *arrays: Array) -> None:
-        logits, actions, dlogits = arrays
+        logits, actions, dlogits, *_mask = arrays  # which is None: the course has no masks
         arguments = dlogprobs, dentropies, logits, actions, owner.sizes
         self._caller.call("multi_categorical_backward", arguments, [("dlogits", dlogits)])
 
