@@ -129,7 +129,10 @@ class EnvStream:
             return self._call(self._masks.of_infos, infos, needed, self._first)
         if needed.all():
             return infos[MASK]
-        return np.where(needed[:, np.newaxis], infos.get(MASK, 1), np.int8(1))
+        masks = np.ones((len(needed), self._masks.width), np.int8)
+        if needed.any():
+            masks[needed] = infos[MASK][needed]
+        return masks
 
     def mark(self, observed: Observed) -> Mark:
         """Note the present state; `observed` has flat observations, (N, D). Raises EnvironmentFault as `step`."""

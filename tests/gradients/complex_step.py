@@ -33,7 +33,8 @@ def loss(point: Point, params: np.ndarray) -> complex:
     policy_outputs = tower(tensors, "policy", features, config.activation)
     values = tower(tensors, "value", features, config.activation)[:, 0]
 
-    logprobs, entropies = DISTRIBUTIONS[model.head.kind](policy_outputs, minibatch.actions, model.head.sizes, tensors)
+    more = model.head.sizes, tensors, minibatch.action_mask
+    logprobs, entropies = DISTRIBUTIONS[model.head.kind](policy_outputs, minibatch.actions, *more)
 
     ratio = np.exp(logprobs - minibatch.old_logprobs)
     policy_loss = larger(-minibatch.advantages * ratio, -minibatch.advantages * clip(ratio, 1, config.clip_coef)).mean()
@@ -44,28 +45,30 @@ def loss(point: Point, params: np.ndarray) -> complex:
     return policy_loss - config.ent_coef * entropies.mean() + config.vf_coef * 0.5 * errors.mean()
 
 
-def categorical(logits, actions, sizes, tensors):
+def categorical(logits, actions, sizes, tensors, mask):
     """Log-probabilities of the actions and entropies, (B,) each, like the three below."""
-    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return np.log(p[np.arange(len(p)), actions]), -(p * np.log(p)).sum(axis=1)
+    weights = np.exp(logits) if mask is None else np.where(mask, np.exp(logits), 0)
+    p = weights / weights.sum(axis=1, keepdims=True)
+    return np.log(p[np.arange(len(p)), actions]), -(p * np.log(np.where(p == 0, 1, p))).sum(axis=1)
 
 
-def multi_categorical(logits, actions, sizes, tensors):
+def multi_categorical(logits, actions, sizes, tensors, mask):
     """One categorical distribution over all combinations of choices, each with the sum of its choices' logits."""
     offsets = np.cumsum(sizes) - sizes
     combinations = np.array(list(itertools.product(*map(range, sizes))))
     joint = logits[:, combinations + offsets].sum(axis=2)
     taken = (combinations == actions[:, np.newaxis]).all(axis=2).argmax(axis=1)
-    return categorical(joint, taken, None, tensors)
+    all_valid = None if mask is None else mask[:, combinations + offsets].all(axis=2)
+    return categorical(joint, taken, None, tensors, all_valid)
 
 
-def bernoulli(logits, actions, sizes, tensors):
+def bernoulli(logits, actions, sizes, tensors, mask):
     """Bits, by the probability q of a one."""
     q = 1 / (1 + np.exp(-logits))
     return np.log(np.where(actions == 1, q, 1 - q)).sum(axis=1), -(q * np.log(q) + (1 - q) * np.log(1 - q)).sum(axis=1)
 
 
-def gaussian(means, actions, sizes, tensors):
+def gaussian(means, actions, sizes, tensors, mask):
     """Normal densities, multiplied; the entropy is the logarithm of the volume sqrt(det(2 pi e Sigma))."""
     std = np.exp(tensors["policy/log_std"])
     densities = np.exp(-((actions - means) ** 2) / (2 * std**2)) / (std * math.sqrt(2 * math.pi))

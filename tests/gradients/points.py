@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.advantage import normalize
+from ppo_np.checking.numerical_check import draw_masks
 from ppo_np.config import PPOConfig
 from ppo_np.network.action_head import ActionHead
 from ppo_np.network.activations import Activations
@@ -23,6 +24,8 @@ HEADS = {
     "MultiDiscrete": ActionHead(MultiCategorical, (3, 2, 4)),
     "MultiBinary": ActionHead(Bernoulli, (1, 1, 1)),
     "Box": ActionHead(Gaussian, (1, 1)),
+    "Discrete, masks": ActionHead(Categorical, (4,), masked=True),
+    "MultiDiscrete, masks": ActionHead(MultiCategorical, (3, 2, 4), masked=True),
 }
 OBS_SIZE, ROWS = 3, 48
 
@@ -49,9 +52,11 @@ def off_policy_point(config: PPOConfig, seed: int, head=HEADS["Discrete"], obs_s
     distribution, values = activations.distribution, activations.values
     minibatch.obs[:] = rng.standard_normal(minibatch.obs.shape)
     model.forward(minibatch.obs, activations)
-    distribution.sample(activations.policy_outputs, rng)
+    if minibatch.action_mask is not None:
+        draw_masks(minibatch.action_mask, head.sizes, rng)
+    distribution.sample(activations.policy_outputs, rng, minibatch.action_mask)
     minibatch.actions[:] = distribution.actions
-    distribution.forward(activations.policy_outputs, minibatch.actions)
+    distribution.forward(activations.policy_outputs, minibatch.actions, minibatch.action_mask)
     minibatch.old_logprobs[:] = distribution.logprobs + rng.uniform(-0.6, 0.6, rows)
     minibatch.old_values[:] = values + rng.uniform(-0.6, 0.6, rows)
     minibatch.advantages[:] = 2 * rng.standard_normal(rows)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kernels.bernoulli import bernoulli_backward
 from kernels.categorical import categorical_backward, categorical_forward
 from kernels.gaussian import gaussian_backward
+from kernels.masked_categorical import masked_categorical_backward, masked_categorical_forward
 
 H = 1e-30
 seeds = st.integers(0, 2**32 - 1)
@@ -45,6 +46,26 @@ def test_categorical(seed, rows, num_actions):
     log_probs, dlogits, (logprobs, entropies) = np.zeros_like(logits), np.zeros_like(logits), np.zeros((2, rows))
     categorical_forward(logits, actions, log_probs, logprobs, entropies)
     categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies, dlogits)
+    assert_equal_to_rounding(dlogits, complex_gradient(objective, logits))
+
+
+@given(seeds, sizes, sizes)
+def test_masked_categorical(seed, rows, num_actions):
+    logits, _, _, dlogprobs, dentropies = draw(seed, rows, num_actions)
+    rng = np.random.default_rng(seed)
+    actions, mask = rng.integers(num_actions, size=rows), (rng.random((rows, num_actions)) < 0.5).astype(np.int8)
+    mask[np.arange(rows), actions] = 1
+
+    def objective(logits):
+        p = np.where(mask, np.exp(logits), 0) / np.where(mask, np.exp(logits), 0).sum(axis=1, keepdims=True)
+        entropies = -np.array(
+            [(one[valid] * np.log(one[valid])).sum() for one, valid in zip(p, mask == 1, strict=True)]
+        )
+        return dlogprobs @ np.log(p[np.arange(rows), actions]) + dentropies @ entropies
+
+    log_probs, dlogits, (logprobs, entropies) = np.zeros_like(logits), np.zeros_like(logits), np.zeros((2, rows))
+    masked_categorical_forward(logits, mask, actions, log_probs, logprobs, entropies)
+    masked_categorical_backward(dlogprobs, dentropies, mask, actions, log_probs, entropies, dlogits)
     assert_equal_to_rounding(dlogits, complex_gradient(objective, logits))
 
 

@@ -218,8 +218,8 @@ def test_masks_need_discrete_actions():
 
 def test_a_policy_learns_the_game():
     """The trump can always be played, so the best mean return is 1; at random it is about 0.4."""
-    ppo = PPO(replace(CONFIG, num_envs=8, num_steps=64, total_timesteps=16_384, learning_rate=0.01, ent_coef=0.0))
-    ppo.learn()
+    config = replace(CONFIG, num_envs=8, num_steps=64, total_timesteps=16_384, update_epochs=8, learning_rate=0.01)
+    ppo = PPO(replace(config, ent_coef=0.0, shared_sizes=(32,), activation="tanh", gamma=0.9)).learn()
     ppo.close()
     assert np.mean([episode.episodic_return for episode in ppo.recent_episodes]) > 0.95
 
