@@ -1,7 +1,7 @@
 """Name the mistakes behind the wrong gradients of a report, and the places where the backward pass turns wrong.
 
-Each step of the backward pass is computed again in NumPy, from the gradients that it was given. If it gave what is right
-for them, its error follows from an earlier step. If not, its numbers are compared with those of known mistakes.
+Each step of the backward pass is computed again in NumPy, from the gradients that it was given. If it gave what is
+right for them, its error follows from an earlier step. If not, its numbers are compared with those of known mistakes.
 """
 
 import dataclasses
@@ -14,10 +14,11 @@ from ppo_np.checking.gradient_report import NOT_FINITE, Check, Turn
 from ppo_np.checking.gradient_step import BackwardPass, Step
 from ppo_np.checking.layer_steps import activation_step, parameter_steps
 from ppo_np.checking.loss_steps import loss_steps
+from ppo_np.network.activations import Layers
 from ppo_np.network.model import LOG_STD, ActorCritic
 
 Arrays = Mapping[str, np.ndarray]
-Probed = Mapping[str, tuple[Sequence[int], Sequence[float]]]  # by row: flat indices, and the numeric derivatives there
+Probed = Mapping[str, Sequence[tuple[int, float]]]  # by row: flat indices, and the numeric derivatives there
 PROBE_TOLERANCE = 1e-6
 DLOGPROBS, DENTROPIES, DVALUES = "policy_loss/dlogprobs", "entropy/dentropies", "value_loss/dvalues"
 OTHER_FORWARD = "the loss has another slope than the formulas of docs/gradients.md: is the forward pass another one?"
@@ -26,6 +27,12 @@ OTHER_FORWARD = "the loss has another slope than the formulas of docs/gradients.
 def layer_names(model: ActorCritic, tower: str) -> list[str]:
     """The layers of a tower from the first to the last, as in the names of its tensors: "policy/0", "policy/head"."""
     return [name.removesuffix("/weight") for name in model.shapes if name.startswith(tower) and name.endswith("weight")]
+
+
+def by_layer(model: ActorCritic, arrays: Layers) -> dict[str, np.ndarray]:
+    """An array for each layer, by the layers' names instead of by towers."""
+    pairs = [zip(layer_names(model, tower), of_tower, strict=True) for tower, of_tower in arrays.items()]
+    return dict(pair for of_tower in pairs for pair in of_tower)
 
 
 def before(model: ActorCritic, outputs: str) -> dict[str, list[str]]:
@@ -70,7 +77,7 @@ def backward_steps(p: BackwardPass, given: Arrays) -> dict[str, Step]:
     model, outputs = p.model, p.activations.outputs
     row = f"loss/d{p.activations.distribution.output_name}"
     dz = {"policy/head": handed_on(row), "value/head": handed_on(DVALUES)[:, np.newaxis]}
-    h = {layer: output for tower in outputs for layer, output in zip(layer_names(model, tower), outputs[tower])}
+    h = by_layer(model, outputs)
     weights = {layer: model.named(model.params)[f"{layer}/weight"] for layer in h}
     graph = before(model, row)
     for layer in (name for name in graph if name in h):
@@ -105,9 +112,7 @@ def explained(checks: Iterable[Check], p: BackwardPass, gradients: Arrays, probe
     """
     checks = list(checks)
     graph = before(p.model, f"loss/d{p.activations.distribution.output_name}")
-    towers = p.activations.doutputs
-    dz = {layer: array for tower in towers for layer, array in zip(layer_names(p.model, tower), towers[tower])}
-    given = {**dz, **gradients}
+    given = by_layer(p.model, p.activations.doutputs) | dict(gradients)
     right, steps = backward_steps(p, {}), backward_steps(p, given)
     bad = wrong_places(checks)
     hints = []
@@ -115,7 +120,7 @@ def explained(checks: Iterable[Check], p: BackwardPass, gradients: Arrays, probe
         hint = check.hint
         if check.verdict != "ok" and hint != NOT_FINITE:
             place = _place(check.name, graph)
-            if not _agrees(right[check.name].right, *probed[check.name]):
+            if not _agrees(right[check.name].right, probed[check.name]):
                 hint = f"{hint}; {OTHER_FORWARD}"
             else:
                 hint = _hint([check.name, place], given, steps, [name for name in graph[place] if name in bad]) or hint
@@ -123,9 +128,10 @@ def explained(checks: Iterable[Check], p: BackwardPass, gradients: Arrays, probe
     return [dataclasses.replace(check, hint=hint) for check, hint in zip(checks, hints, strict=True)]
 
 
-def _agrees(right: np.ndarray, indices: Sequence[int], numeric: Sequence[float]) -> bool:
+def _agrees(right: np.ndarray, probes: Sequence[tuple[int, float]]) -> bool:
     """Whether a right gradient, by the formulas, has the numeric derivatives."""
-    expected = right.reshape(-1)[list(indices)]
+    expected = np.array([right.reshape(-1)[index] for index, _ in probes])
+    numeric = np.array([value for _, value in probes])
     scale = np.linalg.norm(expected) + np.linalg.norm(numeric)
     return bool(np.linalg.norm(expected - numeric) <= PROBE_TOLERANCE * scale + 1e-8)
 

@@ -23,7 +23,9 @@ def activation_step(p: BackwardPass, output: Array, above: Above, others: Mappin
     relu = p.model.activation == RELU
     derivative = _relu_derivative if relu else _tanh_derivative
 
-    def dz(derivative: Array | float, transposed: Callable[[Array], Array] = np.transpose, above: Above = above) -> Array:
+    def dz(
+        derivative: Array | float, transposed: Callable[[Array], Array] = np.transpose, above: Above = above
+    ) -> Array:
         return np.sum([dz_above @ transposed(w) for dz_above, w in above], axis=0) * derivative
 
     right = derivative(output)
@@ -49,11 +51,12 @@ def activation_step(p: BackwardPass, output: Array, above: Above, others: Mappin
         ("W of the layer above is reshaped instead of transposed", dz(right, _reshaped)),
     ]
     if len(above) == 2:
+        policy, (dz_value, w_value) = above
         mistakes += [
             ("the value tower's gradient is not added at the fork", dz(right, above=above[:1])),
             ("the policy tower's gradient is not added at the fork", dz(right, above=above[1:])),
-            ("the towers' gradients are subtracted at the fork", dz(right, above=[above[0], (-above[1][0], above[1][1])])),
-        ]  # fmt: skip
+            ("the towers' gradients are subtracted at the fork", dz(right, above=[policy, (-dz_value, w_value)])),
+        ]
     return Step(dz(right), len(output), mistakes)
 
 

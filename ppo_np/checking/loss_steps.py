@@ -33,7 +33,7 @@ def _surrogate_step(p: BackwardPass, regions: dict[str, np.ndarray]) -> Step:
         ("the ratio is missing: -A/B instead of -A r/B", slope(1, flat)),
         ("the clip is missing: it is not 0 where the clipped branch is taken", slope(rho, False)),
         ("the ratio and the clip are missing: -A/B everywhere", slope(1, False)),
-        ("it is 0 on both sides of the clip range: the sign of A decides on which side it must be", slope(rho, high | low)),
+        ("it is 0 on both sides of the clip range: the sign of A decides on which", slope(rho, high | low)),
         ("it is 0 on the wrong side of the clip range", slope(rho, high & negative | low & positive)),
         (says_swapped, slope(swapped, flat_swapped)),
         (says_swapped, slope(swapped, flat)),
@@ -64,13 +64,14 @@ def _value_step(p: BackwardPass, branches: dict[str, np.ndarray]) -> Step:
         return np.where(zero, 0, errors * vf_coef / rows)
 
     clip = "the clip is missing: it is not 0 where the clipped value has the larger error"
+    wherever = "the clipped error stands in it wherever the value is outside"
     mistakes = [
         (clip, slope(error, False)),
         ("it is clipped although clip_vloss is off", slope(error, clipped)),
         ("it is 0 wherever the value is outside: the larger error decides", slope(error, outside)),
         ("the smaller of the two errors decides instead of the larger one", slope(error, outside & ~clipped)),
         ("the clipped error stands in it where it must be 0", slope(np.where(clipped, clipped_error, error), False)),
-        ("the clipped error stands in it wherever the value is outside", slope(np.where(outside, clipped_error, error), False)),
+        (wherever, slope(np.where(outside, clipped_error, error), False)),
         ("the square's derivative lacks its factor 1/2", 2 * slope(error, flat)),
         ("vf_coef is missing", np.where(flat, 0, error / rows)),
     ]  # fmt: skip

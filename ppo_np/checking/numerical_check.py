@@ -161,9 +161,12 @@ class Point:
 
     def _explained(self, checks: list[Check]) -> list[Check]:
         """The checks with the kinds of mistakes as hints, as far as they are known."""
-        self.model.loss_and_gradient(self.minibatch, self.activations, self.config)  # the differences left other numbers
-        coordinates = {name: [probe for probe in probes if probe[0] is not None] for name, probes in self._probes.items()}
-        probed = {name: ([p[0] for p in probes], [p[2] for p in probes]) for name, probes in coordinates.items()}
+        # The differences have left other numbers behind.
+        self.model.loss_and_gradient(self.minibatch, self.activations, self.config)
+        probed = {
+            name: [(place, numeric) for place, _, numeric in probes if place is not None]
+            for name, probes in self._probes.items()
+        }
         p = BackwardPass(self.model, self.minibatch, self.activations, self.config)
         return explained(checks, p, self._gradients, probed)
 
