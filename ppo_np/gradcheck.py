@@ -99,13 +99,13 @@ def _checked(options: GradcheckOptions) -> tuple[str | None, Report, list[str]]:
     if options.hunt is not None:
         return *hunted(options.hunt, config), left_out(config)
     with planted(options.inject, config) if options.inject else nullcontext():
-        report = check_gradients(config)
-        if options.inject and not report.wrong:
-            raise UserError(f"inject is {options.inject!r}, but that bug makes no difference with these settings.")
-        if config.ent_coef or report.wrong:
-            return options.inject, report, left_out(config)
-        report = check_gradients(dataclasses.replace(config, ent_coef=ENT_COEF))
-    return options.inject, report, [SECOND_CHECK, *left_out(config)[1:]]
+        report, notes = check_gradients(config), left_out(config)
+        if not config.ent_coef and not report.wrong:
+            report = check_gradients(dataclasses.replace(config, ent_coef=ENT_COEF))
+            notes[0] = SECOND_CHECK
+    if options.inject and not report.wrong:
+        raise UserError(f"inject is {options.inject!r}, but that bug makes no difference with these settings.")
+    return options.inject, report, notes
 
 
 def hunted(number: int, config: PPOConfig) -> tuple[str, Report]:

@@ -121,7 +121,7 @@ def ratio_hint(a: np.ndarray, n: np.ndarray, floor: float, rows: int) -> str:
     if len(different) == 1:
         only = int(different[0])
         which = f"only 1 of {a.size} differs: " if a.size > 1 else ""
-        return f"{which}{a[only]:.5g} instead of {n[only]:.5g}"
+        return f"{which}{a[only] + 0.0:.5g} instead of {n[only]:.5g}"
     if np.linalg.norm(a) <= floor:
         return "ratio 0: a term is missing"
     ratio = (a @ n) / (n @ n)
