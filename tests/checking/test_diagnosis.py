@@ -67,6 +67,10 @@ def test_what_was_done_to_one_or_two_terms(a, c, d, says):
 def test_terms_say_nothing_without_evidence():
     noise = each(lambda x: x + 1e-3 * RNG.standard_normal(x.shape), SUM)
     assert explained_by_terms(noise, SUM, TERMS) is None
+    assert explained_by_terms(each(lambda x, a: x - a, noise, A), SUM, TERMS) is None
+    # 3.5 a too much is no simple factor of one of two equal terms, and half of it in each of them is no explanation.
+    twins = [Term("a", A), Term("twin", A)]
+    assert explained_by_terms(each(lambda x: 3.5 * x, A), each(lambda x: 0 * x, A), twins) is None
     assert explained_by_terms(SUM, SUM, TERMS) is None
     assert explained_by_terms(A, SUM, []) is None
     assert explained_by_terms([x[:1] for x in A], SUM, TERMS) is None
@@ -115,6 +119,7 @@ def test_a_transposed_square():
 def test_no_change_is_named_without_evidence():
     assert changed(A, RIGHT, B) is None
     assert changed(RIGHT, RIGHT, B) is None
+    assert changed([np.ones(3)], [np.ones(3)], [3]) is None
     assert changed(each(lambda x: 1.7 * x, RIGHT), RIGHT, B) is None
     assert changed(A, each(lambda x: 0 * x, A), B) == "it must be 0 here"
     # With two rows, B times and 2 times are the same: no B is claimed.
@@ -145,5 +150,7 @@ def test_rows_of_no_kind_or_of_another_shape_say_nothing():
     wrong = each(lambda x: x + 1, RIGHT)
     assert where_wrong(wrong, RIGHT, [{"first": kinds["first"]} for kinds in KINDS]) is None
     assert where_wrong(wrong, RIGHT, [{}, {}]) is None
+    two_rows = [x + np.isin(np.arange(len(x)), [0, 2])[:, np.newaxis] for x in RIGHT]
+    assert where_wrong(two_rows, RIGHT, [{"first": of["first"], "second": of["second"]} for of in KINDS]) is None
     assert where_wrong([x[:, :1] for x in wrong], RIGHT, KINDS) is None
     assert where_wrong([np.float64(1)], [np.float64(2)], KINDS[:1]) is None
