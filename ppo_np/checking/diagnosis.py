@@ -63,6 +63,8 @@ def explained_by_terms(wrong: Arrays, right: Arrays, terms: Sequence[Term]) -> s
     if not terms or any(np.shape(x) != np.shape(y) for x, y in zip(wrong, right, strict=True)):
         return None
     residual = _flat(wrong) - _flat(right)
+    if not all(np.isfinite(numbers).all() for numbers in (residual, *(_flat(term.values) for term in terms))):
+        return None
     for count in (1, 2):
         found = []
         for chosen in combinations(terms, count):

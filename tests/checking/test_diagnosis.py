@@ -65,7 +65,7 @@ def test_what_was_done_to_one_or_two_terms(a, c, d, says):
 
 
 def test_terms_say_nothing_without_evidence():
-    noise = each(lambda x: x + 1e-3 * RNG.standard_normal(x.shape), SUM)
+    noise = each(lambda x: x + 1e-4 * RNG.standard_normal(x.shape), SUM)
     assert explained_by_terms(noise, SUM, TERMS) is None
     assert explained_by_terms(each(lambda x, a: x - a, noise, A), SUM, TERMS) is None
     # 3.5 a too much is no simple factor of one of two equal terms, and half of it in each of them is no explanation.
@@ -73,6 +73,8 @@ def test_terms_say_nothing_without_evidence():
     assert explained_by_terms(each(lambda x: 3.5 * x, A), each(lambda x: 0 * x, A), twins) is None
     assert explained_by_terms(SUM, SUM, TERMS) is None
     assert explained_by_terms(A, SUM, []) is None
+    assert explained_by_terms(each(lambda x: x * np.nan, A), SUM, TERMS) is None
+    assert explained_by_terms(A, SUM, [Term("inf", each(lambda x: x * np.inf, A))]) is None
     assert explained_by_terms([x[:1] for x in A], SUM, TERMS) is None
     number = [np.ones(1)]
     assert explained_by_terms(number, [np.zeros(1)], [Term("a", number)]) is None  # one number fits any term
