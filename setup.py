@@ -23,6 +23,7 @@ TEST = [
     "tensorboard>=2.18",
 ]
 PEERS = [*PLOT, *ENVPOOL, "gymnax<1", "rejax>=0.1.3", "sbx-rl>=0.28", "stable-baselines3>=2.9", "torch>=2.13"]
+DOCS = [*PLOT, "furo>=2025.9", "latex2mathml>=3.78", "myst-parser>=4.0", "sphinx>=8.2", "ziamath>=0.12"]
 DEV = [*TEST, "cosmic-ray>=8.7", "mypy>=1.18", "pre-commit>=4.0", "ruff>=0.9"]
 
 setup(
@@ -33,8 +34,13 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],
-    packages=find_packages(include=["kernels", "ppo_np", "ppo_np.*"]),
-    package_data={"ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"]},
+    packages=[*find_packages(include=["kernels", "ppo_np", "ppo_np.*"]), "ppo_np.course.pages"],
+    package_dir={"ppo_np.course.pages": "docs/course"},
+    package_data={
+        "ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"],
+        "ppo_np.course.pages": ["*.md", "images/*"],
+        "ppo_np.checking": ["explain.html"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "gymnasium[box2d]>=1.1",
@@ -53,6 +59,7 @@ setup(
         "envpool": ENVPOOL,
         "mpi": MPI,
         "peers": PEERS,
+        "docs": DOCS,
         "test": TEST,
         "dev": DEV,
     },

@@ -15,14 +15,17 @@ BEGIN, END = "```mermaid\n", "```\n"
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
-    "commands": "train evaluate replay plot gradcheck",
-    "course": "__main__ teacher_commands gradescope folder hunting watching report teaching checker worker pages progress "
-    f"grading diagnosing contract variant lesson {EXERCISES} exercise",
+    "commands": "train evaluate replay plot explain gradcheck",
+    "course": "__main__ training.train training.screen training.result training.product_run training.installed "
+    "training.collecting training.network_hooks training.calls training.comparison training.kernel_functions "
+    "teacher_commands gradescope folder hunting watching report teaching checker worker page "
+    f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
-    "checking": "numerical_check gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step "
-    "branches crash_replay planted_bugs gradient_report diagnosis",
+    "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
+    "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "
+    "gradient_report diagnosis",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder observed serial workers guard watchdog env_restore film spaces",
@@ -113,7 +116,7 @@ def picture(modules: dict[str, str]) -> str:
         below[room] = set(direct).union(*(below[lower] for lower in direct))
     lines = ["flowchart TD"]
     for room in rooms:
-        names = ROOMS[room].replace(EXERCISES, "exercises").replace(" _jit", "").split()
+        names = list(dict.fromkeys(name.split(".")[0] for name in ROOMS[room].split() if name != "_jit"))
         lines.append(f'    {room}["<b>{room}</b><br/>{", ".join(names)}"]')
     for upper in rooms:
         direct = [lower for lower in rooms if (upper, lower) in all_arrows]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from json import dumps, loads
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -14,7 +14,7 @@ from ppo_np.course import folder as own
 from ppo_np.course.checker import Result, check
 from ppo_np.course.hunting import chosen, hunt_file, hunt_source
 from ppo_np.course.lesson import Lesson, lesson_of, lessons
-from ppo_np.course.pages import page_of
+from ppo_np.course.page import page_of
 from ppo_np.course.progress import Progress
 from ppo_np.course.report import print_progress, print_result
 from ppo_np.course.teacher_commands import export, grade
@@ -62,9 +62,12 @@ def check_lesson(
     """
     check_argument(seed is None or seed >= 0, "seed", seed, "an integer >= 0")
     folder, progress = own.checked(dir), Progress(dir)
-    chosen_lessons = list(lessons().values()) if lesson == "all" else [_lesson_or_next(lesson, progress)]
+    chosen_lessons = _with_functions() if lesson == "all" else [_lesson_or_next(lesson, progress)]
     results = []
     for one in chosen_lessons:
+        check_argument(
+            one.has_functions, "LESSON", one.number, "a lesson with functions to write; for the last one: train"
+        )
         result = check(
             one, own.existing_file(folder, one), secrets.randbelow(SEEDS) if seed is None else seed, from_reference
         )
@@ -81,8 +84,12 @@ def _lesson_or_next(text: str | None, progress: Progress) -> Lesson:
     """The lesson that is named, or the first one that has not been passed; the last one if all have been."""
     if text is not None:
         return lesson_of(text)
-    graded = [lesson for lesson in lessons().values() if lesson.exercises]
+    graded = _with_functions()
     return next((lesson for lesson in graded if not progress.of(lesson).get("passed")), graded[-1])
+
+
+def _with_functions() -> list[Lesson]:
+    return [lesson for lesson in lessons().values() if lesson.has_functions]
 
 
 def _record(progress: Progress, result: Result) -> None:
@@ -100,7 +107,7 @@ def _print_json(results: Sequence[Result]) -> None:
 def watch(dir: Dir = Path(), from_reference: FromReference = False, plain: Plain = False) -> int:
     """Grade a lesson again whenever its file is saved, until Ctrl-C."""
     folder, console = own.checked(dir), make_console(no_color=plain)
-    files = {own.file_of(folder, lesson): lesson for lesson in lessons().values()}
+    files = {own.file_of(folder, lesson): lesson for lesson in _with_functions()}
 
     def saved(file: Path) -> None:
         result = check(files[file], file, secrets.randbelow(SEEDS), from_reference)
@@ -163,7 +170,7 @@ def hunt(
         again: Begin a new hunt with another bug.
     """
     folder, one = own.checked(dir), lesson_of(lesson)
-    check_argument(bool(one.exercises), "LESSON", one.number, "a lesson with functions to write")
+    check_argument(one.has_functions, "LESSON", one.number, "a lesson with functions to write")
     progress, file = Progress(folder), hunt_file(folder, one)
     if again or not file.exists():
         planted = secrets.randbelow(SEEDS) if seed is None else seed
@@ -218,9 +225,31 @@ def reset(lesson: Name, dir: Dir = Path()) -> int:
     return cli.DONE
 
 
+def train(
+    dir: Dir = Path(), env: Literal["cartpole", "lunarlander"] = "cartpole", seed: Seed = None,
+    from_reference: tuple[str, ...] = (), updates: int | None = None, plain: Plain = False,
+) -> int:  # fmt: skip
+    """Train with your own functions in place of the kernels, and compare each update with the package's own run.
+
+    Exit code 0 if your parameters are the same bits as the package's, or only rounded differently.
+
+    Args:
+        env: CartPole takes about a minute, LunarLander about three.
+        from_reference: Lessons whose functions come from the course itself, or "all".
+        updates: Stop after so many updates.
+    """
+    check_argument(updates is None or updates >= 1, "updates", updates, "an integer >= 1")
+    every = "all" in from_reference
+    skipped = lessons().keys() if every else {lesson_of(text).number for text in from_reference}
+    functions = own.learned_functions(own.checked(dir), skipped)
+    from ppo_np.course.training.train import train_with  # slow: imported here, it does not delay the other commands
+
+    return train_with(functions, env, seed, make_console(no_color=plain), updates).exit_code
+
+
 COMMANDS: dict[str, Any] = {
     "start": start, "check": check_lesson, "watch": watch, "hint": hint, "show": show, "hunt": hunt,
-    "solution": solution, "progress": show_progress, "reset": reset, "grade": grade, "export": export,
+    "train": train, "solution": solution, "progress": show_progress, "reset": reset, "grade": grade, "export": export,
 }  # fmt: skip
 
 

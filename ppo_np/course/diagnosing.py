@@ -1,13 +1,14 @@
 """Name the mistake in a learner's function: the catalogue of the lesson, the terms of its formula, simple changes."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ppo_np.checking.diagnosis import Arrays, Term, changed, explained_by_terms, matching, same, where_wrong
-from ppo_np.course.contract import ContractError, checked_result, named_arrays
-from ppo_np.course.exercise import Exercise, Functions, Point
+from ppo_np.course.contract import checked_result, named_arrays
+from ppo_np.course.exercise import ContractError, Exercise, Functions, Point
 from ppo_np.course.lesson import WORKED, Lesson, Mistake, load
 
 
@@ -104,8 +105,7 @@ class Diagnosing:
 
     def with_mistake(self, mistake: Mistake) -> tuple[list[Any], str]:
         """(results at the points, the sentence that ended it or "") of the worked function with a mistake in it."""
-        made = load(self.lesson.with_mistake(mistake), WORKED / f"{self.lesson.name}.py", [WORKED])
-        function = getattr(made, self.exercise.function)
+        function = getattr(_planted(self.lesson, mistake), self.exercise.function)
         results: list[Any] = []
         try:
             for point, right in zip(self.points, self.rights, strict=False):
@@ -148,3 +148,9 @@ class Diagnosing:
         except Exception:
             return None
         return any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@cache
+def _planted(lesson: Lesson, mistake: Mistake) -> Functions:
+    """The worked functions with a mistake in them."""
+    return load(lesson.with_mistake(mistake), WORKED / f"{lesson.name}.py", [WORKED])

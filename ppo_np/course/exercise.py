@@ -15,6 +15,10 @@ FLOOR = 1e-9
 Functions = SimpleNamespace  # the functions of a lesson and of those before it, by name
 
 
+class ContractError(Exception):
+    """The function returned something of the wrong kind, or changed its arguments: one sentence."""
+
+
 class Point:
     """The arguments of one call, as attributes, and whatever else the judgement needs.
 

@@ -3,10 +3,12 @@
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ppo_np.course.lesson import Lesson, lessons
+from ppo_np.course.contract import exception_sentence
+from ppo_np.course.lesson import Lesson, lessons, load, written_functions
 from ppo_np.errors import UserError
 
 
@@ -22,9 +24,9 @@ def lay_out(folder: Path) -> list[Path]:
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"DIR is {str(folder)!r}, but that is a file; it must be a folder or a new name.")
-    files = [file_of(folder, lesson) for lesson in lessons().values() if lesson.exercises]
+    files = [file_of(folder, lesson) for lesson in lessons().values() if lesson.has_functions]
     for lesson in lessons().values():
-        if lesson.exercises and not file_of(folder, lesson).exists():
+        if lesson.has_functions and not file_of(folder, lesson).exists():
             write(file_of(folder, lesson), lesson.blank())
     return files
 
@@ -92,3 +94,26 @@ def secret_of(file: Path) -> str:
     if not secret:
         raise UserError(f"secret_file is {str(file)!r}, but that file is empty; it must hold any text.")
     return secret
+
+
+def learned_functions(folder: Path, skipped: Collection[int]) -> dict[str, Callable[..., Any]]:
+    """The functions that the learner has written, by name, but for those of some lessons.
+
+    Raises UserError if a file cannot be run.
+    """
+    functions: dict[str, Callable[..., Any]] = {}
+    for lesson in lessons().values():
+        file = file_of(folder, lesson)
+        if lesson.number in skipped or not file.is_file():
+            continue
+        try:
+            text = file.read_text(encoding="utf-8")
+            module = load(text, file.resolve(), [folder.resolve()])
+        except Exception as error:
+            raise UserError(exception_sentence(error, str(file.resolve()))) from None
+        functions |= {
+            exercise.function: getattr(module, exercise.function)
+            for exercise in lesson.exercises
+            if exercise.function in written_functions(text)
+        }
+    return functions

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.course.contract import ContractError, checked_result, close, exception_sentence, named_arrays
+from ppo_np.course.contract import checked_result, close, exception_sentence, named_arrays
 from ppo_np.course.diagnosing import Diagnosing
-from ppo_np.course.exercise import Exercise, Functions, Point
+from ppo_np.course.exercise import ContractError, Exercise, Functions, Point
 from ppo_np.course.lesson import WORKED, Lesson, load
 
 RIGHT, WRONG, BLANK, FAILED, SKIPPED = "right", "WRONG", "blank", "error", "not graded"

@@ -55,6 +55,11 @@ class Lesson:
         """3 for lesson03_linear."""
         return int(self.name[6:8])
 
+    @property
+    def has_functions(self) -> bool:
+        """Whether the learner writes functions in this lesson."""
+        return (WORKED / f"{self.name}.py").is_file()
+
     @cached_property
     def _text(self) -> dict[str, Any]:
         return tomllib.loads((WORKED / f"{self.name}.toml").read_text(encoding="utf-8"))
@@ -86,13 +91,15 @@ class Lesson:
 
     @cached_property
     def source(self) -> str:
-        """The worked functions."""
-        return (WORKED / f"{self.name}.py").read_text(encoding="utf-8")
+        """The worked functions; "" for the last lesson, which has none of its own."""
+        return "" if not self.has_functions else (WORKED / f"{self.name}.py").read_text(encoding="utf-8")
 
     @cached_property
     def exercises(self) -> list[Exercise]:
-        """What the learner writes, in the order in which it is graded."""
-        return importlib.import_module(f"ppo_np.course.exercises.{self.name}").EXERCISES
+        """What the learner writes, in the order in which it is graded; empty for the last lesson."""
+        return (
+            [] if not self.has_functions else importlib.import_module(f"ppo_np.course.exercises.{self.name}").EXERCISES
+        )
 
     def blank(self) -> str:
         """The worked file with the bodies of the functions removed; imports, constants and docstrings stay."""
@@ -128,7 +135,7 @@ def _without_private(lines: list[str]) -> list[str]:
 @cache
 def lessons() -> dict[int, Lesson]:
     """All lessons by number."""
-    found = [Lesson(path.stem) for path in sorted(WORKED.glob("lesson*.py"))]
+    found = [Lesson(path.stem) for path in sorted(WORKED.glob("lesson*.toml"))]
     return {lesson.number: lesson for lesson in found}
 
 
@@ -175,3 +182,9 @@ def _with_earlier(folders: list[Path], action: Any) -> Any:
 def _forget() -> None:
     for name in [name for name in sys.modules if name.startswith("lesson") and name[6:8].isdigit()]:
         del sys.modules[name]
+
+
+def written_functions(text: str) -> set[str]:
+    """Names of the functions in a file that are not blanks any more."""
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    return {node.name for node in functions if BLANK not in (ast.get_source_segment(text, node) or "")}

@@ -1,10 +1,11 @@
 """The result of a grading in 80 columns, in words first: no verdict is by colour alone."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ppo_np.course.checker import Result
-from ppo_np.course.grading import BLANK, RIGHT, WRONG, Outcome, Row
+from ppo_np.course.grading import BLANK, FAILED, RIGHT, WRONG, Outcome, Row
 from ppo_np.course.lesson import Lesson, lessons
 from ppo_np.course.progress import Progress
 from ppo_np.course.teaching import Mark
@@ -14,19 +15,23 @@ if TYPE_CHECKING:
 
 COLOURS = {RIGHT: "green", WRONG: "bold red", BLANK: "yellow"}
 
+TOLD = (WRONG, FAILED)  # states of which there is something to tell
+
 
 def print_result(console: "Console", result: Result, blind: bool = False) -> None:
     """Print each function's table, the diagnosis and the verdict. `blind` leaves the diagnosis out, as in a hunt."""
     from rich.text import Text
 
     lesson = result.lesson
-    console.print(f"Lesson {lesson.number}, {lesson.title}: {lesson.question}")
+    _print_folded(console, f"Lesson {lesson.number}, {lesson.title}: {lesson.question}", indent="")
     for outcome in result.outcomes:
         console.print()
-        colour = COLOURS.get(outcome.state, "bold red" if outcome.state == "error" else "yellow")
+        colour = COLOURS.get(outcome.state, "bold red" if outcome.state == FAILED else "yellow")
         console.print(Text.assemble(f"{outcome.function}: ", (outcome.state, colour)))
         for line in _lines(outcome, blind):
-            console.print(f"  {line}", soft_wrap=False)
+            _print_folded(console, line)
+        for line in _table([row for row in outcome.rows if row.verdict != RIGHT] if outcome.state in TOLD else []):
+            console.print(f"  {line}")
     console.print()
     if result.passed:
         console.print(Text(f"Passed: all {result.of} points are right (seed {result.seed}).", "green"))
@@ -36,13 +41,19 @@ def print_result(console: "Console", result: Result, blind: bool = False) -> Non
         console.print(of if blind else f"{of} For more: python -m ppo_np.course hint {lesson.number}")
 
 
+def _print_folded(console: "Console", text: str, indent: str = "  ") -> None:
+    """Print a sentence; where a line is full, the next one is indented."""
+    print_at = max(20, console.width)
+    for line in textwrap.wrap(text, print_at, initial_indent=indent, subsequent_indent=indent + "  "):
+        console.print(line, soft_wrap=True)
+
+
 def _lines(outcome: Outcome, blind: bool) -> Iterator[str]:
     """The lines below a function's verdict."""
-    if outcome.state in (WRONG, "error"):
+    if outcome.state in TOLD:
         if not blind:
             yield from outcome.diagnosis
         yield from outcome.messages
-        yield from _table([row for row in outcome.rows if row.verdict != RIGHT])
         if outcome.kinds:
             yield "rows: " + "; ".join(f"{name} {count}" for name, count in outcome.kinds.items())
     elif outcome.state == RIGHT:

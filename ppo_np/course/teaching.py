@@ -48,7 +48,7 @@ class Mark:
 def chosen_lessons(names: Sequence[str]) -> list[Lesson]:
     """The lessons of numbers, names, and files with EXERCISES; without names all that have exercises."""
     if not names:
-        return [lesson for lesson in lessons().values() if lesson.exercises]
+        return [lesson for lesson in lessons().values() if lesson.has_functions]
     return [variant_of(Path(name)) if name.endswith(".py") else lesson_of(name) for name in names]
 
 

@@ -91,6 +91,7 @@ class MultiCategorical(Distribution):
 
     def __init__(self, sizes: tuple[int, ...], rows: int, dtype: DTypeLike):
         super().__init__(sizes, rows, dtype)
+        self.sizes = sizes
         self._parts = [Categorical((size,), rows, dtype) for size in sizes]
         self._logits = [np.zeros((rows, size), dtype) for size in sizes]
         self._dlogits = [np.zeros((rows, size), dtype) for size in sizes]

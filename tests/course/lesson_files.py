@@ -7,7 +7,8 @@ from ppo_np.course.grading import grade
 from ppo_np.course.lesson import WORKED, lessons, load
 
 VARIANTS = Path(__file__).parent / "variants"
-LESSONS = list(lessons().values())
+ALL = list(lessons().values())
+LESSONS = [lesson for lesson in ALL if lesson.has_functions]
 MISTAKES = [(lesson, mistake) for lesson in LESSONS for mistake in lesson.mistakes]
 
 

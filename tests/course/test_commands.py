@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from ppo_np.course.__main__ import main
 from ppo_np.course.hunting import chosen, hunt_file
 from ppo_np.course.lesson import lesson_of, lessons
 from ppo_np.course.progress import NAME, Progress
+from ppo_np.course.training import train as train_module
 from ppo_np.course.watching import watch
 from ppo_np.errors import UserError
 
@@ -31,7 +33,7 @@ def write(folder, lesson, text=None):
 
 def test_start_lays_out_blanks_and_overwrites_nothing(folder, capsys):
     files = sorted(path.name for path in folder.iterdir())
-    assert files == [f"{lesson.name}.py" for lesson in lessons().values() if lesson.exercises]
+    assert files == [f"{lesson.name}.py" for lesson in lessons().values() if lesson.has_functions]
     write(folder, LINEAR, "mine")
     assert main(["start", str(folder)]) == 0
     assert (folder / f"{LINEAR.name}.py").read_text() == "mine"
@@ -156,3 +158,23 @@ def test_watch_grades_a_file_whenever_it_is_saved(tmp_path):
     done.set()
     thread.join()
     assert sorted(seen) == files
+
+
+def test_train_takes_the_functions_that_are_written_and_leaves_out_blanks_and_skipped_lessons(folder, monkeypatch):
+    seen = {}
+
+    def train_with(functions, env, seed, console, updates):
+        seen.update(functions=functions, env=env, seed=seed, updates=updates)
+        return SimpleNamespace(exit_code=0)
+
+    monkeypatch.setattr(train_module, "train_with", train_with)
+    write(folder, LINEAR)
+    write(folder, lesson_of("2"))
+    assert main(["train", "--env", "lunarlander", "--updates", "3", "--from-reference", "2"]) == 0
+    assert seen["functions"].keys() == {"linear_forward", "linear_backward"}
+    assert (seen["env"], seen["seed"], seen["updates"]) == ("lunarlander", None, 3)
+    assert main(["train", "--from-reference", "all"]) == 0
+    assert seen["functions"] == {}
+    write(folder, LINEAR, "def linear_forward(x:\n")
+    with pytest.raises(UserError, match="line 1 of lesson03_linear.py"):
+        main(["train"])

@@ -33,8 +33,46 @@ SEEDS = (1, 2)
 
 # Mutants that compute the same: (lesson, the line as it is in the mutant) -> why.
 EQUIVALENT: dict[tuple[int, str], str] = {
+    (2, "passes = h != 0"): "the output of ReLU is never negative",
+    (9, "dones = terminations + truncations"): "booleans",
+    (11, "slope = np.where(too_high + too_low, 0, slope)"): "booleans",
+    (11, "too_high = (r > 1 + clip_coef) * (advantages > 0)"): "booleans",
+    (11, "too_low = (r < 1 - clip_coef) * (advantages < 0)"): "booleans",
+    (11, "too_high = (r > 1 + clip_coef) // (advantages > 0)"): "booleans, and x // 0 is 0 for integers",
+    (11, "too_low = (r < 1 - clip_coef) // (advantages < 0)"): "booleans, and x // 0 is 0 for integers",
+    (11, "too_high = (r > 1 + clip_coef) & (advantages >= 0)"): "the slope is 0 for A = 0",
+    (11, "too_low = (r < 1 - clip_coef) & (advantages <= 0)"): "the slope is 0 for A = 0",
+    (11, "return np.where(unclipped_loss > clipped_loss, unclipped_loss, clipped_loss).mean()"): "equal numbers",
+    (12, "clipped_error = old_values + clip_coef / np.sign(change) - returns"): "1 / 1 and 1 / -1; not read for 0",
+    (12, "flat = outside * (abs(clipped_error) > abs(error))"): "booleans",
+    (12, "flat = outside // (abs(clipped_error) > abs(error))"): "booleans, and x // 0 is 0 for integers",
+    (12, "error = np.where(flat * clip_vloss, 0, error)"): "booleans",
+    (12, "error = np.where(flat // clip_vloss, 0, error)"): "booleans, and x // 0 is 0 for integers",
+    (12, "squares = np.where(clipped_squares >= squares, clipped_squares, squares)"): "equal numbers",
+    (12, "outside = abs(change) >= clip_coef"): "on the edge both errors are equal, so it is not flat",
+    (13, "dentropies = -dloss * ent_coef / len(logprobs) / np.ones(len(logprobs))"): "x / 1",
+    (13, "dentropies = -dloss * ent_coef / len(logprobs) ** np.ones(len(logprobs))"): "B ** 1",
+    (13, "return policy_outputs[-1], value_outputs[-1][:, -1], (shared_outputs, policy_outputs, value_outputs)"): (
+        "there is one column"
+    ),
+    (19, 'rollout["final_values"][t, n] = act(final_obs[None])[2][ -1]'): "there is one row",
     (16, "if len(advantages) <= 1:"): "there is always a row",
     (18, "factor = max_norm / norm if norm >= max_norm else 1.0"): "1 if they are equal",
+    **dict.fromkeys(
+        [
+            (
+                11,
+                "clipped = np.where(r > 1 + clip_coef, 1 + clip_coef, np.where(r <= 1 - clip_coef, 1 - clip_coef, r))",
+            ),
+            (
+                11,
+                "clipped = np.where(r >= 1 + clip_coef, 1 + clip_coef, np.where(r < 1 - clip_coef, 1 - clip_coef, r))",
+            ),
+            (12, "moved = np.where(change > clip_coef, clip_coef, np.where(change <= -clip_coef, -clip_coef, change))"),
+            (12, "moved = np.where(change >= clip_coef, clip_coef, np.where(change < -clip_coef, -clip_coef, change))"),
+        ],
+        "on the edge both are the edge",
+    ),
 }
 
 
@@ -94,7 +132,7 @@ def main() -> int:
     parser.add_argument("lessons", nargs="*")
     parser.add_argument("--sample", type=int, default=0)
     options = parser.parse_args()
-    chosen = [lesson_of(text) for text in options.lessons] or [one for one in lessons().values() if one.exercises]
+    chosen = [lesson_of(text) for text in options.lessons] or [one for one in lessons().values() if one.has_functions]
     start, total, alive = time.perf_counter(), 0, 0
     for lesson in chosen:
         found, count = survivors(lesson, options.sample // len(chosen))

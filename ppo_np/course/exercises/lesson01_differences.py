@@ -52,9 +52,9 @@ def _terms(point: Point) -> Mapping[str, Mapping[str, tuple[np.ndarray, float]]]
     between = np.full(point.x.shape, point.f(point.x))
     return {
         "gradient": {
-            "f(x + h e_i) / 2h": (above / (2 * point.h), 1),
-            "f(x - h e_i) / 2h": (below / (2 * point.h), -1),
-            "f(x) / 2h": (between / (2 * point.h), 0),
+            "f(x + h e_i) / (2h)": (above / (2 * point.h), 1),
+            "f(x - h e_i) / (2h)": (below / (2 * point.h), -1),
+            "f(x) / (2h)": (between / (2 * point.h), 0),
         }
     }
 

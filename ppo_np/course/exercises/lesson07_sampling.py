@@ -38,13 +38,16 @@ def _even(rng: np.random.Generator) -> Point:
 
 
 def _sums_below_one(rng: np.random.Generator) -> Point:
-    """Rows whose probabilities add up to less than 1 by rounding, with the largest u."""
-    logits = rng.uniform(-1, 1, (2000, 6))
-    weights = np.exp(logits)
-    log_probs = logits - np.log(weights.sum(axis=1, keepdims=True))
-    sums = [np.exp(log_probs).cumsum(axis=1)[:, -1], _softmax(logits).cumsum(axis=1)[:, -1]]
-    below = np.flatnonzero(np.max(sums, axis=0) <= BELOW_ONE)[:8]
-    expected = np.full(len(below), 5), log_probs[below, 5]
+    """Rows whose probabilities add up to less than 1 by rounding, however they are computed; with the largest u."""
+    logits = rng.uniform(-1, 1, (2000, 60))
+    sums = []
+    for l in (logits, logits - logits.max(axis=1, keepdims=True)):
+        weights = np.exp(l)
+        totals = weights.sum(axis=1, keepdims=True)
+        log_probs = l - np.log(totals)
+        sums += [probs.cumsum(axis=1)[:, -1] for probs in (weights / totals, np.exp(log_probs))]
+    below = np.argsort(np.max(sums, axis=0))[:4]
+    expected = np.full(len(below), 59), log_probs[below, 59]
     uniforms = np.full(len(below), BELOW_ONE)
     return Point("u is the largest number below 1", expected, logits=logits[below], uniforms=uniforms)
 
@@ -66,7 +69,7 @@ def _points(rng: np.random.Generator) -> list[Point]:
     by_hand = Point("worked by hand", expected, logits=np.log([[1.0, 3.0], [2.0, 2.0]]), uniforms=UNIFORMS)
     drawn = [_drawn(rng, 12, 12, 0.5), _drawn(rng, 30, 4, 1.0), _drawn(rng, 20, 3, 3.0)]
     large = Point("logits up to 10,000", logits=1e4 * rng.uniform(-1, 1, (3, 4)), uniforms=rng.uniform(0.1, 0.9, 3))
-    return [by_hand, *drawn, _even(rng), large, *_edges(rng)]
+    return [by_hand, *drawn, large, *_edges(rng), _even(rng)]
 
 
 def _shares(point: Point, result: tuple[np.ndarray, np.ndarray]) -> str | None:

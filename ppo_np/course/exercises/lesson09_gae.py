@@ -103,8 +103,12 @@ def _lambda_0(point: Point, result: tuple[np.ndarray, np.ndarray]) -> str | None
     if point.gae_lambda != 0.0:
         return None
     for t, n in np.ndindex(point.rewards.shape):
-        if not np.isclose(result[0][t, n], _delta(point, t, n)):
-            return f"With lambda = 0 only delta_t counts, {_delta(point, t, n):.4g} at t = {t}. What have you added?"
+        yours, right = result[0][t, n], _delta(point, t, n)
+        if not np.isclose(yours, right):
+            return (
+                f"With lambda = 0, A_t is delta_t alone: {right:.4g} at t = {t}, not {yours:.4g}. Have you added "
+                "something, or is your delta another one?"
+            )
     return None
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.course.contract import ContractError
-from ppo_np.course.exercise import Exercise, Point
+from ppo_np.course.exercise import ContractError, Exercise, Point
 
 KEYS = ("obs", "actions", "logprobs", "values", "rewards", "terminations", "truncations", "final_values")
 Ends = list[list[tuple[int, str]]]  # of each environment: (length of an episode, "terminated" or "truncated")

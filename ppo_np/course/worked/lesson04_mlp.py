@@ -9,6 +9,11 @@ from lesson02_activations import relu_backward, relu_forward, tanh_backward, tan
 from lesson03_linear import linear_backward, linear_forward
 
 
+def _activated(layers, activate_last):
+    """For each layer, whether the activation follows it."""
+    return [True] * (len(layers) - 1) + [activate_last]
+
+
 def mlp_forward(x, layers, activation, activate_last):
     """Forward pass of a batch through the layers. The output of each layer is kept for the backward pass.
 
@@ -24,11 +29,13 @@ def mlp_forward(x, layers, activation, activate_last):
     Returns:
         outputs, the list [x, h_1, ..., h_L] of L + 1 arrays.
     """
+    forward = {"relu": relu_forward, "tanh": tanh_forward}[activation]
+    active = _activated(layers, activate_last)
     outputs = [x]
-    for number, (weight, bias) in enumerate(layers, start=1):
-        h = linear_forward(outputs[-1], weight, bias)
-        if number < len(layers) or activate_last:
-            h = relu_forward(h) if activation == "relu" else tanh_forward(h)
+    for l, (weight, bias) in enumerate(layers):
+        h = linear_forward(outputs[l], weight, bias)
+        if active[l]:
+            h = forward(h)
         outputs.append(h)
     return outputs
 
@@ -44,13 +51,14 @@ def mlp_backward(dy, outputs, layers, activation, activate_last):
     Returns:
         dlayers, the list [(dW_1, db_1), ..., (dW_L, db_L)] in the order of layers, and dx, (B, I_1).
     """
+    backward = {"relu": relu_backward, "tanh": tanh_backward}[activation]
+    activated = _activated(layers, activate_last)
     dlayers = []
     dh = dy
-    for l in range(len(layers) - 1, -1, -1):
-        weight = layers[l][0]
+    for l in reversed(range(len(layers))):
+        weight, _ = layers[l]
         dz = dh
-        if l + 1 < len(layers) or activate_last:
-            backward = relu_backward if activation == "relu" else tanh_backward
+        if activated[l]:
             dz = backward(dh, outputs[l + 1])
         dweight, dbias, dh = linear_backward(dz, outputs[l], weight)
         dlayers.insert(0, (dweight, dbias))

@@ -1,0 +1,69 @@
+"""A page in headless Chromium: what it looks like after its scripts have run.
+
+Tests skip where no Chromium is found, unless PPO_NP_REQUIRE_CHROMIUM=1 is set.
+"""
+
+import os
+import shutil
+import subprocess
+from html import escape
+from html.parser import HTMLParser
+
+import pytest
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+NAMES = "chromium", "chromium-browser", "google-chrome"
+
+
+def chromium():
+    """The path of Chromium; skips the test if there is none."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        if os.environ.get("PPO_NP_REQUIRE_CHROMIUM") == "1":
+            pytest.fail(f"PPO_NP_REQUIRE_CHROMIUM is 1, but there is none of {', '.join(NAMES)}")
+        pytest.skip(f"no Chromium is installed ({', '.join(NAMES)})")
+    return found
+
+
+def dumped(page, tmp_path, link=""):
+    """The document of a file after its scripts have run, as text; `link` begins with # or ?."""
+    command = [chromium(), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"{page.as_uri()}{link}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+class Data(HTMLParser):
+    """Collects the attributes data-name and data-value of a document."""
+
+    def __init__(self, document):
+        super().__init__()
+        self.values = {}
+        self.feed(document)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if "data-name" in attributes:
+            assert attributes["data-name"] not in self.values
+            self.values[attributes["data-name"]] = attributes["data-value"]
+
+
+def overflow(page, widths, tmp_path):
+    """For each width of a window: by how many pixels a page is wider."""
+    probe, text = tmp_path / "probe.html", escape(page.read_text())
+    frames = [f'<iframe style="border:0;width:{width}px;height:900px" srcdoc="{text}"></iframe>' for width in widths]
+    script = """<script>addEventListener("load", () => {
+        for (const frame of document.querySelectorAll("iframe")) {
+            const root = frame.contentDocument.documentElement;
+            const sizes = `${root.scrollWidth} ${root.clientWidth}`;
+            frame.outerHTML = `<b data-name="${frame.style.width}" data-value="${sizes}">`;
+        }
+    });</script>"""
+    probe.write_text(f"<!DOCTYPE html><body>{''.join(frames)}{script}")
+    found = {}
+    for width, sizes in Data(dumped(probe, tmp_path)).values.items():
+        window, (wanted, inner) = int(width.removesuffix("px")), map(int, sizes.split())
+        assert window - 20 <= inner <= window  # a scroll bar may take some
+        found[window] = wanted - inner
+    return found
