@@ -4,34 +4,26 @@ Tests skip where no Chromium is found, unless PPO_NP_REQUIRE_CHROMIUM=1 is set.
 """
 
 import os
-import shutil
-import subprocess
 from html import escape
 from html.parser import HTMLParser
 
 import pytest
 
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-NAMES = "chromium", "chromium-browser", "google-chrome"
+from docs.book.browser import CHROMIUM, dump
 
 
-def chromium():
-    """The path of Chromium; skips the test if there is none."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
+def need_chromium():
+    """Skip the test if there is no Chromium, or fail with PPO_NP_REQUIRE_CHROMIUM=1."""
+    if CHROMIUM is None:
         if os.environ.get("PPO_NP_REQUIRE_CHROMIUM") == "1":
-            pytest.fail(f"PPO_NP_REQUIRE_CHROMIUM is 1, but there is none of {', '.join(NAMES)}")
-        pytest.skip(f"no Chromium is installed ({', '.join(NAMES)})")
-    return found
+            pytest.fail("PPO_NP_REQUIRE_CHROMIUM is 1, but no Chromium is installed")
+        pytest.skip("no Chromium is installed")
 
 
-def dumped(page, tmp_path, link=""):
-    """The document of a file after its scripts have run, as text; `link` begins with # or ?."""
-    command = [chromium(), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"{page.as_uri()}{link}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+def dumped(page, values=""):
+    """The document of a file after its scripts have run, as text; `values` follow the # in the address."""
+    need_chromium()
+    return dump(page, values)
 
 
 class Data(HTMLParser):
@@ -62,7 +54,7 @@ def overflow(page, widths, tmp_path):
     });</script>"""
     probe.write_text(f"<!DOCTYPE html><body>{''.join(frames)}{script}")
     found = {}
-    for width, sizes in Data(dumped(probe, tmp_path)).values.items():
+    for width, sizes in Data(dumped(probe)).values.items():
         window, (wanted, inner) = int(width.removesuffix("px")), map(int, sizes.split())
         assert window - 20 <= inner <= window  # a scroll bar may take some
         found[window] = wanted - inner

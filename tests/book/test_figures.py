@@ -10,6 +10,7 @@ DOCS = ROOT / "docs"
 # Pictures of results, drawn by commands that train or measure for long: the page that names the command.
 OF_RESULTS = {
     "images/end_to_end.png": ("bench.contests.end_to_end", "benchmarks.md"),
+    "images/explain.png": ("ppo_np.explain", "explain.md"),
     "images/landing.gif": ("ppo_np.evaluate", "article.md"),
     "images/learning_curves.png": ("ppo_np.plot", "article.md"),
     "images/scaling.png": ("bench.contests.start", "benchmarks.md"),

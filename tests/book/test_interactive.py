@@ -1,16 +1,14 @@
 """The figures that can be moved compute what the kernels compute, need no mouse, and load nothing."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from browser import dumped
 
 from docs.figures.kernel_calls import policy_loss
 from kernels.advantage import gae
@@ -18,37 +16,19 @@ from kernels.optimizer import adam
 
 FOLDER = Path(__file__).parents[2] / "docs" / "interactive"
 FIGURES = sorted(FOLDER.glob("*.html"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--dump-dom",
-]
 
 
-def numbers(tmp_path, name, **values):
+def numbers(name, **values):
     """What a figure computes for these values of its controls."""
-    if CHROMIUM is None:
-        if os.environ.get("PPO_NP_REQUIRE_CHROMIUM") == "1":
-            pytest.fail("PPO_NP_REQUIRE_CHROMIUM=1, and there is no chromium")
-        pytest.skip("no chromium is installed")
-    address = f"{(FOLDER / name).as_uri()}#{urlencode(values)}"
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", address]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    dom = dumped(FOLDER / name, urlencode(values))
     return json.loads(re.search(r'<script type="application/json" id="numbers">(.+?)</script>', dom)[1])
 
 
 @pytest.mark.parametrize(
     ("ratio", "advantage", "flat"), [(1.5, 1.5, True), (0.5, 1.5, False), (0.5, -2, True), (1.1, -0.5, False)]
 )
-def test_the_surrogate_is_the_kernels(tmp_path, ratio, advantage, flat):
-    found = numbers(tmp_path, "surrogate.html", ratio=ratio, advantage=advantage, clip=0.3)
+def test_the_surrogate_is_the_kernels(ratio, advantage, flat):
+    found = numbers("surrogate.html", ratio=ratio, advantage=advantage, clip=0.3)
     loss, slope = policy_loss(ratio, advantage, 0.3)
     assert found["loss"] == pytest.approx(loss, abs=1e-12)
     assert found["by_logprob"] == pytest.approx(slope, abs=1e-12)
@@ -62,8 +42,8 @@ def constant(name, key):
 
 
 @pytest.mark.parametrize(("end", "kind"), [(12, "terminated"), (4, "terminated"), (7, "truncated")])
-def test_gae_is_the_kernels(tmp_path, end, kind):
-    found = numbers(tmp_path, "gae.html", gamma=0.9, end=end, kind=kind, **{"lambda": 0.8})
+def test_gae_is_the_kernels(end, kind):
+    found = numbers("gae.html", gamma=0.9, end=end, kind=kind, **{"lambda": 0.8})
     rewards = np.array(constant("gae.html", "REWARDS"), float)[:, np.newaxis]
     values = np.array(constant("gae.html", "VALUES"), float)[:, np.newaxis]
     final_values = np.full_like(rewards, constant("gae.html", "FINAL_VALUE"))
@@ -77,8 +57,8 @@ def test_gae_is_the_kernels(tmp_path, end, kind):
     assert first == pytest.approx(advantages[0, 0], abs=1e-12)
 
 
-def test_adam_is_the_kernels(tmp_path):
-    found = numbers(tmp_path, "adam.html", rate=0.2, beta1=0.8, beta2=0.95, plain=0.03, steps=40)
+def test_adam_is_the_kernels():
+    found = numbers("adam.html", rate=0.2, beta1=0.8, beta2=0.95, plain=0.03, steps=40)
     curvature = np.array([1.0, 50.0])
     params, m, v = np.array([-2.0, 0.8]), np.zeros(2), np.zeros(2)
     path = [params.copy()]

@@ -71,8 +71,8 @@ def by_the_kernels(walkthrough, changes):
 def test_the_page_computes_what_the_kernels_compute(tmp_path, actions):
     settings, changes = CASES[actions]
     walkthrough = explained(actions, **settings)
-    link = "#" + "&".join(f"{i}.{name}{'' if k is None else f'.{k}'}={value}" for i, name, k, value in changes)
-    found = Data(dumped(written(walkthrough, tmp_path), tmp_path, link)).values
+    link = "&".join(f"{i}.{name}{'' if k is None else f'.{k}'}={value}" for i, name, k, value in changes)
+    found = Data(dumped(written(walkthrough, tmp_path), link)).values
     value_errors = [found.pop(f"{i}.value error") for i in range(ROWS)]
     expected = by_the_kernels(walkthrough, changes)
     assert found.keys() == expected.keys()
@@ -91,8 +91,8 @@ def test_the_page_computes_what_the_kernels_compute(tmp_path, actions):
 
 def test_a_link_that_means_nothing_changes_nothing(tmp_path):
     walkthrough = explained("Discrete")
-    link = "#9.advantage=1&0.nothing=1&0.logits.9=1&0.advantage=&0.advantage=much&0.advantage=Infinity"
-    found = Data(dumped(written(walkthrough, tmp_path), tmp_path, link)).values
+    link = "9.advantage=1&0.nothing=1&0.logits.9=1&0.advantage=&0.advantage=much&0.advantage=Infinity"
+    found = Data(dumped(written(walkthrough, tmp_path), link)).values
     assert found["loss"] == found["before.loss"]
     for i, b in enumerate(walkthrough.rows):
         expected = walkthrough.activations.dpolicy_outputs[b]
