@@ -92,6 +92,11 @@ def test_a_mistake_in_the_loss_is_named(hints_with, says):
     assert hints_with(LOSS, mistake, vf_coef=0.7)[TERMS[row]].startswith(says)
 
 
+def test_mistakes_that_give_the_same_numbers_are_all_named(hints_with):
+    hints = hints_with(LOSS, lambda a: set_to(a.dvalues, 2 * a.dvalues), vf_coef=0.5)
+    assert hints[TERMS[2]] == "the square's derivative lacks its factor 1/2 or vf_coef is missing"
+
+
 def column(array):
     return array[:, np.newaxis]
 
@@ -110,6 +115,8 @@ HEAD_MISTAKES = [
      lambda a: set_to(a.dlogits, a.dlogits + column(a.dlogprobs) * p_of(a))),
     (CATEGORICAL, {"env_id": MULTI_DISCRETE}, "in part 1 of 2: the term -dH p H is missing",
      lambda a: set_to(a.dlogits, a.dlogits + (a.dlogits.shape[1] == 3) * column(a.dentropies * a.entropies) * p_of(a))),
+    (CATEGORICAL, {"env_id": MULTI_DISCRETE}, "in part 2 of 2: the entropy's part keeps the + 1 of the derivative of p log p",
+     lambda a: set_to(a.dlogits, a.dlogits - (a.dlogits.shape[1] == 2) * column(a.dentropies) * p_of(a))),
     (BERNOULLI, {"env_id": MULTI_BINARY}, "the term dlogpi x has the factor 3 instead of 1",
      lambda a: set_to(a.dlogits, a.dlogits + 2 * column(a.dlogprobs) * a.actions)),
     (GAUSSIAN, {"env_id": BOX}, "x - mu stands in it instead of zeta / sigma",
