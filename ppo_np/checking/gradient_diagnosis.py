@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ppo_np.checking.distribution_steps import distribution_steps
-from ppo_np.checking.gradient_report import NOT_FINITE, Check, Turn
+from ppo_np.checking.gradient_report import Check, Turn
 from ppo_np.checking.gradient_step import BackwardPass, Step
 from ppo_np.checking.layer_steps import activation_step, parameter_steps
 from ppo_np.checking.loss_steps import loss_steps
@@ -101,6 +101,7 @@ def _input_of(layer: str, p: BackwardPass) -> np.ndarray:
     return shared[-1] if tower != "shared" and shared else p.minibatch.obs
 
 
+@np.errstate(all="ignore")  # what a wrong pass computed need not be finite
 def explained(checks: Iterable[Check], p: BackwardPass, gradients: Arrays, probed: Probed) -> list[Check]:
     """The checks with the kind of mistake as the hint of each wrong one for which it is known.
 
@@ -118,7 +119,7 @@ def explained(checks: Iterable[Check], p: BackwardPass, gradients: Arrays, probe
     hints = []
     for check in checks:
         hint = check.hint
-        if check.verdict != "ok" and hint != NOT_FINITE:
+        if check.verdict != "ok":
             place = _place(check.name, graph)
             if not _agrees(right[check.name].right, probed[check.name]):
                 hint = f"{hint}; {OTHER_FORWARD}"

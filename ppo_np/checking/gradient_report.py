@@ -7,7 +7,6 @@ import numpy as np
 
 TOLERANCE = 1e-7
 SAME = 1e-5  # relative tolerance for "the same factor everywhere"
-NOT_FINITE = "not a finite number"
 Probe = tuple[int | None, float, float]  # flat index or None for a random direction, analytic, numeric derivative
 
 
@@ -104,7 +103,7 @@ def judge(name: str, gradient: np.ndarray, probes: Sequence[Probe], floor: float
         hint = "zero or below the floor: nothing was compared"
     return Check(
         name, gradient.shape, float(np.linalg.norm(gradient)), len(probes), where, float(a[worst]), float(n[worst]),
-        float(error / scale) if scale > 0 else 0.0, "ok" if right else "WRONG", hint,
+        float(error) / float(scale) if scale > 0 else 0.0, "ok" if right else "WRONG", hint,
     )  # fmt: skip
 
 
@@ -114,7 +113,7 @@ def ratio_hint(a: np.ndarray, n: np.ndarray, floor: float, rows: int) -> str:
     A single wrong number has no ratio that says anything: then the two numbers are given instead.
     """
     if not np.isfinite(a).all():
-        return NOT_FINITE
+        return "not a finite number"
     if np.linalg.norm(n) <= floor:
         return "must be zero: the loss is flat here"
     different = np.flatnonzero(np.abs(a - n) > SAME * (np.abs(a) + np.abs(n)) + floor)

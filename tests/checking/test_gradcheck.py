@@ -255,10 +255,11 @@ def test_one_wrong_number_among_many_is_found(capsys, monkeypatch):
     assert [check["name"] for check in report["checks"] if check["verdict"] == "WRONG"] == ["shared/1/weight"]
 
 
-def test_a_gradient_that_is_not_a_number_is_wrong(capsys, monkeypatch):
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_gradient_that_is_not_a_number_is_wrong(capsys, monkeypatch, value):
     def wrong(right, a):
         right()
-        a.dvalues[3] = np.nan
+        a.dvalues[3] = value
 
     plant(monkeypatch, LOSS, wrong)
     report = json_report(capsys, "--inject", "homemade", code=cli.FAILED)
