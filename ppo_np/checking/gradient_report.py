@@ -91,7 +91,7 @@ def judge(name: str, gradient: np.ndarray, probes: Sequence[Probe], floor: float
     a = np.array([analytic for _, analytic, _ in probes], float)
     n = np.array([numeric for _, _, numeric in probes], float)
     error, scale = np.linalg.norm(a - n), np.linalg.norm(a) + np.linalg.norm(n)
-    right = bool(error <= TOLERANCE * scale + floor)  # False for NaN
+    right = bool(np.isfinite(error) and error <= TOLERANCE * scale + floor)
     worst = int(np.argmax(np.abs(a - n)))
     place = places[worst]
     if place is None:
