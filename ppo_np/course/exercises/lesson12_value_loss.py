@@ -41,8 +41,8 @@ def _by_hand(expected: object) -> Point:
 def _edges() -> Point:
     """|V - V_old| = e exactly; both errors equal."""
     return Point(
-        "on the edges", np.array([-0.25, 0.1875]), values=np.array([0.25, 0.75]), old_values=np.array([0.0, 0.125]),
-        returns=np.array([0.75, 0.375]), clip_coef=E, clip_vloss=True, dloss=1.0,
+        "on the edges", np.array([-0.25, 0.09375]), values=np.array([0.25, 0.75]), old_values=np.array([0.0, 0.125]),
+        returns=np.array([0.75, 0.5625]), clip_coef=E, clip_vloss=True, dloss=1.0,
     )  # fmt: skip
 
 

@@ -18,6 +18,25 @@ MARGIN = 1e-3  # of each hidden number from the kink of ReLU
 Layers = list[tuple[np.ndarray, np.ndarray]]
 
 
+def _loss_by_hand(expected: object) -> Point:
+    """The rows that lessons 11 and 12 work by hand, with entropies."""
+    return Point(
+        "worked by hand", expected, logprobs=np.log([0.75, 0.25]), old_logprobs=np.log([0.5, 0.5]),
+        entropies=np.array([0.5, 1.0]), values=np.array([1.0, 2.0]), old_values=np.array([0.0, 2.0]),
+        advantages=np.array([2.0, 2.0]), returns=np.array([2.0, 1.5]), clip_coef=0.25, ent_coef=0.125, vf_coef=0.5,
+        clip_vloss=True, dloss=1.0,
+    )  # fmt: skip
+
+
+def _forward_losses(rng: np.random.Generator) -> list[Point]:
+    return [_loss_by_hand(-1.75 - 0.125 * 0.75 + 0.5 * 0.828125), *_losses(rng)]
+
+
+def _backward_losses(rng: np.random.Generator) -> list[Point]:
+    expected = np.array([0.0, -0.5]), np.array([-0.0625, -0.0625]), np.array([0.0, 0.125])
+    return [_loss_by_hand(expected), *_losses(rng)]
+
+
 def _losses(rng: np.random.Generator) -> list[Point]:
     return [_loss_point(rng, 12, 0.2, True), _loss_point(rng, 8, 0.3, True), _loss_point(rng, 6, 0.2, False)]
 
@@ -93,6 +112,32 @@ def _networks(rng: np.random.Generator) -> list[Point]:
     ]
 
 
+def _network_by_hand(backward: bool) -> Point:
+    """A trunk of one layer and two heads of one layer; in the first row ReLU sets the second feature to 0."""
+    obs, h = np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([[3.0, 0.0], [3.0, 2.0]])
+    logits, values = np.array([[3.0, -2.0], [4.0, 0.0]]), np.array([2.5, 0.5])
+    outputs = [obs, h], [h, logits], [h, values[:, np.newaxis]]
+    dshared = np.array([[-3.75, -2.0], [1.5, -1.0]]), np.array([-0.75, -1.0])
+    dpolicy = np.array([[-3.0, 3.0], [-4.0, 4.0]]), np.array([-1.0, 1.0])
+    dvalue = np.array([[7.5], [4.0]]), np.array([2.5])
+    expected = ([dshared], [dpolicy], [dvalue]) if backward else (logits, values, outputs)
+    return Point(
+        "worked by hand", expected, obs=obs, activation="relu", outputs=outputs,
+        shared=[(np.array([[1.0, 2.0], [1.0, -1.0]]), np.array([0.0, -1.0]))],
+        policy=[(np.array([[1.0, -1.0], [0.5, 1.0]]), np.array([0.0, 1.0]))],
+        value=[(np.array([[0.5], [-1.0]]), np.array([1.0]))],
+        dlogits=np.array([[1.0, -1.0], [-2.0, 2.0]]), dvalues=np.array([0.5, 2.0]),
+    )  # fmt: skip
+
+
+def _forward_networks(rng: np.random.Generator) -> list[Point]:
+    return [_network_by_hand(backward=False), *_networks(rng)]
+
+
+def _backward_networks(rng: np.random.Generator) -> list[Point]:
+    return [_network_by_hand(backward=True), *_networks(rng)]
+
+
 def _actor_critic_backward(mine: Functions, point: Point) -> tuple[Any, ...]:
     towers = [point.shared, point.policy, point.value]
 
@@ -107,17 +152,18 @@ def _actor_critic_backward(mine: Functions, point: Point) -> tuple[Any, ...]:
 
 
 EXERCISES = [
-    Exercise("ppo_loss", FORWARD, ("loss",), _losses, groups=_regions),
+    Exercise("ppo_loss", FORWARD, ("loss",), _forward_losses, groups=_regions),
     Exercise(
-        "ppo_loss_backward", BACKWARD, ("dlogprobs", "dentropies", "dvalues"), _losses, _ppo_loss_backward,
+        "ppo_loss_backward", BACKWARD, ("dlogprobs", "dentropies", "dvalues"), _backward_losses, _ppo_loss_backward,
         rests_on=("ppo_loss",), groups=_regions,
     ),
     Exercise(
         "actor_critic_forward", ("obs", "shared", "policy", "value", "activation"), ("logits", "values", "outputs"),
-        _networks,
+        _forward_networks,
     ),
     Exercise(
         "actor_critic_backward", ("dlogits", "dvalues", "outputs", "shared", "policy", "value", "activation"),
-        ("dshared", "dpolicy", "dvalue"), _networks, _actor_critic_backward, rests_on=("actor_critic_forward",),
+        ("dshared", "dpolicy", "dvalue"), _backward_networks, _actor_critic_backward,
+        rests_on=("actor_critic_forward",),
     ),
 ]  # fmt: skip

@@ -55,6 +55,27 @@ def _choice_points(rng: np.random.Generator) -> list[Point]:
     return [_choices(rng, 4, (3, 2, 4)), _choices(rng, 3, (2, 3)), _choices(rng, 2, (4,))]
 
 
+def _choices_by_hand(expected: object) -> Point:
+    """p = (3/4, 1/4 | 1/2, 1/4, 1/4) in the first row, (1/2, 1/2 | 1/4, 1/4, 1/2) in the second."""
+    return Point(
+        "worked by hand", expected, logits=np.log([[3.0, 1.0, 2.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0, 2.0]]),
+        sizes=(2, 3), actions=np.array([[0, 1], [1, 2]]), dlogprobs=np.array([1.0, 0.5]),
+        dentropies=np.array([0.0, 1.0]),
+    )  # fmt: skip
+
+
+def _choice_forward_points(rng: np.random.Generator) -> list[Point]:
+    quarter = np.log(4) - 0.75 * np.log(3)  # entropy of (3/4, 1/4)
+    expected = np.log([3 / 16, 1 / 4]), np.array([quarter, np.log(2)]) + 1.5 * np.log(2)
+    return [_choices_by_hand(expected), *_choice_points(rng)]
+
+
+def _choice_backward_points(rng: np.random.Generator) -> list[Point]:
+    second = np.array([-0.25, 0.25, -0.125, -0.125, 0.25]) + np.log(2) * np.array([0, 0, 0.125, 0.125, -0.25])
+    expected = np.array([[0.25, -0.25, -0.5, 0.75, -0.25], second])
+    return [_choices_by_hand(expected), *_choice_points(rng)]
+
+
 def _joint(_: Functions, point: Point) -> tuple[np.ndarray, np.ndarray]:
     """One categorical distribution over all combinations of choices: the logits of a combination are added."""
     offsets = np.cumsum(point.sizes) - point.sizes
@@ -100,10 +121,11 @@ EXERCISES = [
         _backward("bernoulli_forward"), rests_on=("bernoulli_forward",), terms=_bit_terms,
     ),
     Exercise(
-        "multi_categorical_forward", ("logits", "actions", "sizes"), ("logprobs", "entropies"), _choice_points, _joint
+        "multi_categorical_forward", ("logits", "actions", "sizes"), ("logprobs", "entropies"),
+        _choice_forward_points, _joint,
     ),
     Exercise(
-        "multi_categorical_backward", (*UPSTREAM, "logits", "actions", "sizes"), ("dlogits",), _choice_points,
+        "multi_categorical_backward", (*UPSTREAM, "logits", "actions", "sizes"), ("dlogits",), _choice_backward_points,
         _backward("multi_categorical_forward", "sizes"), rests_on=("multi_categorical_forward",),
     ),
 ]  # fmt: skip

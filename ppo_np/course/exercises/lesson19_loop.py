@@ -77,7 +77,9 @@ def _scripts(rng: np.random.Generator) -> list[Point]:
     def point(label: str, ends: Ends, num_steps: int) -> Point:
         return Point(label, ends=ends, obs=np.array([[n, 0, 0] for n in range(len(ends))], float), num_steps=num_steps)
 
+    by_hand: Ends = [[(2, "terminated"), (9, "terminated")], [(1, "truncated"), (9, "terminated")]]
     return [
+        point("worked by hand", by_hand, 3),
         point("no episode ends", [[(9, "terminated")], [(9, "truncated")]], 3),
         point("a termination", [[(2, "terminated")]], 3),
         point("a truncation in the last row", [[(3, "truncated")], [(4, "terminated")]], 3),

@@ -1,6 +1,6 @@
 """Lesson 11: PPO's clipped policy loss and its gradient.
 
-B rows. The ratio is r_b = exp(log pi_b - log pi_old_b).
+B rows. The ratio is rho_b = exp(log pi_b - log pi_old_b), epsilon is the clip range.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ from lesson10_ratio import ratio
 def policy_loss(logprobs, old_logprobs, advantages, clip_coef):
     """Mean of the larger one of two losses: with the ratio, and with the ratio clipped.
 
-    L = mean_b max(-A_b r_b, -A_b clip(r_b, 1-e, 1+e))
+    L = mean_b max(-A_b rho_b, -A_b clip(rho_b, 1-epsilon, 1+epsilon))
 
     Args:
         logprobs: log pi with the current parameters, (B,).
         old_logprobs: log pi_old, from the rollout, (B,).
         advantages: A, (B,).
-        clip_coef: e > 0.
+        clip_coef: epsilon > 0.
 
     Returns:
         The loss, a number.
@@ -31,7 +31,7 @@ def policy_loss(logprobs, old_logprobs, advantages, clip_coef):
 def policy_loss_backward(dloss, logprobs, old_logprobs, advantages, clip_coef):
     """Gradient of the policy loss with respect to the log-probabilities. The advantages are constants.
 
-    On the edges, r_b = 1-e and r_b = 1+e, take the slope of the unclipped loss.
+    On the edges, rho_b = 1-epsilon and rho_b = 1+epsilon, take the slope of the unclipped loss.
 
     Args:
         dloss: upstream gradient of the loss, a number.

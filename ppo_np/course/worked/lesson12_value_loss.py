@@ -9,7 +9,8 @@ import numpy as np
 def value_loss(values, old_values, returns, clip_coef, clip_vloss):
     """Half the mean squared error; with clipping, of the larger one of two errors.
 
-    L = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2),   Vc_b = V_old_b + clip(V_b - V_old_b, -e, e)
+    L = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2)
+    Vc_b = V_old_b + clip(V_b - V_old_b, -epsilon, epsilon)
 
     Without clipping: L = 1/2 mean_b (V_b - R_b)^2.
 
@@ -17,7 +18,7 @@ def value_loss(values, old_values, returns, clip_coef, clip_vloss):
         values: V with the current parameters, (B,).
         old_values: V_old, from the rollout, (B,).
         returns: R, (B,).
-        clip_coef: e > 0.
+        clip_coef: epsilon > 0.
         clip_vloss: whether to clip.
 
     Returns:

@@ -22,7 +22,7 @@ def ppo_loss(
         logprobs, entropies, values: log pi, H and V with the current parameters, (B,) each.
         old_logprobs, old_values: log pi_old and V_old, from the rollout, (B,) each.
         advantages, returns: A and R, (B,) each.
-        clip_coef: e > 0, for the ratio and for the value.
+        clip_coef: epsilon > 0, for the ratio and for the value.
         ent_coef, vf_coef: c_H and c_V, >= 0.
         clip_vloss: whether to clip the value.
 
