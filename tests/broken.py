@@ -1,8 +1,9 @@
 """Environments that make trouble to their process: a bug of the program's, not of `step`; a step that takes long;
-a process that is left behind.
+a process that is left behind; a `close` that hangs.
 """
 
 import os
+import signal
 import time
 
 import gymnasium
@@ -61,5 +62,34 @@ class Forking(Asleep):
         return super().reset(seed=seed)
 
 
-for name, kind in (("Bug-v0", Broken), ("Slow-v0", Slow), ("Asleep-v0", Asleep), ("Forking-v0", Forking)):
+class Closing(Broken):
+    """The environments from number 2 on, which rank 1 of 2 has if there are 4, say that they are closed, and hang.
+
+    Environment 3 fails in its step `fails_at`. If `deaf`, it cannot be interrupted.
+    """
+
+    def __init__(self, fails_at=None, deaf=False, render_mode=None):
+        super().__init__()
+        self.number, self.fails_at, self.deaf = None, fails_at, deaf
+
+    def step(self, action):
+        self.steps += 1
+        if self.number == 3 and self.steps == self.fails_at:
+            raise RuntimeError("it is broken")
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+    def close(self):
+        if self.number is None or self.number < 2:
+            return
+        if self.deaf:
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        print(f"closing {self.number}", flush=True)
+        time.sleep(1000)
+
+
+for name, kind in (
+    ("Bug-v0", Broken), ("Slow-v0", Slow), ("Asleep-v0", Asleep), ("Forking-v0", Forking), ("Closing-v0", Closing),
+):  # fmt: skip
     gymnasium.register(name, kind, disable_env_checker=True)
+gymnasium.register("FailingAndClosing-v0", Closing, kwargs={"fails_at": 40}, disable_env_checker=True)
+gymnasium.register("DeafAndClosing-v0", Closing, kwargs={"deaf": True}, disable_env_checker=True)
