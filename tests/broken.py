@@ -5,9 +5,12 @@ a process that is left behind; a `close` that hangs.
 import os
 import signal
 import time
+from pathlib import Path
 
 import gymnasium
 import numpy as np
+
+CLOSING = "PPO_NP_TESTS_CLOSING"
 
 
 class Bug(BaseException):
@@ -63,9 +66,10 @@ class Forking(Asleep):
 
 
 class Closing(Broken):
-    """The environments from number 2 on, which rank 1 of 2 has if there are 4, say that they are closed, and hang.
+    """The environments from number 2 on, which rank 1 of 2 has if there are 4, hang in their close.
 
-    Environment 3 fails in its step `fails_at`. If `deaf`, it cannot be interrupted.
+    They first make the file that the environment variable `CLOSING` names. Environment 3 fails in its step `fails_at`.
+    If `deaf`, they cannot be interrupted.
     """
 
     def __init__(self, fails_at=None, deaf=False, render_mode=None):
@@ -83,7 +87,7 @@ class Closing(Broken):
             return
         if self.deaf:
             signal.signal(signal.SIGALRM, signal.SIG_IGN)
-        print(f"closing {self.number}", flush=True)
+        Path(os.environ[CLOSING]).touch()
         time.sleep(1000)
 
 
@@ -91,5 +95,5 @@ for name, kind in (
     ("Bug-v0", Broken), ("Slow-v0", Slow), ("Asleep-v0", Asleep), ("Forking-v0", Forking), ("Closing-v0", Closing),
 ):  # fmt: skip
     gymnasium.register(name, kind, disable_env_checker=True)
-gymnasium.register("FailingAndClosing-v0", Closing, kwargs={"fails_at": 40}, disable_env_checker=True)
+gymnasium.register("FailingAndClosing-v0", Closing, kwargs={"fails_at": 20}, disable_env_checker=True)
 gymnasium.register("DeafAndClosing-v0", Closing, kwargs={"deaf": True}, disable_env_checker=True)

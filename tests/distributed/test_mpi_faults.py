@@ -3,20 +3,15 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from durability.kill.processes import processes_of
-from mpi_runs import LONG, PATIENCE, TESTS, TRAIN, flags, mpiexec, rows_of, run, wait_for_updates
+from mpi_runs import AFTER_A_SIGNAL, TRAIN, Ranks, flags, mpiexec, rows_of, run
 
 from ppo_np.saving.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.mpi
-AT_ONCE = 10.0  # what a fault may take to end all ranks
-AFTER_A_SIGNAL = AT_ONCE + 8.0  # if they cannot stop together
 
 
 # MPICH's own launcher kills the other ranks when one has ended, and combines the codes of all: 9 if it was faster.
@@ -42,57 +37,6 @@ def test_mistakes_are_told_once(tmp_path):
     assert code == 2 and err.startswith("error: env_id is 'CartPole-v7', but") and err.count("\n") == 1
     code, out, err = run(*mpiexec(2, *TRAIN, *flags("CartPole-v1", tmp_path / "run", "--ranks", "4")))
     assert (code, err) == (2, "error: ranks is 4, but it must be 2, as many as the launcher has started.\n")
-
-
-def shared_memory_of(pid):
-    """The files of MPICH's shared memory that a process has mapped, also those whose names are removed by now."""
-    try:
-        return set(re.findall(r"/dev/shm/mpich\w+", (Path("/proc") / str(pid) / "maps").read_text()))
-    except OSError:
-        return set()
-
-
-class Ranks:
-    """A long run on two ranks with environments in worker processes, which is ended."""
-
-    def __init__(self, folder, env_id="CartPole-v1", *more, by_launcher=False):
-        self.folder = folder
-        self.shared_memory = set()
-        arguments = flags(env_id, folder, "--vectorization", "async", "--total-timesteps", LONG, *more)
-        command = mpiexec(2, *TRAIN, *arguments) if by_launcher else [*TRAIN, *arguments, "--ranks", "2"]
-        self.process = subprocess.Popen(
-            command, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-
-    def wait_for_updates(self, updates):
-        wait_for_updates(self.folder, self.process, updates)
-        self.note_shared_memory()
-
-    def note_shared_memory(self):
-        """Of this run's processes only: others may run on this machine."""
-        self.shared_memory.update(*map(shared_memory_of, processes_of(self.folder)))
-
-    def pid_of(self, rank):
-        """The rank itself: the others with its number are its workers, which were started later."""
-        return min(pid for pid, its_rank in processes_of(self.folder).items() if its_rank == rank)
-
-    def finish(self, since=None, limit=AT_ONCE):
-        """Exit code and stderr; no process and no memory of MPICH's is left, and the checkpoint is whole."""
-        deadline = time.monotonic() + PATIENCE
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self.note_shared_memory()
-            time.sleep(0.02)
-        out, err = self.process.communicate(timeout=PATIENCE)
-        while processes_of(self.folder) and time.monotonic() < (since or time.monotonic()) + limit:
-            time.sleep(0.02)
-        assert processes_of(self.folder) == {}
-        assert self.shared_memory
-        assert [name for name in self.shared_memory if os.path.exists(name)] == []
-        if since is not None:
-            assert time.monotonic() - since < limit
-        assert read_checkpoint(self.folder / "checkpoint.h5").counters["update"] >= 0
-        self.out = out
-        return self.process.returncode, err
 
 
 @pytest.mark.parametrize("rank", [0, 1])
