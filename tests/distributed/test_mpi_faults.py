@@ -137,10 +137,14 @@ def test_traces_of_another_launcher_do_not_matter(tmp_path, monkeypatch):
     assert (code, err) == (0, "")
 
 
-def test_a_signal_to_the_command_reaches_the_ranks(tmp_path):
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_to_the_command_reaches_the_ranks(tmp_path, times):
+    """Also if it is sent twice, as `timeout` does."""
     ranks = Ranks(tmp_path / "run")
     ranks.wait_for_updates(2)
-    ranks.process.send_signal(signal.SIGINT)
+    for _ in range(times):
+        ranks.process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
     code, err = ranks.finish(time.monotonic())
     assert code == 130
     assert err == "\nstopping after the present update; a second signal ends all ranks at once\n"
