@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from mpi_runs import AFTER_A_SIGNAL, TRAIN, Ranks, flags, mpiexec, rows_of, run
+from mpi_runs import AFTER_A_SIGNAL, AT_ONCE, TRAIN, Ranks, flags, mpiexec, rows_of, run
 
 from ppo_np.saving.checkpoint import read_checkpoint
 
@@ -50,6 +50,22 @@ def test_a_rank_that_is_killed(tmp_path, rank):
     assert re.fullmatch(
         rf"error: rank {rank} \(process {pid} on .+\) has died without an error message: all ranks end\.\n", err
     )
+
+
+@pytest.mark.parametrize(("victim", "limit"), [("rank 1", AT_ONCE), ("the command", AFTER_A_SIGNAL)])
+def test_a_rank_whose_worker_hangs(tmp_path, victim, limit):
+    """The worker does not notice that its rank has ended; it ends all the same."""
+    ranks = Ranks(tmp_path / "run", "faulty:Deaf-v0")
+    ranks.wait_for_updates(0)
+    time.sleep(1.0)
+    if victim == "rank 1":
+        os.kill(ranks.pid_of(1), signal.SIGKILL)
+    else:
+        ranks.process.send_signal(signal.SIGTERM)
+    code, err = ranks.finish(time.monotonic(), limit)
+    died, late = "has died without an error message: all ranks end", "and the ranks could not stop together within 8 s"
+    assert err.endswith(f"{died if victim == 'rank 1' else late}.\n") and err.count("error: ") == 1
+    assert code == (1 if victim == "rank 1" else 128 + signal.SIGTERM)
 
 
 def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
