@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -91,6 +92,15 @@ def test_a_signal_to_one_rank_stops_all_after_the_update(tmp_path, rank, number)
     assert "Training interrupted" in ranks.out
     updates = read_checkpoint(tmp_path / "run" / "checkpoint.h5").counters["update"]
     assert len(rows_of(tmp_path / "run")) == updates
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_a_shell_has_closed(tmp_path, closed):
+    command = shlex.join([*TRAIN, *flags("CartPole-v1", tmp_path / "run", "--ranks", "2")])
+    code, out, err = run("sh", "-c", f"{command} {closed}")
+    assert (code, err) == (0, "")
+    assert bool(out) == (closed == "2>&-")
+    assert len(rows_of(tmp_path / "run")) == 10
 
 
 def test_a_signal_in_an_update_that_takes_too_long(tmp_path):
