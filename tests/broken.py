@@ -10,7 +10,10 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
+from ppo_np.environments import guard, workers
+
 CLOSING = "PPO_NP_TESTS_CLOSING"
+CLOSE_TIMEOUT = 2.0  # seconds, so that tests of `Closing` do not take long
 
 
 class Bug(BaseException):
@@ -69,11 +72,12 @@ class Closing(Broken):
     """The environments from number 2 on, which rank 1 of 2 has if there are 4, hang in their close.
 
     They first make the file that the environment variable `CLOSING` names. Environment 3 fails in its step `fails_at`.
-    If `deaf`, they cannot be interrupted.
+    If `deaf`, they cannot be interrupted. Their process has a limit of `CLOSE_TIMEOUT`.
     """
 
     def __init__(self, fails_at=None, deaf=False, render_mode=None):
         super().__init__()
+        guard.CLOSE_TIMEOUT = workers.CLOSE_TIMEOUT = CLOSE_TIMEOUT
         self.number, self.fails_at, self.deaf = None, fails_at, deaf
 
     def step(self, action):

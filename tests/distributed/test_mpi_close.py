@@ -5,16 +5,15 @@ import signal
 import time
 
 import pytest
-from broken import CLOSING
+from broken import CLOSE_TIMEOUT, CLOSING
 from mpi_runs import AFTER_A_SIGNAL, PATIENCE, Ranks
 
-from ppo_np.environments.guard import CLOSE_TIMEOUT
 from ppo_np.saving.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.mpi
 SHORT = ("--total-timesteps", "128")
 WARNING = "warning: environment {} did not end its close within {} s\n"
-WARNINGS = WARNING.format(2, 10) + WARNING.format(3, 5)
+WARNINGS = WARNING.format(2, 2) + WARNING.format(3, 1)
 
 
 @pytest.fixture
