@@ -9,13 +9,13 @@ from types import FrameType
 
 STOPPING = b"\nstopping after the current step; a second signal ends the process at once\n"
 STOPPING_ALL = b"\nstopping after the present update; a second signal ends all ranks at once\n"
-TWICE = 0.2  # seconds; a signal that comes again within this time was sent twice, as `timeout` does: also to the group
+TWICE = 0.1  # seconds; a signal that comes again within this time was sent twice, as `timeout` does: also to the group
 
 
 class StopSignals:
     """While active, the first SIGINT, SIGTERM or SIGHUP calls `on_stop`; a second one ends the process at once.
 
-    What comes within 0.2 s after the first signal is not a second one.
+    What comes within 0.1 s after the first signal is not a second one.
 
     SIGHUP tells that the terminal was closed. It stays ignored where `nohup` has ignored it.
 
