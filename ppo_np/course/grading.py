@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.course.contract import checked_result, close, exception_sentence, named_arrays
+from ppo_np.course.contract import checked_result, close, exception_sentence, in_plain_words, named_arrays
 from ppo_np.course.diagnosing import Diagnosing
 from ppo_np.course.exercise import ContractError, Exercise, Functions, Point
 from ppo_np.course.lesson import WORKED, Lesson, load
@@ -100,7 +100,8 @@ def _grade(
     except ContractError as error:
         outcome.state, outcome.messages = WRONG, [f"{error} (at the point: {points[len(results)].label})"]
     except Exception as error:
-        outcome.state, outcome.messages = FAILED, [exception_sentence(error, file)]
+        at = points[len(results) if len(rights) == len(points) else len(rights)]
+        outcome.state, outcome.messages = FAILED, _about_exception(error, file, at)
     outcome.points = sum(_is_right(exercise, *pair) for pair in zip(results, rights, strict=False))
     outcome.kinds = _kinds(exercise, points)
     outcome.rows = _rows(exercise, results, rights)
@@ -113,6 +114,13 @@ def _grade(
         else:
             wrong = [row.output for row in outcome.rows if row.verdict == WRONG]
             outcome.diagnosis, outcome.mistake = diagnosing.of_outputs(results, wrong)
+
+
+def _about_exception(error: Exception, file: str, at: Point) -> list[str]:
+    """The exception with its line, what it means, and where it was raised."""
+    sentence = exception_sentence(error, file)
+    words = in_plain_words(sentence)
+    return [sentence, *([words] if words else []), f"It was raised at the point: {at.label}."]
 
 
 def points_rng(seed: int, lesson: str, function: str) -> np.random.Generator:

@@ -43,7 +43,7 @@ def test_right_functions_pass_and_what_they_print_is_no_result(tmp_path, capfd):
         ("    return (x @ weight + bias).astype('float32')\n", "y has the dtype float32, but it must be float64"),
         ("    return (x @ weight + bias) * float('nan')\n", "y at [0, 0] is nan, not a finite number."),
         ("    return 'y'\n", "y has the "),
-        ("    return [x @ weight, bias]\n", "Your function must return y, one array each."),
+        ("    return [x @ weight, bias]\n", "y must be an array, but yours is a list of 2."),
     ],
 )
 def test_each_kind_of_failure_is_told(tmp_path, body, message):
