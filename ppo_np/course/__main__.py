@@ -15,6 +15,7 @@ from ppo_np.course.checker import Result, check
 from ppo_np.course.hunting import chosen, hunt_file, hunt_source
 from ppo_np.course.lesson import Lesson, lesson_of, lessons
 from ppo_np.course.page import page_of
+from ppo_np.course.plain_math import plain_page
 from ppo_np.course.progress import Progress
 from ppo_np.course.report import print_progress, print_result
 from ppo_np.course.teacher_commands import export, grade
@@ -149,7 +150,7 @@ def show(lesson: NextName = None, dir: Dir = Path(), path: bool = False) -> int:
     from rich.markdown import Markdown
 
     console = make_console()
-    markdown = Markdown(page.read_text(encoding="utf-8"), hyperlinks=False)
+    markdown = Markdown(plain_page(page.read_text(encoding="utf-8")), hyperlinks=False)
     if console.is_terminal and os.environ.get("PAGER", "less"):
         with console.pager(styles=True):
             console.print(markdown)
