@@ -17,7 +17,7 @@ from ppo_np.course.lesson import Lesson, lesson_of, lessons
 from ppo_np.course.page import page_of
 from ppo_np.course.plain_math import plain_page
 from ppo_np.course.progress import Progress
-from ppo_np.course.report import print_progress, print_result
+from ppo_np.course.report import print_progress, print_result, style
 from ppo_np.course.teacher_commands import export, grade
 from ppo_np.course.watching import watch as watch_files
 from ppo_np.errors import UserError
@@ -75,7 +75,7 @@ def check_lesson(
         _record(progress, result)
         results.append(result)
         if not json:
-            print_result(make_console(no_color=plain), result)
+            print_result(make_console(**style(plain)), result)
     if json:
         _print_json(results)
     return cli.DONE if all(result.passed for result in results) else cli.FAILED
@@ -107,7 +107,7 @@ def _print_json(results: Sequence[Result]) -> None:
 
 def watch(dir: Dir = Path(), from_reference: FromReference = False, plain: Plain = False) -> int:
     """Grade a lesson again whenever its file is saved, until Ctrl-C."""
-    folder, console = own.checked(dir), make_console(no_color=plain)
+    folder, console = own.checked(dir), make_console(**style(plain))
     files = {own.file_of(folder, lesson): lesson for lesson in _with_functions()}
 
     def saved(file: Path) -> None:
@@ -178,7 +178,7 @@ def hunt(
         own.write(file, hunt_source(one, planted))
         progress.record(one, hunt=planted, hunted=False)
     planted = progress.of(one).get("hunt", seed or 0)
-    console = make_console(no_color=plain)
+    console = make_console(**style(plain))
     if answer:
         progress.record(one, hunt_given_up=True)
         console.print(f"{chosen(one, planted).function}: {chosen(one, planted).says}")
@@ -212,7 +212,7 @@ def solution(lesson: Name, dir: Dir = Path(), give_up: bool = False) -> int:
 def show_progress(dir: Dir = Path(), plain: Plain = False) -> int:
     """Print a table of all lessons: passed, points, hints, hunts."""
     own.checked(dir)
-    print_progress(make_console(no_color=plain), Progress(dir))
+    print_progress(make_console(**style(plain)), Progress(dir))
     return cli.DONE
 
 
@@ -245,7 +245,7 @@ def train(
     functions = own.learned_functions(own.checked(dir), skipped)
     from ppo_np.course.training.train import train_with  # slow: imported here, it does not delay the other commands
 
-    return train_with(functions, env, seed, make_console(no_color=plain), updates).exit_code
+    return train_with(functions, env, seed, make_console(**style(plain)), updates).exit_code
 
 
 COMMANDS: dict[str, Any] = {

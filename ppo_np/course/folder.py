@@ -107,7 +107,7 @@ def learned_functions(folder: Path, skipped: Collection[int]) -> dict[str, Calla
         if lesson.number in skipped or not file.is_file():
             continue
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
             module = load(text, file.resolve(), [folder.resolve()])
         except Exception as error:
             raise UserError(exception_sentence(error, str(file.resolve()))) from None

@@ -69,7 +69,7 @@ def grade(lesson: Lesson, mine: Functions, seed: int, file: str = "") -> list[Ou
     reference = load(lesson.source, WORKED / f"{lesson.name}.py", [WORKED])
     outcomes: dict[str, Outcome] = {}
     for exercise in lesson.exercises:
-        outcomes[exercise.function] = outcome = Outcome(exercise.function)
+        outcomes[exercise.function] = outcome = Outcome(exercise.function, of=_count(exercise))
         missing = [name for name in exercise.rests_on if outcomes[name].state != RIGHT]
         if missing:
             outcome.state = SKIPPED
@@ -82,12 +82,23 @@ def grade(lesson: Lesson, mine: Functions, seed: int, file: str = "") -> list[Ou
     return list(outcomes.values())
 
 
+def ungraded(lesson: Lesson, state: str, sentence: str) -> list[Outcome]:
+    """The outcomes of a file that cannot be graded: state and sentence stand at the first function."""
+    outcomes = [Outcome(exercise.function, SKIPPED, of=_count(exercise)) for exercise in lesson.exercises]
+    outcomes[0].state, outcomes[0].messages = state, [sentence]
+    return outcomes
+
+
+def _count(exercise: Exercise) -> int:
+    """The number of points: the same for each seed."""
+    return len(exercise.points(np.random.default_rng(0)))
+
+
 def _grade(
     outcome: Outcome, lesson: Lesson, exercise: Exercise, mine: Functions, reference: Functions, seed: int, file: str
 ) -> None:
     """Grade one function."""
     points = exercise.points(points_rng(seed, lesson.name, exercise.function))
-    outcome.of = len(points)
     rights: list[Any] = []
     results: list[Any] = []
     try:

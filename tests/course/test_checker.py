@@ -104,3 +104,20 @@ def test_the_points_depend_on_the_seed_alone(tmp_path):
     assert first.as_dict() == again.as_dict()
     other = check(LINEAR, tmp_path / f"{LINEAR.name}.py", 8)
     assert other.as_dict() != first.as_dict()
+
+
+def test_a_file_that_is_not_graded_has_all_points_of_its_lesson(tmp_path):
+    for text in ("(\n", "import os\nos._exit(3)\n", "raise NotImplementedError('f')\n", LINEAR.blank(), ""):
+        result = checked(tmp_path, text)
+        assert (result.points, result.of, len(result.outcomes)) == (0, 8, 2), text
+
+
+@pytest.mark.parametrize(("encoding", "passes"), [("utf-8-sig", True), ("latin-1", False), ("utf-16", False)])
+def test_encodings_that_editors_write(tmp_path, encoding, passes):
+    file = tmp_path / f"{LINEAR.name}.py"
+    file.write_bytes(("# Übung\n" + RIGHT).replace("\n", "\r\n").encode(encoding))
+    result = check(LINEAR, file, 1)
+    assert result.passed is passes
+    assert messages(result) == (
+        [] if passes else ["lesson03_linear.py is not a text in UTF-8. Save it again with this encoding."]
+    )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -178,3 +179,32 @@ def test_train_takes_the_functions_that_are_written_and_leaves_out_blanks_and_sk
     write(folder, LINEAR, "def linear_forward(x:\n")
     with pytest.raises(UserError, match="line 1 of lesson03_linear.py"):
         main(["train"])
+
+
+def test_two_records_at_the_same_time_are_both_kept(folder):
+    first, second = Progress(folder), Progress(folder)
+    first.record(LINEAR, passed=True)
+    second.record(lesson_of("1"), hints=2)
+    second.record(LINEAR, points="3 of 8")
+    assert Progress(folder).of(LINEAR) == {"passed": True, "points": "3 of 8"}
+    assert Progress(folder).of(lesson_of("1")) == {"hints": 2}
+
+
+@pytest.mark.parametrize(
+    ("plain", "variables", "codes"),
+    [
+        ([], {}, {"1;31", "0"}),
+        ([], {"NO_COLOR": "1"}, {"1", "0"}),
+        (["--plain"], {}, set()),
+    ],
+)
+def test_colours_are_left_out_as_asked(folder, capsys, monkeypatch, plain, variables, codes):
+    write(folder, LINEAR, LINEAR.with_mistake(LINEAR.mistakes[0]))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["check", "3", *plain]) == 1
+    found = set(re.findall(r"\x1b\[([\d;]*)m", capsys.readouterr().out))
+    assert found - {"32"} == codes

@@ -145,3 +145,8 @@ def test_what_one_point_does_not_depend_on_is_not_called_forbidden():
     assert (outcome.mistake, outcome.diagnosis) == ("", [])
     outcome = of_function("value_loss", "    if clip_vloss:\n", "    if False:\n", "value_loss")
     assert outcome.diagnosis == ["Your result does not depend on old_values, but it must."]
+
+
+def test_a_sum_that_is_nearly_1_is_told_with_its_digits():
+    outcome = of_function("log_softmax", "np.log(total)", "np.log(total + 1e-8)", "log_softmax")
+    assert outcome.messages[0].startswith("The probabilities of a row must sum to 1, but yours sum to 0.99999999")
