@@ -72,10 +72,10 @@ def check_lesson(
         result = check(
             one, own.existing_file(folder, one), secrets.randbelow(SEEDS) if seed is None else seed, from_reference
         )
-        _record(progress, result)
         results.append(result)
         if not json:
             print_result(make_console(**style(plain)), result)
+        _record(progress, result)
     if json:
         _print_json(results)
     return cli.DONE if all(result.passed for result in results) else cli.FAILED
@@ -94,9 +94,12 @@ def _with_functions() -> list[Lesson]:
 
 
 def _record(progress: Progress, result: Result) -> None:
-    """Keep the points of a grading; a lesson that was passed once stays passed."""
+    """Keep the points of a grading, if they can be written; a lesson that was passed once stays passed."""
     passed = result.passed or progress.of(result.lesson).get("passed", False)
-    progress.record(result.lesson, passed=passed, points=f"{result.points} of {result.of}")
+    try:
+        progress.record(result.lesson, passed=passed, points=f"{result.points} of {result.of}")
+    except UserError as error:
+        make_console(stderr=True).print(f"Not recorded: {error}", soft_wrap=True)
 
 
 def _print_json(results: Sequence[Result]) -> None:
@@ -112,9 +115,9 @@ def watch(dir: Dir = Path(), from_reference: FromReference = False, plain: Plain
 
     def saved(file: Path) -> None:
         result = check(files[file], file, secrets.randbelow(SEEDS), from_reference)
-        _record(Progress(folder), result)
         console.rule(style="none", characters="-")
         print_result(console, result)
+        _record(Progress(folder), result)
 
     console.print(f"Waiting until a file in {folder} is saved. Ctrl-C ends this.")
     try:

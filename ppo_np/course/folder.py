@@ -71,7 +71,10 @@ def reset(folder: Path, lesson: Lesson) -> Path | None:
         while kept.exists():
             number += 1
             kept = file.with_suffix(f".py.bak{number}")
-        os.replace(file, kept)
+        try:
+            os.replace(file, kept)
+        except OSError as error:
+            raise UserError(f"{file} cannot be renamed: {os.strerror(error.errno or 0)}.") from None
     write(file, lesson.blank())
     return kept
 

@@ -60,7 +60,9 @@ def _lines(outcome: Outcome, blind: bool) -> Iterator[str]:
             yield from outcome.diagnosis
         yield from outcome.messages
         if outcome.kinds:
-            yield "rows: " + "; ".join(f"{name} {count}" for name, count in outcome.kinds.items())
+            known = any(" of " in count for count in outcome.kinds.values())
+            head = "right rows: " if known else "rows: "
+            yield head + "; ".join(f"{name} {count}" for name, count in outcome.kinds.items())
     elif outcome.state == RIGHT:
         yield f"{outcome.points} points, " + ", ".join(f"{row.output} {row.error:.0e}" for row in outcome.rows)
     else:

@@ -1,5 +1,6 @@
 """The commands of the course, as a learner meets them."""
 
+import errno
 import json
 import os
 import re
@@ -208,3 +209,23 @@ def test_colours_are_left_out_as_asked(folder, capsys, monkeypatch, plain, varia
     assert main(["check", "3", *plain]) == 1
     found = set(re.findall(r"\x1b\[([\d;]*)m", capsys.readouterr().out))
     assert found - {"32"} == codes
+
+
+def test_a_grading_is_told_where_it_cannot_be_recorded(folder, capsys):
+    write(folder, LINEAR)
+    (folder / NAME).mkdir()
+    assert main(["check", "3"]) == 0
+    printed = capsys.readouterr()
+    assert "Passed: all 8 points are right" in printed.out
+    assert printed.err == "Not recorded: .course.json cannot be written: Is a directory.\n"
+
+
+def test_a_file_that_cannot_be_renamed_is_not_blanked(folder, monkeypatch):
+    def refused(source, target):
+        raise PermissionError(errno.EACCES, "")
+
+    write(folder, LINEAR, "mine")
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(UserError, match=r"lesson03_linear.py cannot be renamed: Permission denied\."):
+        main(["reset", "3"])
+    assert (folder / f"{LINEAR.name}.py").read_text() == "mine"

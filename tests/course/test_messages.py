@@ -150,3 +150,14 @@ def test_what_one_point_does_not_depend_on_is_not_called_forbidden():
 def test_a_sum_that_is_nearly_1_is_told_with_its_digits():
     outcome = of_function("log_softmax", "np.log(total)", "np.log(total + 1e-8)", "log_softmax")
     assert outcome.messages[0].startswith("The probabilities of a row must sum to 1, but yours sum to 0.99999999")
+
+
+def test_the_right_rows_of_each_kind_are_counted():
+    lesson = lesson_of("surrogate")
+    mistake = next(mistake for mistake in lesson.mistakes if mistake.name == "no-clip")
+    loss, outcome = graded(lesson, lesson.with_mistake(mistake))
+    assert all(count.isdigit() for count in loss.kinds.values())  # a loss is one number for all rows
+    counts = {name: tuple(map(int, count.split(" of "))) for name, count in outcome.kinds.items()}
+    assert {name for name, (right, of) in counts.items() if right < of} == {"A>0, r>1+e", "A<0, r<1-e"}
+    assert all(of > 0 for _, of in counts.values())
+    assert len(counts) == 6
