@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ppo_np.course.page import page_of
 
 from ppo_np.course.lesson import lesson_of
+from ppo_np.course.page import page_of
 
 ROOT = Path(__file__).parents[2]
 LESSONS = [lesson_of(str(number)) for number in range(6, 11)]
