@@ -155,6 +155,7 @@ def show(lesson: NextName = None, dir: Dir = Path(), path: bool = False) -> int:
     console = make_console()
     markdown = Markdown(plain_page(page.read_text(encoding="utf-8")), hyperlinks=False)
     if console.is_terminal and os.environ.get("PAGER", "less"):
+        os.environ["LESS"] = f"{os.environ.get('LESS', '')} -R".strip()  # colours and bold letters, not their codes
         with console.pager(styles=True):
             console.print(markdown)
     else:

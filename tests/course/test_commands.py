@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pydoc
 import re
 import threading
 import time
@@ -229,3 +230,16 @@ def test_a_file_that_cannot_be_renamed_is_not_blanked(folder, monkeypatch):
     with pytest.raises(UserError, match=r"lesson03_linear.py cannot be renamed: Permission denied\."):
         main(["reset", "3"])
     assert (folder / f"{LINEAR.name}.py").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "-R"), ("-S", "-S -R")])
+def test_a_pager_shows_styles_and_not_their_codes(folder, monkeypatch, given, used):
+    seen = []
+    monkeypatch.setattr(pydoc, "pager", lambda text: seen.append((os.environ["LESS"], text)))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("LESS", given or "")
+    assert main(["show", "3"]) == 0
+    ((options, text),) = seen
+    assert options == used
+    assert "\x1b[" in text
