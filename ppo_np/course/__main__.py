@@ -14,8 +14,7 @@ from ppo_np.course import folder as own
 from ppo_np.course.checker import Result, check
 from ppo_np.course.hunting import chosen, hunt_file, hunt_source
 from ppo_np.course.lesson import Lesson, lesson_of, lessons
-from ppo_np.course.page import page_of
-from ppo_np.course.plain_math import plain_page
+from ppo_np.course.page import page_of, plain_page
 from ppo_np.course.progress import Progress
 from ppo_np.course.report import print_progress, print_result, style
 from ppo_np.course.teacher_commands import export, grade

@@ -6,8 +6,7 @@ import pytest
 from course.lesson_files import ALL
 
 from ppo_np.course.__main__ import main
-from ppo_np.course.page import page_of
-from ppo_np.course.plain_math import ACCENTS, FONTS, LARGE, NOTHING, SPACES, SYMBOLS, plain_formula, plain_page
+from ppo_np.course.page import ACCENTS, FONTS, LARGE, NOTHING, SPACES, SYMBOLS, page_of, plain_formula, plain_page
 
 HANDLED = {*SYMBOLS, *SPACES, *NOTHING, *LARGE, *ACCENTS, *FONTS} | {
     "frac", "tfrac", "sqrt", "underbrace", "begin", "end", "cr",
