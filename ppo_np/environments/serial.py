@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, iterate
 
 from ppo_np.environments.action_masks import MASK
+from ppo_np.environments.guard import close_all
 
 
 class SerialEnvs(SyncVectorEnv):
@@ -62,3 +63,7 @@ class SerialEnvs(SyncVectorEnv):
         if self._masks is not None:
             infos[MASK] = self._masks
         return self._observations, np.array(rewards, np.float64), terminations, truncations, infos
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the environments as `close_all` does."""
+        close_all(self.envs)
