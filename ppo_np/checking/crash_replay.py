@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kernels.advantage import normalize
+from ppo_np.environments.action_masks import MASK
 from ppo_np.errors import UserError
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
 from ppo_np.network.tensor_trace import Stage, learning_stages, sampling_stages, state_stages
 from ppo_np.saving.checkpoint import below, check_widths, copy_tensors
-from ppo_np.saving.crash_file import ENVIRONMENT, MASK, MINIBATCH, MINIBATCH_ARRAYS, Crash
+from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, Crash
 
 
 def recompute(crash: Crash) -> list[Stage]:

@@ -17,6 +17,7 @@ ENTROPY_SIGN = "the sign of the entropy's part is wrong"
 NO_ENTROPY = "the entropy's part is missing"
 ONLY_ENTROPY = "the log-probability's part is missing"
 EXCHANGED = "dlogprobs and dentropies are exchanged"
+INVALID = -1e9  # stands for the logit of an invalid action: its probability is exactly 0, and its logarithm finite
 
 
 def distribution_steps(p: BackwardPass, dlogprobs: Array, dentropies: Array) -> dict[str, Step]:
@@ -39,6 +40,8 @@ def _mistakes_of_both(part: Callable[[Array, Array], Array], dlogpi: Array, dh: 
 def _categorical(p: BackwardPass, dlogpi: Array, dh: Array) -> dict[str, Step]:
     """dl_k = dlogpi (1[k = a] - p_k) - dH p_k (log p_k + H), in each part."""
     logits, sizes = p.activations.policy_outputs, p.model.head.sizes
+    if p.minibatch.action_mask is not None:
+        logits = np.where(p.minibatch.action_mask, logits, INVALID)
     actions = p.minibatch.actions.reshape(len(logits), len(sizes))
     ends = np.cumsum(sizes)
     parts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]

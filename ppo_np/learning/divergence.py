@@ -11,6 +11,7 @@ import numpy as np
 from kernels.finite import all_finite, first_outside
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import Ranks
+from ppo_np.environments.action_masks import MASK
 from ppo_np.errors import DivergedError, EnvironmentFault
 from ppo_np.learning.minibatches import MinibatchSlice
 from ppo_np.learning.policy import ActingWorkspace, Policy
@@ -18,7 +19,7 @@ from ppo_np.learning.resume_point import ResumePoint
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.tensor_trace import NotFiniteError, Stage, learning_stages, state_stages
-from ppo_np.saving.crash_file import ENVIRONMENT, MASK, MINIBATCH, MINIBATCH_ARRAYS, ROLLOUT, crash_of
+from ppo_np.saving.crash_file import ENVIRONMENT, MINIBATCH, MINIBATCH_ARRAYS, ROLLOUT, crash_of
 from ppo_np.saving.training_state import TrainingState
 
 FLOAT_MAX = sys.float_info.max

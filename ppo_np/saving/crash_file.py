@@ -24,7 +24,6 @@ from ppo_np.saving.training_state import TrainingState
 FORMAT, FORMAT_VERSION = "ppo_np crash", 1
 ROLLOUT, MINIBATCH, ENVIRONMENT = "rollout", "minibatch", "environment"
 MINIBATCH_ARRAYS = ("obs", "actions", "old_logprobs", "old_values", "advantages", "returns")
-MASK = "action_mask"  # one more array of a rollout and of a minibatch, if there are masks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ class Crash:
     """What a crash file holds.
 
     `arrays` are the input of the computation: obs and actions of a rollout, the `MINIBATCH_ARRAYS` of a minibatch, or
-    obs or rewards as the environment gave them. With masks, rollout and minibatch have the action_mask too.
+    obs or rewards as the environment gave them. With masks, rollout and minibatch also have the action_mask.
     """
 
     what: str  # the message that the run ended with

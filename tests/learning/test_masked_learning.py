@@ -1,61 +1,25 @@
 """Action masks from the environment to the update: what is stored, what is drawn, and what a forgotten mask shows."""
 
-import json
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from masked_runs import CONFIG, KINDS, every_kind, learned, masks_of
 from sample_environments import Cards
 
 from kernels.categorical import categorical_forward, categorical_sample
 from ppo_np import PPO, PPOConfig, UserError
-from ppo_np.checking.crash_replay import recompute
-from ppo_np.checking.next_minibatch import next_subject, off_policy_subject
-from ppo_np.checking.numerical_check import check_gradients
-from ppo_np.checking.walkthrough import as_json, walk
-from ppo_np.errors import DivergedError
 from ppo_np.learning.minibatches import MinibatchSlice
-from ppo_np.learning.rollout import RolloutBuffer
 from ppo_np.network import distributions
 from ppo_np.network.distributions import Categorical
-from ppo_np.network.tensor_trace import first_bad
 from ppo_np.saving.checkpoint import read_checkpoint
-from ppo_np.saving.crash_file import read_crash, write_crash
-
-CONFIG = PPOConfig(
-    env_id="ppo_np_test/Cards-v0", num_envs=4, num_steps=16, num_minibatches=2, update_epochs=2, total_timesteps=256,
-    learning_rate=0.02, shared_sizes=(8,), ent_coef=0.05, action_mask="info:action_mask",
-)  # fmt: skip
-KINDS = {
-    "Discrete": {},
-    "truncated": {"end": "t"},
-    "MultiDiscrete": {"sides": 3},
-    "MultiDiscrete, truncated": {"sides": 2, "end": "t"},
-}
-every_kind = pytest.mark.parametrize("kind", KINDS)
-PARAMS = ["params", "adam/m"]
 
 
 def vector(mode, **kwargs):
     """Gymnasium's own vector environment: no guard reads the masks."""
     return SyncVectorEnv([partial(Cards, **kwargs)] * CONFIG.num_envs, autoreset_mode=mode)
-
-
-def learned(config=CONFIG, env=None, **more):
-    """Parameters and moments after a run, and the metrics of its updates; Cards raises if a mask is not respected."""
-    ppo, rows = PPO(config, env, **more), []
-    ppo.learn(lambda _, metrics: rows.append(metrics))
-    ppo.close()
-    return np.stack([ppo.policy.model.params, ppo.state.optimizer.m]), rows
-
-
-def masks_of(obs, sides):
-    """The masks that belong to observations of Cards, by its rules."""
-    hand = obs[..., :5] > 0.5
-    side = np.arange(sides) == hand.sum(axis=-1, keepdims=True) % sides
-    return hand if sides == 1 else np.concatenate([hand, side], axis=-1)
 
 
 @every_kind
@@ -222,77 +186,3 @@ def test_a_policy_learns_the_game():
     ppo = PPO(replace(config, ent_coef=0.0, shared_sizes=(32,), activation="tanh", gamma=0.9)).learn()
     ppo.close()
     assert np.mean([episode.episodic_return for episode in ppo.recent_episodes]) > 0.95
-
-
-@every_kind
-def test_a_crash_file_holds_the_masks_and_is_computed_again(tmp_path, monkeypatch, kind):
-    gather, calls = RolloutBuffer.gather, []
-
-    def spoiled(buffer, indices, policy, minibatch):
-        gather(buffer, indices, policy, minibatch)
-        calls.append(minibatch)
-        if len(calls) >= 2:
-            minibatch.returns[3] = np.nan
-
-    monkeypatch.setattr(RolloutBuffer, "gather", spoiled)
-    with pytest.raises(DivergedError) as caught:
-        learned(CONFIG, partial(Cards, **KINDS[kind]))
-    write_crash(tmp_path / "crash.h5", caught.value.crash)
-    crash = read_crash(tmp_path / "crash.h5")
-    assert crash.head.masked
-    sides = KINDS[kind].get("sides", 1)
-    np.testing.assert_array_equal(crash.arrays["action_mask"], masks_of(crash.arrays["obs"], sides))
-    assert str(first_bad(iter(recompute(crash)))) == "returns at [3] is nan"
-    for arrays, allowed in (
-        ({name: array for name, array in crash.arrays.items() if name != "action_mask"}, "action masks do not fit"),
-        (crash.arrays | {"action_mask": crash.arrays["action_mask"][:, 1:]}, "action masks do not fit"),
-    ):
-        with pytest.raises(UserError, match=allowed):
-            recompute(replace(crash, arrays=arrays))
-
-
-def test_a_crash_while_acting_holds_the_masks(tmp_path):
-    ppo = PPO(CONFIG)
-    ppo.learn(lambda ppo, _: ppo.stop())
-    ppo.policy.model.named(ppo.policy.model.params)["value/head/weight"][:] = 3e38
-    with pytest.raises(DivergedError) as caught:
-        ppo.learn()
-    ppo.close()
-    write_crash(tmp_path / "crash.h5", caught.value.crash)
-    crash = read_crash(tmp_path / "crash.h5")
-    assert crash.arrays["action_mask"].shape == (4, 5)
-    assert str(first_bad(iter(recompute(crash)))).startswith("values at [")
-
-
-@pytest.mark.parametrize("kind", ["Discrete", "MultiDiscrete"])
-def test_gradcheck_and_explain_work_under_masks(kind, monkeypatch):
-    monkeypatch.setattr(
-        "ppo_np.checking.numerical_check.spaces_of",
-        lambda _: (Cards().observation_space, Cards(**KINDS[kind]).action_space),
-    )
-    monkeypatch.setattr("ppo_np.checking.next_minibatch.spaces_of", lambda _: (
-        Cards().observation_space, Cards(**KINDS[kind]).action_space,
-    ))  # fmt: skip
-    config = replace(CONFIG, activation="tanh", clip_coef=0.3)
-    assert check_gradients(config).wrong == []
-    walkthrough = walk(off_policy_subject(config))
-    assert walkthrough.wrong == []
-    (mask,) = [line for line in walkthrough.lines if line.name == "action_mask"]
-    assert 0 in sum(mask.numbers, ())
-    json.dumps(as_json(walkthrough), allow_nan=False)
-    monkeypatch.setattr(
-        distributions, "masked_categorical_backward",
-        lambda dlogprobs, dentropies, mask, *arrays: distributions.categorical_backward(dlogprobs, dentropies, *arrays),
-    )  # fmt: skip
-    assert check_gradients(config).wrong != []
-
-
-def test_explain_shows_the_next_minibatch_of_a_masked_run(tmp_path):
-    ppo = PPO(CONFIG)
-    ppo.learn(lambda ppo, _: ppo.stop())
-    ppo.save(tmp_path / "checkpoint.h5")
-    ppo.close()
-    walkthrough = walk(next_subject(read_checkpoint(tmp_path / "checkpoint.h5")))
-    assert walkthrough.wrong == []
-    rows, minibatch = walkthrough.rows, walkthrough.subject.minibatch
-    np.testing.assert_array_equal(minibatch.action_mask[rows], masks_of(minibatch.obs[rows], 1))

@@ -23,6 +23,8 @@ KINDS = {
     "LunarLander": [*BASE, "--env-id", "LunarLander-v3"],
     "observations in a Tuple": [*BASE, "--env-id", "Blackjack-v1"],
     "the same in workers": [*BASE, "--env-id", "Blackjack-v1", "--vectorization", "async"],
+    "masks": [*BASE, "--env-id", "Taxi-v4", "--action-mask", "info:action_mask"],
+    "masks in workers": [*BASE, "--env-id", "Taxi-v4", "--action-mask", "info:action_mask", "--vectorization", "async"],
     "numbered observations": [*BASE, "--env-id", "FrozenLake-v1"],
 }
 
