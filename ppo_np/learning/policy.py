@@ -131,14 +131,18 @@ class Policy:
         if not head.kind.takes_mask:
             allowed = "only actions in Discrete or MultiDiscrete have masks"
             raise UserError(f"action_mask is {short(action_mask)}, but {allowed}, not {short(self.actions.space)}.")
-        masks = [action_mask] if length is None else action_mask
-        if not hasattr(masks, "__len__") or len(masks) != (length or len(masks)):
-            raise UserError(f"action_mask is {short(action_mask)}, but it must have one row for each of {length} rows.")
         reader = MaskReader("info:action_mask", self.actions.space)
         try:
-            return np.stack([reader.checked(mask, "the caller") for mask in masks])
+            masks = [action_mask] if length is None else list(action_mask)
+        except TypeError:
+            masks = []
+        if length is not None and len(masks) != length:
+            raise UserError(f"action_mask is {short(action_mask)}, but it must have a row for each of {length} rows.")
+        try:
+            checked = [reader.checked(mask, "the caller") for mask in masks]
         except EnvironmentFault as fault:
             raise UserError(f"action_mask cannot be used: {fault}.") from None
+        return np.array(checked, np.int8).reshape(-1, reader.width)
 
     def _take_workspace(self, rows: int) -> ActingWorkspace:
         """A workspace for `rows` actions that no other thread uses."""

@@ -153,6 +153,13 @@ def test_extreme_logits_do_not_overflow(dtype):
     assert_close(backward(ones, ones, logits, mask, actions), [[0, 1, -1], [-0.5, 0, 0.5]], 1e-6)
 
 
+@given(seeds, sizes, sizes)
+def test_mode_is_the_first_of_the_largest_valid_logits(seed, rows, num_actions):
+    logits, mask, *_ = draw(seed, rows, num_actions)
+    logits = np.round(logits / 2)
+    np.testing.assert_array_equal(mode(logits, mask), np.argmax(np.where(mask, logits, -np.inf), axis=1))
+
+
 def test_log_softmax_may_overwrite_its_input():
     logits, mask, *_ = draw(0, 3, 4)
     expected = run(masked_log_softmax, (logits, mask), garbage_like(logits))

@@ -159,8 +159,10 @@ def test_predict_obeys_the_mask():
         ppo.predict(obs[0], action_mask=np.zeros(5))
     with pytest.raises(UserError, match=r"but it must be 5 numbers, 1 for a valid action and 0 for an invalid one"):
         ppo.predict(obs[0], action_mask=np.ones(4))
-    with pytest.raises(UserError, match=r"must have one row for each of 4 rows"):
-        ppo.predict(obs, action_mask=masks[:3])
+    for wrong in (masks[:3], np.array(1), 1, "no mask", [[1], [1, 0]]):
+        with pytest.raises(UserError, match=r"must have a row for each of 4 rows"):
+            ppo.predict(obs, action_mask=wrong)
+    assert ppo.predict(obs[:0], action_mask=masks[:0]).shape == (0,)
     ppo.close()
 
 
