@@ -88,7 +88,7 @@ def _scripts(rng: np.random.Generator) -> list[Point]:
 
 
 def _two_epochs(function: Callable[..., Any], arguments: list[Any]) -> Any:
-    """Sizes, the rows of an epoch in order; whether they are shuffled, the next epoch differs, and it can be repeated."""
+    """Sizes, the rows of an epoch in order; whether they are shuffled, the next epoch differs, and rng repeats it."""
     num_rows, num_minibatches, seed = arguments
     rng = np.random.default_rng(seed)
     epochs = [function(num_rows, num_minibatches, rng) for _ in range(2)]
