@@ -245,7 +245,7 @@ def wrapper_call(text: str) -> WrapperCall:
         node = None
     name, given, named = (node.func, node.args, node.keywords) if isinstance(node, ast.Call) else (node, [], [])
     names = [keyword.arg for keyword in named]
-    good = isinstance(name, ast.Name) and None not in names and len(set(names)) == len(names)
+    good = text.isprintable() and isinstance(name, ast.Name) and None not in names and len(set(names)) == len(names)
     good = good and all(map(str.isidentifier, module.split(".")))
     check(good, "wrappers", text, "module:Class or module:Class(name=literal, ...)")
     values = []
@@ -284,7 +284,7 @@ def literal_text(value: Any) -> str:
 def _is_literal(value: Any) -> bool:
     try:
         literal_text(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

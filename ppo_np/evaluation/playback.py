@@ -37,7 +37,7 @@ def import_notice(path: str | PathLike, config: PPOConfig) -> str:
 
     Args:
         path: of the file.
-        config: its settings.
+        config: its settings, without what the user has chosen instead.
     """
     if not config.env_modules or os.path.isfile(Path(path).parent / CONFIG):
         return ""
@@ -81,7 +81,7 @@ def evaluate(
     )
     if not config.env_id:
         raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")
-    if notice := import_notice(path, config):
+    if notice := import_notice(path, saved.config if env_id is None else replace(config, env_id="")):
         warnings.warn(notice, RuntimeWarning, 2)
     bare = evaluation_env(config, max_episode_steps, RENDER_MODE if video else None)
     film = Film(bare, lambda episode: None if episode else video) if video else None
