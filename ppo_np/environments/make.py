@@ -91,7 +91,10 @@ def _wrapped(env: gymnasium.Env, wrapper: str) -> gymnasium.Env:
     call = wrapper_call(wrapper)
     given = f"wrappers has {short(wrapper)}, but"
     try:
-        module = importlib.import_module(call.module)
+        with _limit(START_TIMEOUT, "the environment"):
+            module = importlib.import_module(call.module)
+    except EnvironmentFault:
+        raise
     except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split()) if isinstance(error, ImportError) else f"it raised {describe(error)}"
         raise UserError(f"{given} the module {call.module} cannot be imported: {reason.rstrip('.')}.") from error
@@ -285,11 +288,11 @@ def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> Vecto
     if config.env_id not in envpool.list_all_envs():
         raise UserError(f"env_id is {config.env_id!r}, but EnvPool has no such environment.")
     threads = min(threads, num_envs)
-    own = {"env_type": "gymnasium", "num_envs": num_envs, "num_threads": threads, "seed": seed}
+    own = {"num_envs": num_envs, "num_threads": threads, "seed": seed}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
         try:
-            envs = envpool.make(config.env_id, **(_arguments(config) | own))
+            envs = envpool.make(config.env_id, env_type="gymnasium", **own, **_arguments(config))
         except TypeError as error:
             raise UserError(f"env_kwargs is {config.env_kwargs}, but EnvPool raised {describe(error):.500}.") from error
         envs.single_observation_space, envs.single_action_space  # noqa: B018  now EnvPool builds and stores them

@@ -1,6 +1,8 @@
 """Keyword arguments, wrappers and the limit of steps: environments have them however they are made."""
 
 import re
+import shlex
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -18,6 +20,7 @@ from ppo_np.environments.stream import EnvStream
 from ppo_np.environments.workers import WorkerEnvs
 from ppo_np.errors import UserError
 from ppo_np.evaluation.episodes import evaluation_env, step_limit
+from ppo_np.running.options import parse
 
 HERE = __name__
 closed = []
@@ -232,6 +235,21 @@ def test_a_wrong_argument_of_the_environment_quotes_what_it_takes(settings, fact
     with pytest.raises(UserError) as caught:
         make_vector_env(config(**settings), factory)
     assert re.fullmatch(sentence, str(caught.value)), str(caught.value)
+
+
+def test_the_commands_of_the_page_make_their_environments():
+    page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
+    section = page.split("## Arguments, wrappers and the limit of steps")[1].split("\n## ")[0]
+    (commands,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    made = [make_env(parse(shlex.split(command)[3:]).config) for command in commands.splitlines()]
+    assert [gymnasium.spaces.flatdim(env.observation_space) for env in made] == [64, 4 * 3]
+    assert step_limit(made[0]) == 60
+    (snippet,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    names = {}
+    exec(snippet, names)
+    assert names["ppo"].envs.single_observation_space.shape == (5,)
+    assert step_limit(names["ppo"].envs.envs[0]) == 300
+    names["ppo"].close()
 
 
 def test_a_function_without_arguments_is_called_as_before():
