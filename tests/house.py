@@ -24,7 +24,8 @@ ROOMS = {
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
-    "crash_replay planted_bugs gradient_report diagnosis",
+    "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "
+    "gradient_report diagnosis",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder observed serial workers guard watchdog env_restore film spaces",

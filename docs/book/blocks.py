@@ -7,7 +7,7 @@ The rule. Each page gets an empty folder of its own, in which `runs/RUN` is a sh
 * Of an `sh` block, each command `python -m ppo_np.X` is run, unless it needs MPI or a file that the folder does not
   have. Each other command is checked only: its module or file exists, and its options are in its `--help`. These are
   installations, the tests and benchmarks themselves (other steps of CI), and commands for clusters.
-* What is run must end with exit code 0; `gradcheck --inject` with 1, since it must find the mistake.
+* What is run must end with exit code 0; `gradcheck --inject` and `--hunt` with 1, since it must find the mistake.
 * What is run is shortened: at most 512 steps of training, 2 episodes, 16 units where gradients are checked.
 * A block below a comment `<!-- not run: REASON -->` is left alone. A block in another language holds no commands.
 
@@ -149,7 +149,7 @@ def execute(words: list[str], folder: Path) -> str:
     """Run a command in a folder. Returns the end of its output if it failed, and an empty text otherwise."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SDL_VIDEODRIVER": "dummy", "MPLBACKEND": "Agg"}
     program = [sys.executable, *words[1:]]
-    expected = int("--inject" in words)
+    expected = int("--inject" in words or "--hunt" in words)
     try:
         done = subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:

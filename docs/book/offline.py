@@ -15,6 +15,7 @@ from urllib.parse import unquote
 LOADED = {("img", "src"), ("script", "src"), ("iframe", "src"), ("source", "src"), ("video", "src"), ("link", "href")}
 REMOTE = re.compile(r"(https?:)?//", re.IGNORECASE)
 IN_CSS = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
+STYLES = re.compile(r"""<style[^>]*>(.*?)</style>|<[^<>]*\sstyle="([^"]*)\"""", re.DOTALL)
 
 
 class Page(HTMLParser):
@@ -58,6 +59,11 @@ def _target_problem(page: Path, target: str) -> str:
     return ""
 
 
+def _styles(html: str) -> str:
+    """The style sheets and style attributes in a page; its text may show others."""
+    return "\n".join(part for pair in STYLES.findall(html) for part in pair)
+
+
 def problems(book: Path) -> list[str]:
     """One sentence for each broken link, and for each thing that would be loaded from the network.
 
@@ -72,7 +78,7 @@ def problems(book: Path) -> list[str]:
             if problem:
                 found.append(f"{name}: {problem}")
         found += [f"{name}: loads {target}" for target in page.loaded if REMOTE.match(target)]
-        found += [f"{name}: loads {target}" for target in IN_CSS.findall(path.read_text(encoding="utf-8"))]
+        found += [f"{name}: loads {target}" for target in IN_CSS.findall(_styles(path.read_text(encoding="utf-8")))]
     for path in sorted(book.rglob("*.css")):
         found += [f"{path.relative_to(book)}: loads {target}" for target in IN_CSS.findall(path.read_text())]
     return found

@@ -16,6 +16,7 @@ Arrays = Sequence[np.ndarray]  # one array for each point at which the function 
 
 SAME = 1e-6  # relative tolerance for "the same numbers": right values may come from differences
 FLOOR = 1e-9  # absolute tolerance, in addition
+ALTERNATIVES = 3  # explanations that give the same numbers: all are named
 FACTORS = (-1, 2, -2, 3, Fraction(1, 2), Fraction(-1, 2))  # besides the number of rows and its reciprocal
 
 
@@ -57,11 +58,15 @@ def explained_by_terms(wrong: Arrays, right: Arrays, terms: Sequence[Term]) -> s
     """What was done to one or two named terms, by a least-squares fit of wrong - right; None if that fails.
 
     The fit must leave nothing over, and its coefficients must be simple fractions: then a coincidence is unlikely.
+    One term explains it before two do. Up to `ALTERNATIVES` explanations are joined by "or", more say nothing.
     """
     if not terms or any(np.shape(x) != np.shape(y) for x, y in zip(wrong, right, strict=True)):
         return None
     residual = _flat(wrong) - _flat(right)
+    if not all(np.isfinite(numbers).all() for numbers in (residual, *(_flat(term.values) for term in terms))):
+        return None
     for count in (1, 2):
+        found = []
         for chosen in combinations(terms, count):
             columns = np.stack([_flat(term.values) for term in chosen], axis=1)
             if columns.shape[0] != residual.size or columns.shape[0] <= count:
@@ -71,7 +76,9 @@ def explained_by_terms(wrong: Arrays, right: Arrays, terms: Sequence[Term]) -> s
             if rank == count and left_over <= 10 * SAME * np.linalg.norm(residual) + FLOOR:
                 sentences = [_of_term(term, value) for term, value in zip(chosen, fitted, strict=True)]
                 if None not in sentences:
-                    return "; ".join(map(str, sentences))
+                    found.append("; ".join(map(str, sentences)))
+        if found:
+            return " or ".join(found) if len(found) <= ALTERNATIVES else None
     return None
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from kernels.loss import LOSS_TERMS, ppo_loss_forward
+from ppo_np.checking.branches import SURROGATE_REGIONS
 from ppo_np.checking.lines import DIFFERENCE, Line, as_text
-from ppo_np.checking.numerical_check import SURROGATE_REGIONS
 from ppo_np.checking.regions import NO_ADVANTAGE, NO_CLIP
 from ppo_np.checking.walkthrough import Walkthrough
 from ppo_np.network.distributions import Bernoulli, Gaussian

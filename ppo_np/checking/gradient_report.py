@@ -1,7 +1,7 @@
 """The result of a gradient check, and hints from the ratio analytic / numeric of a wrong gradient."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class Check:
         analytic, numeric: the derivatives there.
         relative_error: |a - n| / (|a| + |n|), norms over all probes; 0 if both are 0.
         verdict: "ok" or "WRONG".
-        hint: the probable mistake, from the ratio a / n; empty for a right gradient, unless it is all zero.
+        hint: the mistake, or what the error follows from, or else what the ratio a / n speaks for; empty for a right
+            gradient, unless it is all zero.
     """
 
     name: str
@@ -38,17 +39,30 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A place at which the backward pass turns wrong.
+
+    Attributes:
+        right: the rows or layers that hand their gradient on to it, which are right; "loss" for the first rows.
+        wrong: the wrong row, or the layer of which both tensors are wrong.
+    """
+
+    right: list[str]
+    wrong: str
+
+
+@dataclass(frozen=True)
 class Report:
     """The result of a gradient check.
 
     Attributes:
         checks: in the order of the backward pass: the loss terms, then the tensors from the heads to the first layer.
-            The bug is where the first wrong one is.
         surrogate_regions, value_branches: name -> number of rows of the minibatch in this region or branch.
         rows, parameters: B and P.
         floor: allowed absolute error, in addition to the relative `TOLERANCE`.
         kinks: probes that were discarded because a kink lay within their step.
         points: points drawn until one had no kink nearby.
+        turns: where the backward pass turns wrong: the mistakes are between what is right and what is wrong there.
     """
 
     checks: list[Check]
@@ -59,6 +73,7 @@ class Report:
     floor: float
     kinks: int
     points: int
+    turns: list[Turn] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[Check]:
@@ -76,7 +91,7 @@ def judge(name: str, gradient: np.ndarray, probes: Sequence[Probe], floor: float
     a = np.array([analytic for _, analytic, _ in probes], float)
     n = np.array([numeric for _, _, numeric in probes], float)
     error, scale = np.linalg.norm(a - n), np.linalg.norm(a) + np.linalg.norm(n)
-    right = bool(error <= TOLERANCE * scale + floor)  # False for NaN
+    right = bool(np.isfinite(error) and error <= TOLERANCE * scale + floor)
     worst = int(np.argmax(np.abs(a - n)))
     place = places[worst]
     if place is None:
@@ -88,21 +103,30 @@ def judge(name: str, gradient: np.ndarray, probes: Sequence[Probe], floor: float
         hint = "zero or below the floor: nothing was compared"
     return Check(
         name, gradient.shape, float(np.linalg.norm(gradient)), len(probes), where, float(a[worst]), float(n[worst]),
-        float(error / scale) if scale > 0 else 0.0, "ok" if right else "WRONG", hint,
+        float(error) / float(scale) if scale > 0 else 0.0, "ok" if right else "WRONG", hint,
     )  # fmt: skip
 
 
 def ratio_hint(a: np.ndarray, n: np.ndarray, floor: float, rows: int) -> str:
-    """The probable mistake, from the ratio of the analytic derivatives `a` to the numeric ones `n`, (probes,) each."""
+    """What the ratio of the analytic derivatives `a` to the numeric ones `n`, (probes,) each, speaks for.
+
+    A single wrong number has no ratio that says anything: then the two numbers are given instead.
+    """
     if not np.isfinite(a).all():
         return "not a finite number"
     if np.linalg.norm(n) <= floor:
         return "must be zero: the loss is flat here"
+    different = np.flatnonzero(np.abs(a - n) > SAME * (np.abs(a) + np.abs(n)) + floor)
+    if len(different) == 1:
+        only = int(different[0])
+        which = f"only 1 of {a.size} differs: " if a.size > 1 else ""
+        return f"{which}{a[only] + 0.0:.5g} instead of {n[only]:.5g}"
     if np.linalg.norm(a) <= floor:
         return "ratio 0: a term is missing"
     ratio = (a @ n) / (n @ n)
     if np.linalg.norm(a - ratio * n) > SAME * np.linalg.norm(a):
-        return _uneven_hint(a, n, floor)
+        zero = "not 0 where it must be" if abs(n[np.argmax(np.abs(a - n))]) <= floor else "no common factor"
+        return f"{zero}; {len(different)} of {a.size} differ"
     meanings = {
         -1.0: "ratio -1: the sign is wrong",
         float(rows): f"ratio {rows} = B: a sum instead of a mean",
@@ -112,13 +136,3 @@ def ratio_hint(a: np.ndarray, n: np.ndarray, floor: float, rows: int) -> str:
     }
     known = [meaning for value, meaning in meanings.items() if abs(ratio - value) <= SAME * abs(value)]
     return known[0] if known else f"ratio {ratio:.5g}"
-
-
-def _uneven_hint(a: np.ndarray, n: np.ndarray, floor: float) -> str:
-    """The hint for derivatives that are wrong by different factors, or only at some places."""
-    different = np.abs(a - n) > SAME * (np.abs(a) + np.abs(n)) + floor
-    worst = np.argmax(np.abs(a - n))
-    count = f"{different.sum()} of {a.size} differ"
-    if abs(n[worst]) <= floor:
-        return f"not 0 where it must be; {count}"
-    return f"no common factor; ratio {a[worst] / n[worst] + 0.0:.3g} at the worst; {count}"

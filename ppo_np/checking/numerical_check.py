@@ -13,7 +13,10 @@ import numpy as np
 
 from kernels.activation import RELU
 from kernels.advantage import normalize
+from ppo_np.checking.branches import count_branches, sides
+from ppo_np.checking.gradient_diagnosis import explained, turns
 from ppo_np.checking.gradient_report import Check, Probe, Report, judge
+from ppo_np.checking.gradient_step import BackwardPass
 from ppo_np.config import PPOConfig
 from ppo_np.environments.make import spaces_of
 from ppo_np.environments.spaces import ObservationAdapter
@@ -33,12 +36,6 @@ ROWS = 36
 # Tensors of more than EVERY numbers are only checked at some coordinates and along some directions.
 EVERY, COORDINATES, DIRECTIONS = 64, 24, 8
 ATTEMPTS = 20
-
-SURROGATE_REGIONS = ("A>0, r<1-e", "A>0, inside", "A>0, r>1+e: flat", "A<0, r<1-e: flat", "A<0, inside", "A<0, r>1+e")
-VALUE_BRANCHES = (
-    "V>Vold, inside", "V>Vold, outside", "V>Vold, outside: flat",
-    "V<Vold, inside", "V<Vold, outside", "V<Vold, outside: flat",
-)  # fmt: skip
 
 
 class KinkError(Exception):
@@ -60,9 +57,12 @@ def check_gradients(config: PPOConfig) -> Report:
             point = Point(model, *off_policy_minibatch(model, config, rng), config, rng)
             branches = count_branches(point.minibatch, point.activations, config)
             try:
-                return Report(point.check(), *branches, ROWS, model.params.size, point.floor, point.kinks, attempt + 1)
+                checks = point.check()
             except KinkError:
                 continue
+            places = turns(checks, model, point.outputs_row)
+            size = model.params.size
+            return Report(checks, *branches, ROWS, size, point.floor, point.kinks, attempt + 1, places)
     raise UserError(f"{ATTEMPTS} points in a row lay within {H:g} of a kink; a larger clip_coef gives more room.")
 
 
@@ -121,7 +121,10 @@ class Point:
     ):  # fmt: skip
         self.model, self.config, self.rng = model, config, rng
         self.minibatch, self.activations = minibatch, activations
+        self.outputs_row = f"loss/d{activations.distribution.output_name}"
         self.kinks = 0
+        self._gradients: dict[str, np.ndarray] = {}
+        self._probes: dict[str, list[Probe]] = {}
         if config.norm_adv:
             normalize(minibatch.advantages, minibatch.advantages)
         _, policy_loss, value_loss, entropy, *_ = np.abs(model.loss_and_gradient(minibatch, activations, config))
@@ -130,12 +133,12 @@ class Point:
 
     def _all_sides(self) -> np.ndarray:
         """The side of each kink on which each ratio, each value and each hidden unit of a ReLU network is."""
-        sides = np.concatenate(_sides(self.minibatch, self.activations, self.config))
+        of_loss = np.concatenate(sides(self.minibatch, self.activations, self.config))
         if self.model.activation != RELU:
-            return sides
+            return of_loss
         outputs = self.activations.outputs
         hidden = [outputs["shared"], *(outputs[tower][:-1] for tower in ("policy", "value"))]
-        return np.concatenate([sides, *(h.reshape(-1) > 0 for tower in hidden for h in tower)], dtype=np.int8)
+        return np.concatenate([of_loss, *(h.reshape(-1) > 0 for tower in hidden for h in tower)], dtype=np.int8)
 
     def check(self) -> list[Check]:
         """Compare the gradient of each loss term and each parameter tensor. Raises KinkError if a kink is too near."""
@@ -151,20 +154,32 @@ class Point:
                     self._compare("entropy/dentropies", distribution.entropies, activations.dentropies),
                     self._compare("value_loss/dvalues", activations.values, activations.dvalues.copy()),
                 ]
-            name = f"loss/d{distribution.output_name}"
-            checks.append(self._compare(name, activations.policy_outputs, dpolicy_outputs))
+            checks.append(self._compare(self.outputs_row, activations.policy_outputs, dpolicy_outputs, every=True))
         params = model.named(model.params)
-        return checks + [self._compare(name, params[name], grads[name]) for name in reversed(params)]
+        checks += [self._compare(name, params[name], grads[name]) for name in reversed(params)]
+        return checks if all(check.verdict == "ok" for check in checks) else self._explained(checks)
 
-    def _compare(self, name: str, x: np.ndarray, gradient: np.ndarray) -> Check:
+    def _explained(self, checks: list[Check]) -> list[Check]:
+        """The checks with the kinds of mistakes as hints, as far as they are known."""
+        # The differences have left other numbers behind.
+        self.model.loss_and_gradient(self.minibatch, self.activations, self.config)
+        probed = {
+            name: [(place, numeric) for place, _, numeric in probes if place is not None]
+            for name, probes in self._probes.items()
+        }
+        p = BackwardPass(self.model, self.minibatch, self.activations, self.config)
+        return explained(checks, p, self._gradients, probed)
+
+    def _compare(self, name: str, x: np.ndarray, gradient: np.ndarray, every: bool = False) -> Check:
         """Compare one tensor: at all coordinates if it is small, else at random ones and along random directions."""
-        size, small = x.size, x.size <= EVERY
+        size, small = x.size, every or x.size <= EVERY
         indices = range(size) if small else self.rng.choice(size, min(size, 3 * COORDINATES), replace=False)
         coordinates = ((int(i), slice(i, i + 1), np.ones(1)) for i in indices)
         probes = self._probe(x, gradient, coordinates, size if small else COORDINATES)
         if not small:
             directions = ((None, slice(None), _unit_vector(size, self.rng)) for _ in range(3 * DIRECTIONS))
             probes += self._probe(x, gradient, directions, DIRECTIONS)
+        self._gradients[name], self._probes[name] = gradient.copy(), probes
         return judge(name, gradient, probes, self.floor, ROWS)
 
     def _probe(self, x: np.ndarray, gradient: np.ndarray, directions: Iterable[Direction], count: int) -> list[Probe]:
@@ -198,30 +213,3 @@ def _unit_vector(size: int, rng: np.random.Generator) -> np.ndarray:
     """A random unit vector; all directions are equally likely."""
     normals = rng.standard_normal(size)
     return normals / np.linalg.norm(normals)
-
-
-def _sides(minibatch: Minibatch, activations: Activations, config: PPOConfig) -> tuple[np.ndarray, np.ndarray]:
-    """For each row: ratio below (0), inside (1), above (2) its clip range; value inside (0), outside (1), and flat (2).
-
-    The value loss is flat where the clipped value has the larger error.
-    """
-    e = config.clip_coef
-    ratio = np.exp(activations.distribution.logprobs - minibatch.old_logprobs)
-    change = activations.values - minibatch.old_values
-    clipped_values = minibatch.old_values + np.clip(change, -e, e)
-    outside = np.abs(change) > e
-    flat = outside & (np.abs(clipped_values - minibatch.returns) > np.abs(activations.values - minibatch.returns))
-    return np.digitize(ratio, [1 - e, 1 + e]), outside + flat.astype(int)
-
-
-def count_branches(
-    minibatch: Minibatch, activations: Activations, config: PPOConfig
-) -> tuple[dict[str, int], dict[str, int]]:
-    """The number of rows in each of the `SURROGATE_REGIONS` and in each of the `VALUE_BRANCHES`."""
-    ratio_sides, value_sides = _sides(minibatch, activations, config)
-    regions = np.bincount(ratio_sides + 3 * (minibatch.advantages < 0), minlength=6)
-    branches = np.bincount(value_sides + 3 * (activations.values < minibatch.old_values), minlength=6)
-    return (
-        dict(zip(SURROGATE_REGIONS, regions.tolist(), strict=True)),
-        dict(zip(VALUE_BRANCHES, branches.tolist(), strict=True)),
-    )

@@ -37,6 +37,7 @@ NEEDS_ENTROPY = ("ent_coef > 0", lambda c: c.ent_coef > 0)
 NEEDS_VALUE = ("vf_coef > 0", lambda c: c.vf_coef > 0)
 NEEDS_VALUE_CLIP = ("vf_coef > 0 and clip_vloss", lambda c: c.vf_coef > 0 and c.clip_vloss)
 NEEDS_FORK = ("vf_coef > 0 and shared layers", lambda c: c.vf_coef > 0 and c.shared_sizes)
+NEEDS_TRUNK = ("shared layers", lambda c: c.shared_sizes)
 NEEDS_RELU = ("activation relu and a hidden layer", lambda c: c.activation == "relu" and any(_towers(c)))
 NEEDS_TANH = ("activation tanh and a hidden layer", lambda c: c.activation == "tanh" and any(_towers(c)))
 NEEDS_SQUARE = ("two equal hidden layers in a row", lambda c: any(i == o for s in _towers(c) for i, o in pairwise(s)))
@@ -55,25 +56,22 @@ class PlantedBug:
         wrong: the function bug(right, a).
         place: the function that it replaces.
         needs: the settings with which it changes the gradient; None if it always does.
-        row, hint: a row of the report that becomes wrong, and the beginning of its hint; empty if not specified.
     """
 
     description: str
     wrong: Bug
     place: tuple[str, str]
     needs: Needs | None
-    row: str
-    hint: str
 
 
 BUGS: dict[str, PlantedBug] = {}
 
 
-def _bug(place: tuple[str, str], needs: Needs | None = None, row: str = "", hint: str = "") -> Callable[[Bug], Bug]:
+def _bug(place: tuple[str, str], needs: Needs | None = None) -> Callable[[Bug], Bug]:
     """Add the decorated function to `BUGS`, under its name and with its docstring as the description."""
 
     def add(wrong: Bug) -> Bug:
-        BUGS[wrong.__name__.replace("_", "-")] = PlantedBug(wrong.__doc__ or "", wrong, place, needs, row, hint)
+        BUGS[wrong.__name__.replace("_", "-")] = PlantedBug(wrong.__doc__ or "", wrong, place, needs)
         return wrong
 
     return add
@@ -112,14 +110,14 @@ def no_ratio(right: Right, a: Arguments) -> None:
     a.dlogprobs /= _ratio(a)
 
 
-@_bug(LOSS, row="policy_loss/dlogprobs", hint="not 0 where it must be")
+@_bug(LOSS)
 def no_clip(right: Right, a: Arguments) -> None:
     """The surrogate's gradient is not cut off where the clipped branch is taken."""
     right()
     a.dlogprobs[:] = -a.dloss / len(a.logprobs) * a.advantages * _ratio(a)
 
 
-@_bug(LOSS, row="policy_loss/dlogprobs", hint="no common factor; ratio 0 at the worst")
+@_bug(LOSS)
 def clip_both_sides(right: Right, a: Arguments) -> None:
     """The surrogate's gradient is cut off wherever the ratio is out of range, whatever the advantage's sign."""
     right()
@@ -135,7 +133,7 @@ def swapped_logprobs(right: Right, a: Arguments) -> None:
     a.dlogprobs[:] = np.where(flat, 0, -a.dloss / len(ratio) * a.advantages * ratio)
 
 
-@_bug(LOSS, row="policy_loss/dlogprobs", hint="ratio 36 = B:")
+@_bug(LOSS)
 def sum_not_mean(right: Right, a: Arguments) -> None:
     """The factor 1/B is missing: the gradient is that of the sum over the minibatch, not of the mean."""
     right()
@@ -143,21 +141,21 @@ def sum_not_mean(right: Right, a: Arguments) -> None:
         gradient *= len(gradient)
 
 
-@_bug(LOSS, NEEDS_ENTROPY, row="entropy/dentropies", hint="ratio -1:")
+@_bug(LOSS, NEEDS_ENTROPY)
 def entropy_sign(right: Right, a: Arguments) -> None:
     """The entropy's gradient has the wrong sign: the bonus becomes a penalty."""
     right()
     a.dentropies *= -1
 
 
-@_bug(LOSS, NEEDS_VALUE, row="value_loss/dvalues", hint="ratio 2:")
+@_bug(LOSS, NEEDS_VALUE)
 def value_doubled(right: Right, a: Arguments) -> None:
     """The value loss is differentiated as (V - R)^2, without its factor 1/2."""
     right()
     a.dvalues *= 2
 
 
-@_bug(LOSS, NEEDS_VALUE_CLIP, row="value_loss/dvalues", hint="not 0 where it must be")
+@_bug(LOSS, NEEDS_VALUE_CLIP)
 def no_value_clip(right: Right, a: Arguments) -> None:
     """The value loss's gradient ignores the clipping."""
     right()
@@ -176,6 +174,13 @@ def entropy_without_h(right: Right, a: Arguments) -> None:
     """The entropy's derivative with respect to the logits is taken as -p log p instead of -p (log p + H)."""
     right()
     a.dlogits += (a.dentropies * a.entropies)[:, np.newaxis] * np.exp(a.log_probs)
+
+
+@_bug(CATEGORICAL, NEEDS_ENTROPY)
+def entropy_plus_1(right: Right, a: Arguments) -> None:
+    """The entropy's derivative with respect to the logits keeps the + 1 of that of p log p: -p (log p + 1 + H)."""
+    right()
+    a.dlogits -= a.dentropies[:, np.newaxis] * np.exp(a.log_probs)
 
 
 @_bug(BERNOULLI)
@@ -206,14 +211,14 @@ def sigma_for_log_sigma(right: Right, a: Arguments) -> None:
     a.dlog_std /= np.exp(a.log_std)
 
 
-@_bug(GAUSSIAN, row="policy/log_std", hint="ratio 0:")
+@_bug(GAUSSIAN)
 def no_log_std_gradient(right: Right, a: Arguments) -> None:
     """log sigma gets no gradient: the policy's spread is never learnt (Box actions)."""
     right()
     a.dlog_std[:] = 0
 
 
-@_bug(LAYERS, row="policy/head/bias", hint="ratio 0:")
+@_bug(LAYERS)
 def no_bias_gradient(right: Right, a: Arguments) -> None:
     """Biases get no gradient."""
     right()
@@ -221,7 +226,7 @@ def no_bias_gradient(right: Right, a: Arguments) -> None:
         dbias[:] = 0
 
 
-@_bug(LAYERS, row="policy/head/bias", hint="ratio 1/36 = 1/B:")
+@_bug(LAYERS)
 def bias_mean(right: Right, a: Arguments) -> None:
     """The bias's gradient is the mean over the rows instead of their sum (the loss has taken the mean already)."""
     right()
@@ -270,16 +275,22 @@ def weight_not_transposed(right: Right, a: Arguments) -> None:
     _backpropagate(a, transposed=lambda w: w if w.shape[0] == w.shape[1] else w.T)
 
 
+def _hand_on_only(tower: str, right: Right, a: Arguments) -> None:
+    """The right backward pass, but the trunk gets the gradient of one tower only."""
+    right()
+    model, doutputs = a.self, a.activations.doutputs
+    weight = model.towers(model.params)[tower].weights[0]
+    doutputs["shared"][-1][:] = doutputs[tower][0] @ weight.T
+    model._backward_tower("shared", a.obs, a.activations)
+
+
 @_bug(NETWORK, NEEDS_FORK)
 def no_value_at_fork(right: Right, a: Arguments) -> None:
     """The value tower's gradient is not added where the towers meet: the trunk learns only from the policy."""
-    model, activations = a.self, a.activations
-    dpolicy_outputs, dvalues = activations.dpolicy_outputs.copy(), activations.dvalues.copy()
-    right()
-    grads = model.named(model.grads)
-    towers = {name: gradient.copy() for name, gradient in grads.items() if not name.startswith("shared")}
-    activations.dpolicy_outputs[:], activations.dvalues[:] = dpolicy_outputs, 0
-    right()
-    activations.dvalues[:] = dvalues
-    for name, gradient in towers.items():
-        grads[name][:] = gradient
+    _hand_on_only("policy", right, a)
+
+
+@_bug(NETWORK, NEEDS_TRUNK)
+def no_policy_at_fork(right: Right, a: Arguments) -> None:
+    """The policy tower's gradient is not added where the towers meet: the trunk learns only from the value."""
+    _hand_on_only("value", right, a)

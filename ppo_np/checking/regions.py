@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ppo_np.checking.numerical_check import SURROGATE_REGIONS
+from ppo_np.checking.branches import SURROGATE_REGIONS
 from ppo_np.config import PPOConfig
 from ppo_np.network.minibatch import Minibatch
 

@@ -14,9 +14,9 @@ from ppo_np.course import folder as own
 from ppo_np.course.checker import Result, check
 from ppo_np.course.hunting import chosen, hunt_file, hunt_source
 from ppo_np.course.lesson import Lesson, lesson_of, lessons
-from ppo_np.course.page import page_of
+from ppo_np.course.page import page_of, plain_page
 from ppo_np.course.progress import Progress
-from ppo_np.course.report import print_progress, print_result
+from ppo_np.course.report import print_progress, print_result, style
 from ppo_np.course.teacher_commands import export, grade
 from ppo_np.course.watching import watch as watch_files
 from ppo_np.errors import UserError
@@ -71,10 +71,10 @@ def check_lesson(
         result = check(
             one, own.existing_file(folder, one), secrets.randbelow(SEEDS) if seed is None else seed, from_reference
         )
-        _record(progress, result)
         results.append(result)
         if not json:
-            print_result(make_console(no_color=plain), result)
+            print_result(make_console(**style(plain)), result)
+        _record(progress, result)
     if json:
         _print_json(results)
     return cli.DONE if all(result.passed for result in results) else cli.FAILED
@@ -93,9 +93,12 @@ def _with_functions() -> list[Lesson]:
 
 
 def _record(progress: Progress, result: Result) -> None:
-    """Keep the points of a grading; a lesson that was passed once stays passed."""
+    """Keep the points of a grading, if they can be written; a lesson that was passed once stays passed."""
     passed = result.passed or progress.of(result.lesson).get("passed", False)
-    progress.record(result.lesson, passed=passed, points=f"{result.points} of {result.of}")
+    try:
+        progress.record(result.lesson, passed=passed, points=f"{result.points} of {result.of}")
+    except UserError as error:
+        make_console(stderr=True).print(f"Not recorded: {error}", soft_wrap=True)
 
 
 def _print_json(results: Sequence[Result]) -> None:
@@ -106,14 +109,14 @@ def _print_json(results: Sequence[Result]) -> None:
 
 def watch(dir: Dir = Path(), from_reference: FromReference = False, plain: Plain = False) -> int:
     """Grade a lesson again whenever its file is saved, until Ctrl-C."""
-    folder, console = own.checked(dir), make_console(no_color=plain)
+    folder, console = own.checked(dir), make_console(**style(plain))
     files = {own.file_of(folder, lesson): lesson for lesson in _with_functions()}
 
     def saved(file: Path) -> None:
         result = check(files[file], file, secrets.randbelow(SEEDS), from_reference)
-        _record(Progress(folder), result)
         console.rule(style="none", characters="-")
         print_result(console, result)
+        _record(Progress(folder), result)
 
     console.print(f"Waiting until a file in {folder} is saved. Ctrl-C ends this.")
     try:
@@ -149,8 +152,9 @@ def show(lesson: NextName = None, dir: Dir = Path(), path: bool = False) -> int:
     from rich.markdown import Markdown
 
     console = make_console()
-    markdown = Markdown(page.read_text(encoding="utf-8"), hyperlinks=False)
+    markdown = Markdown(plain_page(page.read_text(encoding="utf-8")), hyperlinks=False)
     if console.is_terminal and os.environ.get("PAGER", "less"):
+        os.environ["LESS"] = f"{os.environ.get('LESS', '')} -R".strip()  # colours and bold letters, not their codes
         with console.pager(styles=True):
             console.print(markdown)
     else:
@@ -177,7 +181,7 @@ def hunt(
         own.write(file, hunt_source(one, planted))
         progress.record(one, hunt=planted, hunted=False)
     planted = progress.of(one).get("hunt", seed or 0)
-    console = make_console(no_color=plain)
+    console = make_console(**style(plain))
     if answer:
         progress.record(one, hunt_given_up=True)
         console.print(f"{chosen(one, planted).function}: {chosen(one, planted).says}")
@@ -211,7 +215,7 @@ def solution(lesson: Name, dir: Dir = Path(), give_up: bool = False) -> int:
 def show_progress(dir: Dir = Path(), plain: Plain = False) -> int:
     """Print a table of all lessons: passed, points, hints, hunts."""
     own.checked(dir)
-    print_progress(make_console(no_color=plain), Progress(dir))
+    print_progress(make_console(**style(plain)), Progress(dir))
     return cli.DONE
 
 
@@ -244,7 +248,7 @@ def train(
     functions = own.learned_functions(own.checked(dir), skipped)
     from ppo_np.course.training.train import train_with  # slow: imported here, it does not delay the other commands
 
-    return train_with(functions, env, seed, make_console(no_color=plain), updates).exit_code
+    return train_with(functions, env, seed, make_console(**style(plain)), updates).exit_code
 
 
 COMMANDS: dict[str, Any] = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ppo_np.course.grading import FAILED, RIGHT, Outcome, Row
+from ppo_np.course.grading import FAILED, RIGHT, Outcome, Row, ungraded
 from ppo_np.course.lesson import Lesson
 
 SECONDS = 20.0  # for one lesson
@@ -70,7 +70,7 @@ def check(lesson: Lesson, file: Path, seed: int, from_reference: bool = False, s
                 env=os.environ | one_thread | {"PYTHONPATH": path.rstrip(os.pathsep)}, cwd=file.parent,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return Result(lesson, seed, [_ended(lesson, _stuck(trace, file, seconds))])
+            return Result(lesson, seed, ungraded(lesson, FAILED, _stuck(trace, file, seconds)))
         if done.stderr:
             sys.stderr.write(done.stderr)
         try:
@@ -80,15 +80,11 @@ def check(lesson: Lesson, file: Path, seed: int, from_reference: bool = False, s
             why = (
                 _stuck(trace, file, seconds) if stuck else f"The file ended its process (exit code {done.returncode})."
             )
-            return Result(lesson, seed, [_ended(lesson, why)])
+            return Result(lesson, seed, ungraded(lesson, FAILED, why))
 
 
 def _outcome(entry: dict[str, Any]) -> Outcome:
     return Outcome(**{**entry, "rows": [Row(**row) for row in entry["rows"]]})
-
-
-def _ended(lesson: Lesson, why: str) -> Outcome:
-    return Outcome(lesson.exercises[0].function, FAILED, messages=[why])
 
 
 def _stuck(trace: Path, file: Path, seconds: float) -> str:

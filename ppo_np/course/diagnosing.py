@@ -6,8 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.checking.diagnosis import Arrays, Term, changed, explained_by_terms, matching, same, where_wrong
-from ppo_np.course.contract import checked_result, named_arrays
+from ppo_np.checking.diagnosis import (
+    FLOOR,
+    SAME,
+    Arrays,
+    Term,
+    changed,
+    explained_by_terms,
+    matching,
+    same,
+    where_wrong,
+)
+from ppo_np.course.contract import checked_result, exception_text, named_arrays
 from ppo_np.course.exercise import ContractError, Exercise, Functions, Point
 from ppo_np.course.lesson import WORKED, Lesson, Mistake, load
 
@@ -30,13 +40,17 @@ class Diagnosing:
         self.points, self.rights = points, rights
 
     def of_ending(self, results: Sequence[Any], sentence: str) -> tuple[list[str], str]:
-        """The mistake of the catalogue that ends at the same point, with the same sentence; as `of_outputs`."""
+        """The mistake of the catalogue that ends at the same point in the same way; as `of_outputs`.
+
+        The results before that point must be the same. An exception of the same type is not enough if they say nothing,
+        because all are right or there are none: then its text must be the same, too.
+        """
+        telling = not all(self.same_result(*pair) for pair in zip(results, self.rights, strict=False))
         for mistake in self.mistakes:
             made, ending = self.with_mistake(mistake)
-            alike = len(made) == len(results) and all(
-                same(self.arrays(one), self.arrays(two)) for one, two in zip(made, results, strict=True)
-            )
-            if ending and sentence.startswith(ending) and alike:
+            alike = len(made) == len(results) and all(map(self.same_result, made, results))
+            same_type = telling and ending.partition(":")[0] == sentence.partition(":")[0]
+            if ending and alike and (same_type or sentence.startswith(ending)):
                 return [mistake.says], mistake.name
         return [], ""
 
@@ -45,13 +59,14 @@ class Diagnosing:
         candidates = self.candidates()
         for mistake in self.mistakes:  # that gives all the numbers of the learner
             made = candidates.get(mistake.name, [])
-            if made and all(same(self.arrays(one), self.arrays(two)) for one, two in zip(made, results, strict=True)):
+            if made and all(map(self.same_result, made, results)):
                 return [mistake.says], mistake.name
         sentences: list[str] = []
         known = ""
         for output in wrong:
             yours, right = self.of(output, results), self.of(output, self.rights)
-            name = matching(yours, right, {key: self.of(output, made) for key, made in candidates.items()})
+            possible = {key: made for key, made in candidates.items() if self.plausible(made, results, output)}
+            name = matching(yours, right, {key: self.of(output, made) for key, made in possible.items()})
             says: str | None
             if name:
                 says, known = next(mistake.says for mistake in self.mistakes if mistake.name == name), name
@@ -61,9 +76,28 @@ class Diagnosing:
                 sentences.append(says)
         return sentences or self.independence(), known
 
+    def plausible(self, made: Sequence[Any], results: Sequence[Any], output: str) -> bool:
+        """Whether a mistake that gives the learner's numbers of one output may be one of several mistakes.
+
+        All that it makes wrong must be wrong in the learner's results, too. If the output has less than three wrong
+        numbers, which may be the same by chance, it must be wrong in the same way.
+        """
+        few = sum(map(_count_wrong, self.of(output, results), self.of(output, self.rights))) < 3
+        for one, right, yours in zip(made, self.rights, results, strict=True):
+            for a, b, c in zip(self.arrays(one), self.arrays(right), self.arrays(yours), strict=True):
+                if not same([a], [b]) and (same([b], [c]) or (few and not same([a], [c]))):
+                    return False
+        return True
+
     def guess(self, yours: Arrays, right: Arrays, output: str) -> str | None:
         """A sentence from the numbers of one output alone."""
-        says = explained_by_terms(yours, right, self.terms(output)) or changed(yours, right, self.row_counts(output))
+        says = None
+        if not any(map(np.any, yours)) and any(map(np.any, right)):
+            says = "it is 0 everywhere: nothing was computed, or everything was cut off"
+        elif right[0].dtype.kind == "f":  # a factor or a sign of an index or of a boolean means nothing
+            says = explained_by_terms(yours, right, self.terms(output)) or changed(
+                yours, right, self.row_counts(output)
+            )
         if says is None and self.exercise.groups:
             says = where_wrong(yours, right, [self.exercise.groups(point) for point in self.points_with(output)])
         return f"{output}: {says}." if says else None
@@ -113,7 +147,7 @@ class Diagnosing:
         except ContractError as error:
             return results, str(error)
         except Exception as error:
-            return results, type(error).__name__
+            return results, exception_text(error)
         return results, ""
 
     def named(self, result: Any) -> dict[str, np.ndarray]:
@@ -124,30 +158,45 @@ class Diagnosing:
         """The arrays of a result."""
         return list(self.named(result).values())
 
+    def same_result(self, one: Any, two: Any) -> bool:
+        """Whether two results have the same numbers in all outputs."""
+        return same(self.arrays(one), self.arrays(two))
+
     def independence(self) -> list[str]:
-        """The arguments on which the result does not depend although it must, or depends although it must not."""
+        """The arguments on which the result does not depend at any point although it must at one of them."""
         sentences = []
+        kinds = {name: array.dtype.kind for name, array in self.named(self.rights[0]).items()}
+        reals = [name for name, kind in kinds.items() if kind == "f"]
+        subject = "Your result" if len(reals) == len(kinds) else f"Your {', '.join(reals)}"
         for name in self.exercise.arguments:
-            depends = [self.depends(functions, name) for functions in (self.mine, self.reference)]
-            if depends == [False, True]:
-                sentences.append(f"Your result does not depend on {name}, but it must.")
-            elif depends == [True, False]:
-                sentences.append(f"Your result depends on {name}, but it must not.")
+            moved = [(point, at) for point in self.points if (at := moved_point(point, name))]
+            needed = [pair for pair in moved if self.depends(self.reference, *pair)]
+            if needed and all(self.depends(self.mine, *pair) is False for pair in moved):
+                sentences.append(f"{subject} does not depend on {name}, but it must.")
         return sentences
 
-    def depends(self, functions: Functions, name: str) -> bool | None:
-        """Whether a function's result changes with one of its arguments; None if that cannot be tried."""
-        point = self.points[-1]
-        value = getattr(point, name)
-        if not (isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size):
-            return None
-        moved = Point(**{**vars(point), name: value + 1e-3 * np.linspace(0.5, 1, value.size).reshape(value.shape)})
+    def depends(self, functions: Functions, point: Point, moved: Point) -> bool | None:
+        """Whether the outputs of a function that are real numbers differ at two points; None if it fails there."""
         function = getattr(functions, self.exercise.function)
         try:
             before, after = (self.arrays(self.exercise.result(function, at)) for at in (point, moved))
         except Exception:
             return None
-        return any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+        pairs = [(a, b) for a, b in zip(before, after, strict=True) if a.dtype.kind == "f"]
+        return any(not np.array_equal(a, b) for a, b in pairs)
+
+
+def _count_wrong(yours: np.ndarray, right: np.ndarray) -> int:
+    return int(np.sum(~np.isclose(yours, right, rtol=SAME, atol=FLOOR, equal_nan=True)))
+
+
+def moved_point(point: Point, name: str) -> Point | None:
+    """The point with all numbers of one argument changed a little; None if these are not real numbers."""
+    value = getattr(point, name)
+    if not (isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size):
+        return None
+    change = 1e-3 * np.linspace(0.5, 1, value.size).reshape(value.shape)
+    return Point(**{**vars(point), name: value + change})
 
 
 @cache

@@ -71,7 +71,10 @@ def reset(folder: Path, lesson: Lesson) -> Path | None:
         while kept.exists():
             number += 1
             kept = file.with_suffix(f".py.bak{number}")
-        os.replace(file, kept)
+        try:
+            os.replace(file, kept)
+        except OSError as error:
+            raise UserError(f"{file} cannot be renamed: {os.strerror(error.errno or 0)}.") from None
     write(file, lesson.blank())
     return kept
 
@@ -107,7 +110,7 @@ def learned_functions(folder: Path, skipped: Collection[int]) -> dict[str, Calla
         if lesson.number in skipped or not file.is_file():
             continue
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
             module = load(text, file.resolve(), [folder.resolve()])
         except Exception as error:
             raise UserError(exception_sentence(error, str(file.resolve()))) from None

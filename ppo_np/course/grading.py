@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.course.contract import checked_result, close, exception_sentence, named_arrays
+from ppo_np.checking.diagnosis import FLOOR, SAME
+from ppo_np.course.contract import checked_result, close, exception_sentence, in_plain_words, named_arrays
 from ppo_np.course.diagnosing import Diagnosing
 from ppo_np.course.exercise import ContractError, Exercise, Functions, Point
 from ppo_np.course.lesson import WORKED, Lesson, load
@@ -39,7 +40,8 @@ class Outcome:
         diagnosis: sentences that name the mistake.
         mistake: the name of the catalogue's entry that was recognised, or "".
         messages: other sentences: broken laws, wrong shapes, the exception.
-        kinds: how many rows of all points are of each kind (region, branch).
+        kinds: how many rows of each kind (region, branch) are right, such as "3 of 5"; only how many there are, "5", if
+            the outputs do not belong to rows.
     """
 
     function: str
@@ -50,7 +52,7 @@ class Outcome:
     diagnosis: list[str] = field(default_factory=list)
     mistake: str = ""
     messages: list[str] = field(default_factory=list)
-    kinds: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -69,7 +71,7 @@ def grade(lesson: Lesson, mine: Functions, seed: int, file: str = "") -> list[Ou
     reference = load(lesson.source, WORKED / f"{lesson.name}.py", [WORKED])
     outcomes: dict[str, Outcome] = {}
     for exercise in lesson.exercises:
-        outcomes[exercise.function] = outcome = Outcome(exercise.function)
+        outcomes[exercise.function] = outcome = Outcome(exercise.function, of=_count(exercise))
         missing = [name for name in exercise.rests_on if outcomes[name].state != RIGHT]
         if missing:
             outcome.state = SKIPPED
@@ -82,12 +84,23 @@ def grade(lesson: Lesson, mine: Functions, seed: int, file: str = "") -> list[Ou
     return list(outcomes.values())
 
 
+def ungraded(lesson: Lesson, state: str, sentence: str) -> list[Outcome]:
+    """The outcomes of a file that cannot be graded: state and sentence stand at the first function."""
+    outcomes = [Outcome(exercise.function, SKIPPED, of=_count(exercise)) for exercise in lesson.exercises]
+    outcomes[0].state, outcomes[0].messages = state, [sentence]
+    return outcomes
+
+
+def _count(exercise: Exercise) -> int:
+    """The number of points: the same for each seed."""
+    return len(exercise.points(np.random.default_rng(0)))
+
+
 def _grade(
     outcome: Outcome, lesson: Lesson, exercise: Exercise, mine: Functions, reference: Functions, seed: int, file: str
 ) -> None:
     """Grade one function."""
     points = exercise.points(points_rng(seed, lesson.name, exercise.function))
-    outcome.of = len(points)
     rights: list[Any] = []
     results: list[Any] = []
     try:
@@ -100,9 +113,10 @@ def _grade(
     except ContractError as error:
         outcome.state, outcome.messages = WRONG, [f"{error} (at the point: {points[len(results)].label})"]
     except Exception as error:
-        outcome.state, outcome.messages = FAILED, [exception_sentence(error, file)]
+        at = points[len(results) if len(rights) == len(points) else len(rights)]
+        outcome.state, outcome.messages = FAILED, _about_exception(error, file, at)
     outcome.points = sum(_is_right(exercise, *pair) for pair in zip(results, rights, strict=False))
-    outcome.kinds = _kinds(exercise, points)
+    outcome.kinds = _kinds(exercise, points, results, rights)
     outcome.rows = _rows(exercise, results, rights)
     outcome.messages += _broken_laws(exercise, points, results)
     if outcome.points < outcome.of or outcome.messages:
@@ -113,6 +127,13 @@ def _grade(
         else:
             wrong = [row.output for row in outcome.rows if row.verdict == WRONG]
             outcome.diagnosis, outcome.mistake = diagnosing.of_outputs(results, wrong)
+
+
+def _about_exception(error: Exception, file: str, at: Point) -> list[str]:
+    """The exception with its line, what it means, and where it was raised."""
+    sentence = exception_sentence(error, file)
+    words = in_plain_words(sentence)
+    return [sentence, *([words] if words else []), f"It was raised at the point: {at.label}."]
 
 
 def points_rng(seed: int, lesson: str, function: str) -> np.random.Generator:
@@ -142,13 +163,34 @@ def _is_right(exercise: Exercise, result: Any, right: Any) -> bool:
     return all(close(yours, other, exercise.tolerance) for (_, yours), (_, other) in pairs)
 
 
-def _kinds(exercise: Exercise, points: Sequence[Point]) -> dict[str, int]:
-    """How many rows of all points are of each kind."""
-    kinds: dict[str, int] = {}
-    for point in points if exercise.groups else ():
+def _kinds(
+    exercise: Exercise, points: Sequence[Point], results: Sequence[Any], rights: Sequence[Any]
+) -> dict[str, str]:
+    """How many rows of each kind are right, and how many there are."""
+    right_rows: dict[str, int] = {}
+    all_rows: dict[str, int] = {}
+    for point, result, right in zip(points, results, rights, strict=False) if exercise.groups else ():
         for name, rows in exercise.groups(point).items():  # type: ignore[misc]
-            kinds[name] = kinds.get(name, 0) + int(np.sum(rows))
-    return kinds
+            all_rows[name] = all_rows.get(name, 0) + int(np.sum(rows))
+            good = _right_rows(exercise, result, right, np.shape(rows))
+            if good is not None:
+                right_rows[name] = right_rows.get(name, 0) + int(np.sum(rows & good))
+    return {
+        name: f"{right_rows[name]} of {all_rows[name]}" if name in right_rows else str(all_rows[name])
+        for name in all_rows
+    }
+
+
+def _right_rows(exercise: Exercise, result: Any, right: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Booleans of this shape: the rows in which all outputs are right; None if an output does not belong to rows."""
+    good = np.ones(shape, bool)
+    pairs = zip(named_arrays(result, exercise.outputs), named_arrays(right, exercise.outputs), strict=True)
+    for (_, yours), (_, other) in pairs:
+        if other.shape[: len(shape)] != shape:
+            return None
+        near = np.isclose(yours, other, rtol=SAME, atol=FLOOR)
+        good &= near.reshape(*shape, -1).all(axis=-1)
+    return good
 
 
 def _broken_laws(exercise: Exercise, points: Sequence[Point], results: Sequence[Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ppo_np.course.checker import Result
 from ppo_np.course.grading import BLANK, FAILED, RIGHT, WRONG, Outcome, Row
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 COLOURS = {RIGHT: "green", WRONG: "bold red", BLANK: "yellow"}
 
 TOLD = (WRONG, FAILED)  # states of which there is something to tell
+
+
+def style(plain: bool) -> dict[str, Any]:
+    """Options of the console: with `plain` neither colours nor bold letters; otherwise as NO_COLOR and Rich say."""
+    return {"color_system": None} if plain else {}
 
 
 def print_result(console: "Console", result: Result, blind: bool = False) -> None:
@@ -55,7 +60,9 @@ def _lines(outcome: Outcome, blind: bool) -> Iterator[str]:
             yield from outcome.diagnosis
         yield from outcome.messages
         if outcome.kinds:
-            yield "rows: " + "; ".join(f"{name} {count}" for name, count in outcome.kinds.items())
+            known = any(" of " in count for count in outcome.kinds.values())
+            head = "right rows: " if known else "rows: "
+            yield head + "; ".join(f"{name} {count}" for name, count in outcome.kinds.items())
     elif outcome.state == RIGHT:
         yield f"{outcome.points} points, " + ", ".join(f"{row.output} {row.error:.0e}" for row in outcome.rows)
     else:

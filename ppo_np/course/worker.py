@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ppo_np.course.contract import exception_sentence
-from ppo_np.course.grading import BLANK, FAILED, Outcome, grade
+from ppo_np.course.grading import BLANK, FAILED, Outcome, grade, ungraded
 from ppo_np.course.lesson import WORKED, Lesson, load
 from ppo_np.course.variant import lesson_by_key
 
@@ -35,15 +35,11 @@ def graded(lesson: Lesson, file: Path, from_reference: bool, seed: int) -> list[
     """The outcomes of a lesson's functions in a file."""
     folders = [WORKED] if from_reference else [file.parent]
     try:
-        mine = load(file.read_text(encoding="utf-8"), file, folders)
+        mine = load(file.read_text(encoding="utf-8-sig"), file, folders)
     except NotImplementedError as error:
-        return [
-            Outcome(exercise.function, BLANK, messages=[f"{error} is not written yet."])
-            for exercise in lesson.exercises
-        ]
+        return ungraded(lesson, BLANK, f"{error} is not written yet.")
     except (Exception, SystemExit) as error:
-        sentence = exception_sentence(error, str(file))
-        return [Outcome(exercise.function, FAILED, messages=[sentence]) for exercise in lesson.exercises[:1]]
+        return ungraded(lesson, FAILED, exception_sentence(error, str(file)))
     return grade(lesson, mine, seed, str(file))
 
 

@@ -148,7 +148,11 @@ class Guard(gymnasium.Wrapper):
 
     def close(self) -> None:
         """As the environment's, but see `close_watched`."""
-        close_watched(self.env, f"environment {self.index}")
+        self.close_within(CLOSE_TIMEOUT)
+
+    def close_within(self, timeout: float) -> bool:
+        """As `close`, with another limit in seconds; returns whether the close ended in time."""
+        return close_watched(self.env, f"environment {self.index}", timeout)
 
     def _check_obs(self, obs: Any) -> None:
         wrong = misfit(obs, self.observation_space)
@@ -166,8 +170,24 @@ class Guard(gymnasium.Wrapper):
         raise EnvironmentFault(f"environment {self.index} gave the reward {short(reward)}, but it must be a number")
 
 
-def close_watched(env: gymnasium.Env | VectorEnv, who: str, timeout: float | None = None) -> None:
-    """Close an environment. An exception, or a longer time, becomes a warning: nothing is needed of it any more."""
+def close_all(envs: Sequence[gymnasium.Env]) -> None:
+    """Close environments one after the other, as `close_watched`.
+
+    Each may take `CLOSE_TIMEOUT`. After the first one that takes longer, all others share this time: they may hang too.
+    """
+    timeout = CLOSE_TIMEOUT
+    for env in envs:
+        if not isinstance(env, Guard):
+            env.close()
+        elif not env.close_within(timeout):
+            timeout = CLOSE_TIMEOUT / len(envs)
+
+
+def close_watched(env: gymnasium.Env | VectorEnv, who: str, timeout: float | None = None) -> bool:
+    """Close an environment. An exception, or a longer time, becomes a warning: nothing is needed of it any more.
+
+    Returns False if the close took longer than `timeout` seconds; None means `CLOSE_TIMEOUT`.
+    """
     try:
         with Watchdog(
             CLOSE_TIMEOUT if timeout is None else timeout,
@@ -181,8 +201,10 @@ def close_watched(env: gymnasium.Env | VectorEnv, who: str, timeout: float | Non
         if isinstance(env, VectorEnv):
             env.closed = True  # or its finaliser would hang again
         warnings.warn(str(fault), RuntimeWarning, 3)
+        return False
     except (Exception, SystemExit) as error:
         warnings.warn(f"{who} raised {describe(error)} in its close", RuntimeWarning, 3)
+    return True
 
 
 def _is_gymnasiums(env: gymnasium.Env) -> bool:

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from gymnasium.wrappers import TimeLimit
 from ppo_np.config import PPOConfig, wrapper_call
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
-from ppo_np.environments.guard import Guard, close_watched, describe
+from ppo_np.environments.guard import Guard, close_all, close_watched, describe
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.spaces import ObservationAdapter
 from ppo_np.environments.watchdog import Watchdog
@@ -221,9 +221,12 @@ def make_vector_env(
     factories = [partial(_guarded, make, index, spaces, config.env_timeout, video, unfilmed) for index in own]
     if in_workers:
         return WorkerEnvs(factories, config.env_timeout, first=own.start)
+    made: list[Guard] = []
     with ExitStack() as on_error:
+        on_error.callback(close_all, made)
         try:
-            made = [on_error.enter_context(closing(factory())) for factory in factories]
+            for factory in factories:
+                made.append(factory())  # noqa: PERF401  those that are made are closed if one cannot be
         except EnvironmentFault as fault:
             raise EnvironmentFault(f"While the environments were made, {fault}.") from fault.__cause__
         if len({id(env.unwrapped) for env in made}) < len(own):

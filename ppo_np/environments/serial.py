@@ -9,6 +9,8 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, iterate
 
+from ppo_np.environments.guard import close_all
+
 
 class SerialEnvs(SyncVectorEnv):
     """Gymnasium's SyncVectorEnv in SAME_STEP mode with a faster `step`, which returns the same transitions.
@@ -54,3 +56,7 @@ class SerialEnvs(SyncVectorEnv):
             np.concatenate(observations, out=self._joined_obs)
         infos = {} if finals is None else {"final_obs": finals}
         return self._observations, np.array(rewards, np.float64), terminations, truncations, infos
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the environments as `close_all` does."""
+        close_all(self.envs)

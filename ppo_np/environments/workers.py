@@ -23,6 +23,7 @@ from ppo_np.environments.watchdog import LONGEST_TIMEOUT, TICKS
 from ppo_np.errors import EnvironmentFault, UserError
 
 START_TIMEOUT = 60.0
+ORPHAN_TIMEOUT = 5.0  # seconds for a worker to end by itself when its main process has been killed
 Answer = TypeVar("Answer")
 
 
@@ -169,7 +170,7 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    time.sleep(CLOSE_TIMEOUT)
+    time.sleep(ORPHAN_TIMEOUT)
     os._exit(1)
 
 

@@ -2,16 +2,20 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
 STOPPING = b"\nstopping after the current step; a second signal ends the process at once\n"
 STOPPING_ALL = b"\nstopping after the present update; a second signal ends all ranks at once\n"
+TWICE = 0.1  # seconds; a signal that comes again within this time was sent twice, as `timeout` does: also to the group
 
 
 class StopSignals:
     """While active, the first SIGINT, SIGTERM or SIGHUP calls `on_stop`; a second one ends the process at once.
+
+    What comes within 0.1 s after the first signal is not a second one.
 
     SIGHUP tells that the terminal was closed. It stays ignored where `nohup` has ignored it.
 
@@ -45,9 +49,14 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, _: FrameType | None) -> None:
+        if self.number:
+            return
         self.number = number
-        for handled in self._previous:
-            signal.signal(handled, signal.SIG_DFL)
-        with suppress(OSError):  # stderr may be a closed pipe or a full disk
-            os.write(2, self.message)
-        self.on_stop()
+        try:
+            time.sleep(TWICE)
+        finally:  # the handler of another signal may raise an exception meanwhile
+            for handled in self._previous:
+                signal.signal(handled, signal.SIG_DFL)
+            with suppress(OSError):  # stderr may be a closed pipe or a full disk
+                os.write(2, self.message)
+            self.on_stop()

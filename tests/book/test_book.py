@@ -87,8 +87,8 @@ def test_commands_are_split_as_a_shell_does_it():
         ("python -m ppo_np.nothing", "there is no module ppo_np.nothing"),
         ("pytest tests/nothing.py", "there is no tests/nothing.py"),
         ("pytest tests/{kernels,nothing}", "there is no tests/nothing"),
-        ("python tests/mutation/run.py --everything", "tests/mutation/run.py has no option --everything"),
-        ("python tests/mutation/run.py --sample 100", ""),
+        ("python tests/durability/fuzz/run.py --everything", "tests/durability/fuzz/run.py has no option --everything"),
+        ("python tests/durability/fuzz/run.py --seed 3", ""),
         ("pip install .", ""),
     ],
 )

@@ -46,7 +46,7 @@ def test_without_a_run_it_explains_a_small_network(capsys):
         "All 19 gradients agree with central differences of the loss in float64.",
     ):
         assert text in out
-    shown = re.search(r"```\n(  dlogits.+?)```", (ROOT / "docs" / "explain.md").read_text(), re.DOTALL)[1]
+    shown = re.search(r"```text\n(  dlogits.+?)```", (ROOT / "docs" / "explain.md").read_text(), re.DOTALL)[1]
     assert shown.split("largest error")[0] in out  # that error is rounding, which differs from machine to machine
     assert run(main) == cli.DONE
     assert capsys.readouterr().out == out

@@ -10,9 +10,9 @@ from browser import Data, dumped, overflow
 from explain_cases import ACTIONS, small
 
 from kernels.loss import LOSS_TERMS
+from ppo_np.checking.branches import SURROGATE_REGIONS
 from ppo_np.checking.explain_page import page
 from ppo_np.checking.next_minibatch import off_policy_subject
-from ppo_np.checking.numerical_check import SURROGATE_REGIONS
 from ppo_np.checking.regions import clipped, regions_of, value_branches_of
 from ppo_np.checking.walkthrough import walk
 from ppo_np.explain import SECTIONS

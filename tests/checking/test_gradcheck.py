@@ -10,9 +10,11 @@ from gradcheck_cases import BOX, DICT, MULTI_BINARY, SEQUENCE, TERMS, of_spaces,
 from gymnasium import spaces
 
 from ppo_np.checking import planted_bugs
-from ppo_np.checking.numerical_check import EVERY, SURROGATE_REGIONS
+from ppo_np.checking.branches import SURROGATE_REGIONS
+from ppo_np.checking.numerical_check import EVERY
 from ppo_np.checking.planted_bugs import BUGS, LAYERS, LOSS, PlantedBug
-from ppo_np.gradcheck import main
+from ppo_np.gradcheck import SECOND_CHECK, main
+from ppo_np.network.model import LOG_STD
 from ppo_np.running import cli
 
 # Environment, its action space's parameters, what the policy head gives.
@@ -29,33 +31,42 @@ SMALL = ["--preset", "article", "--env-id", "CartPole-v1", "--shared-sizes", "3"
 CHECK_KEYS = [
     "name", "shape", "norm", "probes", "worst", "analytic", "numeric", "relative_error", "verdict", "hint",
 ]  # fmt: skip
-# For each bug: the settings it is shown with, and which rows it makes wrong (any of these words in the name).
+# For each bug: the settings it is shown with, which rows it makes wrong (any of these words in the name), the row at
+# which the backward pass turns wrong, and words that only its own hint has.
 EVERYTHING = ["policy", "entropy", "value", "loss", "shared"]
 POLICY = ["policy", "loss/dlogits", "shared"]
+LOGITS = ["loss/dlogits", "policy/", "shared"]
 SPOILT = {
-    "no-ratio": ([], POLICY),
-    "no-clip": ([], POLICY),
-    "clip-both-sides": ([], POLICY),
-    "swapped-logprobs": ([], POLICY),
-    "sum-not-mean": ([], EVERYTHING),
-    "entropy-sign": ([], ["entropy", "loss/dlogits", "policy/", "shared"]),
-    "value-doubled": ([], ["value", "shared"]),
-    "no-value-clip": ([], ["value", "shared"]),
-    "no-softmax-term": ([], ["loss/dlogits", "policy/", "shared"]),
-    "entropy-without-h": ([], ["loss/dlogits", "policy/", "shared"]),
-    "no-sigmoid-term": (["--env-id", MULTI_BINARY], ["loss/dlogits", "policy/", "shared"]),
-    "mean-over-sigma-once": (["--env-id", BOX], ["loss/dmeans", "policy/head", "shared"]),
-    "log-std-without-1": (["--env-id", BOX], ["policy/log_std"]),
-    "sigma-for-log-sigma": (["--env-id", BOX], ["policy/log_std"]),
-    "no-log-std-gradient": (["--env-id", BOX], ["policy/log_std"]),
-    "no-bias-gradient": ([], ["bias"]),
-    "bias-mean": ([], ["bias"]),
-    "weight-reshaped": ([], ["policy/head/weight", "shared/1/weight", "shared/0/weight"]),
-    "relu-derivative-1": ([], ["shared"]),
-    "tanh-derivative": (["--activation", "tanh"], ["shared"]),
-    "weight-not-transposed": ([], ["shared/0"]),
-    "no-value-at-fork": ([], ["shared"]),
-}
+    "no-ratio": ([], POLICY, TERMS[0], "the ratio is missing"),
+    "no-clip": ([], POLICY, TERMS[0], "not 0 where the clipped branch is taken"),
+    "clip-both-sides": ([], POLICY, TERMS[0], "0 on both sides of the clip range"),
+    "swapped-logprobs": ([], POLICY, TERMS[0], "log-probability are swapped: 1/r instead of r"),
+    "sum-not-mean": ([], EVERYTHING, TERMS[0], "B times too large"),
+    "entropy-sign": ([], ["entropy", "loss/dlogits", "policy/", "shared"], TERMS[1], "the sign is wrong"),
+    "value-doubled": ([], ["value", "shared"], TERMS[2], "lacks its factor 1/2"),
+    "no-value-clip": ([], ["value", "shared"], TERMS[2], "not 0 where the clipped value has the larger error"),
+    "no-softmax-term": ([], LOGITS, TERMS[3], "the term -dlogpi p is missing"),
+    "entropy-without-h": ([], LOGITS, TERMS[3], "the term -dH p H is missing"),
+    "entropy-plus-1": ([], LOGITS, TERMS[3], "keeps the + 1 of the derivative of p log p"),
+    "no-sigmoid-term": (["--env-id", MULTI_BINARY], LOGITS, TERMS[3], "the term -dlogpi q is missing"),
+    "mean-over-sigma-once": (
+        ["--env-id", BOX], ["loss/dmeans", "policy/head", "shared"], "loss/dmeans", "zeta instead of zeta / sigma",
+    ),
+    "log-std-without-1": (["--env-id", BOX], [LOG_STD], LOG_STD, "zeta^2 instead of zeta^2 - 1"),
+    "sigma-for-log-sigma": (["--env-id", BOX], [LOG_STD], LOG_STD, "with respect to sigma instead of log sigma"),
+    "no-log-std-gradient": (["--env-id", BOX], [LOG_STD], LOG_STD, "it is 0 everywhere"),
+    "no-bias-gradient": ([], ["bias"], "policy/head/bias", "it is 0 everywhere"),
+    "bias-mean": ([], ["bias"], "policy/head/bias", "mean over the rows instead of their sum"),
+    "weight-reshaped": (
+        [], ["policy/head/weight", "shared/1/weight", "shared/0/weight"], "shared/0/weight", "transposed and then resh",
+    ),
+    "relu-derivative-1": ([], ["shared"], "shared/1", "derivative is taken as 1 everywhere"),
+    "tanh-derivative": (["--activation", "tanh"], ["shared"], "shared/1", "taken as 1 - y instead of 1 - y^2"),
+    "weight-not-transposed": ([], ["shared/0"], "shared/0", "not transposed: dz W instead of dz W^T"),
+    "no-value-at-fork": ([], ["shared"], "shared/1", "the value tower's gradient is not added at the fork"),
+    "no-policy-at-fork": ([], ["shared"], "shared/1", "the policy tower's gradient is not added at the fork"),
+}  # fmt: skip
+WORDS = {name: words for name, (*_, words) in SPOILT.items()}
 
 
 def json_report(capsys, *arguments, code):
@@ -64,7 +75,7 @@ def json_report(capsys, *arguments, code):
 
 
 def plant(monkeypatch, place, wrong, name="homemade"):
-    monkeypatch.setitem(BUGS, name, PlantedBug("Homemade.", wrong, place, None, "", ""))
+    monkeypatch.setitem(BUGS, name, PlantedBug("Homemade.", wrong, place, None))
 
 
 @pytest.mark.parametrize(("env_id", "outputs", "more"), ACTIONS, ids=[env_id for env_id, *_ in ACTIONS])
@@ -88,15 +99,16 @@ def test_a_tiny_or_a_huge_standard_deviation_bends_no_difference(capsys, log_std
 def test_the_report_as_json(capsys):
     report = json_report(capsys, "--seed", 3, code=cli.DONE)
     assert list(report) == [
-        "env_id", "preset", "seed", "inject", "passed", "tolerance", "checks", "surrogate_regions", "value_branches",
-        "rows", "parameters", "floor", "kinks", "points", "notes",
+        "env_id", "preset", "seed", "inject", "hunt", "passed", "tolerance", "checks", "surrogate_regions",
+        "value_branches", "rows", "parameters", "floor", "kinks", "points", "turns", "notes",
     ]  # fmt: skip
     assert (report["env_id"], report["preset"], report["seed"]) == ("CartPole-v1", "article", 3)
     assert report["passed"] is True
     assert report["inject"] is None
     assert report["tolerance"] == 1e-7
     assert report["floor"] == 1e-9
-    assert report["notes"] == []
+    assert report["notes"] == report["turns"] == []
+    assert report["hunt"] is None
     assert all(list(check) == CHECK_KEYS for check in report["checks"])
     assert set(report["surrogate_regions"]) == set(SURROGATE_REGIONS)
     assert json_report(capsys, "--seed", 3, code=cli.DONE) == report
@@ -118,13 +130,13 @@ def test_a_wrong_gradient_in_the_table(capsys):
     assert "clip_vloss is off" in out
     assert "Planted bug bias-mean: The bias's gradient is the mean" in out
     assert "4 of 12 gradients are WRONG" in out
-    assert "policy/head/bias: ratio 1/36 = 1/B: a mean instead of a sum" in out
-    assert "the first wrong one is value/head/bias: look there" in out
+    assert "policy/head/bias: it is the mean over the rows instead of their sum: the loss has taken the mean al" in out
+    assert "The mistake is on the way from policy/head and value/head (right) to shared/1/bias (wrong)." in out
 
 
 @pytest.mark.parametrize("name", BUGS)
-def test_a_planted_bug_is_caught_where_it_is(capsys, name):
-    settings, spoilt = SPOILT[name]
+def test_a_planted_bug_is_caught_where_it_is_and_named(capsys, name):
+    settings, spoilt, place, words = SPOILT[name]
     report = json_report(capsys, "--inject", name, *settings, code=cli.FAILED)
     assert report["inject"] == name
     assert report["passed"] is False
@@ -132,8 +144,71 @@ def test_a_planted_bug_is_caught_where_it_is(capsys, name):
     assert wrong == [check["name"] for check in report["checks"] if any(word in check["name"] for word in spoilt)]
     hints = {check["name"]: check["hint"] for check in report["checks"]}
     assert all(hints[row] for row in wrong)
-    if BUGS[name].hint:
-        assert hints[BUGS[name].row].startswith(BUGS[name].hint)
+    assert words in (hints[place] if place in hints else hints[f"{place}/weight"])
+    assert place in [turn["wrong"] for turn in report["turns"]]
+    others = {other for other, of_other in WORDS.items() if of_other != words}
+    assert [(row, other) for row in wrong for other in others if WORDS[other] in hints[row]] == []
+
+
+def test_what_follows_from_an_earlier_mistake_is_not_called_one(capsys):
+    report = json_report(capsys, "--inject", "no-softmax-term", "--policy-sizes", "4", code=cli.FAILED)
+    hints = {check["name"]: check["hint"] for check in report["checks"] if check["verdict"] == "WRONG"}
+    follows = {"policy/head": TERMS[3], "policy/0": "policy/head", "shared/1": "policy/0", "shared/0": "shared/1"}
+    for layer, earlier in follows.items():
+        for kind in ("weight", "bias"):
+            assert hints[f"{layer}/{kind}"] == f"follows from {earlier}; its own step is right"
+    assert report["turns"] == [{"right": TERMS[:2], "wrong": TERMS[3]}]
+
+
+@pytest.mark.parametrize(
+    ("bug", "right", "wrong"),
+    [
+        ("weight-not-transposed", ["shared/1"], "shared/0"),
+        ("no-value-at-fork", ["policy/0", "value/head"], "shared/1"),
+        ("sum-not-mean", ["loss"], TERMS[2]),
+    ],
+)
+def test_where_the_backward_pass_turns_wrong(capsys, bug, right, wrong):
+    report = json_report(capsys, "--inject", bug, "--policy-sizes", "4", code=cli.FAILED)
+    assert {"right": right, "wrong": wrong} in report["turns"]
+    assert len(report["turns"]) == (3 if bug == "sum-not-mean" else 1)
+
+
+def test_a_hunt_withholds_the_name_until_it_is_asked_for(capsys):
+    assert run(main, *SMALL, "--hunt", "4") == cli.FAILED
+    out = capsys.readouterr().out
+    assert "The answer: the same command with --hunt 4 --answer" in out
+    assert "WRONG" in out
+    assert run(main, *SMALL, "--hunt", "4", "--answer") == cli.FAILED
+    answer = capsys.readouterr().out
+    (name,) = [name for name in BUGS if f"Planted bug {name}: {BUGS[name].description}" in answer]
+    for text in (name, WORDS[name], "follows from", "The mistake is on the way"):
+        assert text in answer
+        assert text not in out
+    report = json_report(capsys, "--hunt", "4", code=cli.FAILED)
+    assert (report["hunt"], report["inject"], report["turns"]) == (4, None, [])
+    assert {check["hint"] for check in report["checks"]} == {""}
+    assert json_report(capsys, "--hunt", "4", "--answer", code=cli.FAILED)["inject"] == name
+
+
+def test_a_hunt_without_a_number_draws_one_and_bugs_that_do_not_fit_are_left_out(capsys, monkeypatch):
+    monkeypatch.setattr("random.randrange", lambda _: 77)
+    assert json_report(capsys, "--hunt", code=cli.FAILED)["hunt"] == 77
+    assert json_report(capsys, "--hunt", "--answer", code=cli.FAILED)["hunt"] == 77
+    few = {name: BUGS[name] for name in ("no-sigmoid-term", "tanh-derivative", "no-clip", "entropy-sign")}
+    monkeypatch.setattr("ppo_np.gradcheck.BUGS", few)
+    drawn = {json_report(capsys, "--hunt", n, "--answer", code=cli.FAILED)["inject"] for n in range(4)}
+    assert drawn == {"no-clip", "entropy-sign"}
+
+
+def test_a_wrong_entropy_shows_without_an_entropy_bonus(capsys, monkeypatch):
+    def wrong(right, a):
+        right()
+        a.dentropies *= 3
+
+    plant(monkeypatch, LOSS, wrong)
+    report = json_report(capsys, "--ent-coef", "0", "--inject", "homemade", code=cli.FAILED)
+    assert report["notes"] == [SECOND_CHECK]
 
 
 def test_the_bug_is_gone_afterwards():
@@ -152,7 +227,7 @@ def test_the_bug_is_gone_afterwards():
         "no-sigmoid-term",
         "no-log-std-gradient",
         "bias-mean",
-        "no-value-at-fork",
+        "no-policy-at-fork",
     ):
         with pytest.raises(ZeroDivisionError), planted_bugs.planted(name, small()):
             assert backward_path() != before
@@ -180,10 +255,11 @@ def test_one_wrong_number_among_many_is_found(capsys, monkeypatch):
     assert [check["name"] for check in report["checks"] if check["verdict"] == "WRONG"] == ["shared/1/weight"]
 
 
-def test_a_gradient_that_is_not_a_number_is_wrong(capsys, monkeypatch):
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_gradient_that_is_not_a_number_is_wrong(capsys, monkeypatch, value):
     def wrong(right, a):
         right()
-        a.dvalues[3] = np.nan
+        a.dvalues[3] = value
 
     plant(monkeypatch, LOSS, wrong)
     report = json_report(capsys, "--inject", "homemade", code=cli.FAILED)
@@ -195,7 +271,7 @@ def test_a_gradient_that_is_not_a_number_is_wrong(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "note"),
     [
-        (["--ent-coef", "0"], "ent_coef is 0: the entropy's gradient is not exercised."),
+        (["--ent-coef", "0"], SECOND_CHECK),
         (["--vf-coef", "0"], "vf_coef is 0: the value loss's gradient is not exercised."),
         (["--no-clip-vloss"], "clip_vloss is off: the value loss has one branch only."),
         (["--clip-coef", "1.5"], "clip_coef is at least 1: no ratio can be below 1 - clip_coef."),
@@ -205,7 +281,8 @@ def test_what_is_left_out_is_said(capsys, settings, note):
     report = json_report(capsys, *settings, code=cli.DONE)
     assert report["notes"] == [note]
     unseen = {c["name"] for c in report["checks"] if c["hint"] == "zero or below the floor: nothing was compared"}
-    assert unseen >= {"--ent-coef": {TERMS[1]}, "--vf-coef": {TERMS[2]}}.get(settings[0], set())
+    assert unseen >= {"--vf-coef": {TERMS[2]}}.get(settings[0], set())
+    assert TERMS[1] not in unseen
 
 
 @pytest.mark.parametrize(
@@ -216,6 +293,8 @@ def test_what_is_left_out_is_said(capsys, settings, note):
         (["--env-id", "Nope-v9"], "env_id is 'Nope-v9'"),
         (["--preset", "nope"], "preset is 'nope', but it must be one of "),
         (["--ent-coef", "-1"], "ent_coef is -1.0"),
+        (["--inject", "no-clip", "--hunt", "3"], "hunt is 3 and inject is 'no-clip', but only one of the two"),
+        (["--answer"], "answer is given, but it needs --hunt with the number of a hunt"),
         (["--inject", "nope"], "inject is 'nope', but it must be one of no-ratio, no-clip"),
         (["--inject", "tanh-derivative"], "shows only with activation tanh and a hidden layer"),
         (["--inject", "relu-derivative-1", "--activation", "tanh"], "shows only with activation relu"),

@@ -17,8 +17,9 @@ from ppo_np.checking.gradient_report import ratio_hint
         (0, "ratio 0: a term is missing"),
         (0.37, "ratio 0.37"),
         (np.nan, "not a finite number"),
-        (np.array([1, 1, 3]), "no common factor; ratio 3 at the worst; 1 of 3 differ"),
-        (np.array([1, 0, 1]), "no common factor; ratio 0 at the worst; 1 of 3 differ"),
+        (np.array([1, 1, 3]), "only 1 of 3 differs: 0.3 instead of 0.1"),
+        (np.array([1, 0, 1]), "only 1 of 3 differs: 0 instead of -0.2"),
+        (np.array([1, 0, 3]), "no common factor; 2 of 3 differ"),
     ],
 )
 def test_what_the_ratio_speaks_for(factor, hint):
@@ -30,4 +31,11 @@ def test_what_the_ratio_speaks_for(factor, hint):
 def test_what_a_slope_speaks_for_where_the_loss_is_flat():
     ones, zeros = np.ones(2), np.zeros(2)
     assert ratio_hint(ones, zeros, 1e-9, 36) == "must be zero: the loss is flat here"
-    assert ratio_hint(ones, np.array([1.0, 0.0]), 1e-9, 36) == "not 0 where it must be; 1 of 2 differ"
+    assert ratio_hint(ones, np.array([1.0, 0.0]), 1e-9, 36) == "only 1 of 2 differs: 1 instead of 0"
+    assert ratio_hint(np.ones(3), np.array([1.0, 0, 0]), 1e-9, 36) == "not 0 where it must be; 2 of 3 differ"
+
+
+@pytest.mark.parametrize("factor", [-1, 36, 1 / 36, 2, 0.5, 0])
+def test_a_single_number_has_no_ratio(factor):
+    hint = ratio_hint(np.array([factor * 0.36]), np.array([0.36]), 1e-9, 36)
+    assert hint == f"{factor * 0.36:.5g} instead of 0.36"

@@ -13,9 +13,9 @@ from explain_cases import ACTIONS, NETWORKS, small, trained
 
 from kernels.loss import LOSS_TERMS
 from ppo_np import PPO, UserError
+from ppo_np.checking.branches import SURROGATE_REGIONS, VALUE_BRANCHES
 from ppo_np.checking.formulas import OF_DISTRIBUTION, SOURCES
 from ppo_np.checking.next_minibatch import next_subject, off_policy_subject
-from ppo_np.checking.numerical_check import SURROGATE_REGIONS, VALUE_BRANCHES
 from ppo_np.checking.planted_bugs import planted
 from ppo_np.checking.regions import NO_ADVANTAGE, NO_CLIP, chosen_rows, regions_of, value_branches_of
 from ppo_np.checking.walkthrough import as_json, walk

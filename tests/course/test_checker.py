@@ -43,7 +43,7 @@ def test_right_functions_pass_and_what_they_print_is_no_result(tmp_path, capfd):
         ("    return (x @ weight + bias).astype('float32')\n", "y has the dtype float32, but it must be float64"),
         ("    return (x @ weight + bias) * float('nan')\n", "y at [0, 0] is nan, not a finite number."),
         ("    return 'y'\n", "y has the "),
-        ("    return [x @ weight, bias]\n", "Your function must return y, one array each."),
+        ("    return [x @ weight, bias]\n", "y must be an array, but yours is a list of 2."),
     ],
 )
 def test_each_kind_of_failure_is_told(tmp_path, body, message):
@@ -104,3 +104,20 @@ def test_the_points_depend_on_the_seed_alone(tmp_path):
     assert first.as_dict() == again.as_dict()
     other = check(LINEAR, tmp_path / f"{LINEAR.name}.py", 8)
     assert other.as_dict() != first.as_dict()
+
+
+def test_a_file_that_is_not_graded_has_all_points_of_its_lesson(tmp_path):
+    for text in ("(\n", "import os\nos._exit(3)\n", "raise NotImplementedError('f')\n", LINEAR.blank(), ""):
+        result = checked(tmp_path, text)
+        assert (result.points, result.of, len(result.outcomes)) == (0, 8, 2), text
+
+
+@pytest.mark.parametrize(("encoding", "passes"), [("utf-8-sig", True), ("latin-1", False), ("utf-16", False)])
+def test_encodings_that_editors_write(tmp_path, encoding, passes):
+    file = tmp_path / f"{LINEAR.name}.py"
+    file.write_bytes(("# Übung\n" + RIGHT).replace("\n", "\r\n").encode(encoding))
+    result = check(LINEAR, file, 1)
+    assert result.passed is passes
+    assert messages(result) == (
+        [] if passes else ["lesson03_linear.py is not a text in UTF-8. Save it again with this encoding."]
+    )

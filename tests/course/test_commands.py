@@ -1,7 +1,10 @@
 """The commands of the course, as a learner meets them."""
 
+import errno
 import json
 import os
+import pydoc
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -178,3 +181,65 @@ def test_train_takes_the_functions_that_are_written_and_leaves_out_blanks_and_sk
     write(folder, LINEAR, "def linear_forward(x:\n")
     with pytest.raises(UserError, match="line 1 of lesson03_linear.py"):
         main(["train"])
+
+
+def test_two_records_at_the_same_time_are_both_kept(folder):
+    first, second = Progress(folder), Progress(folder)
+    first.record(LINEAR, passed=True)
+    second.record(lesson_of("1"), hints=2)
+    second.record(LINEAR, points="3 of 8")
+    assert Progress(folder).of(LINEAR) == {"passed": True, "points": "3 of 8"}
+    assert Progress(folder).of(lesson_of("1")) == {"hints": 2}
+
+
+@pytest.mark.parametrize(
+    ("plain", "variables", "codes"),
+    [
+        ([], {}, {"1;31", "0"}),
+        ([], {"NO_COLOR": "1"}, {"1", "0"}),
+        (["--plain"], {}, set()),
+    ],
+)
+def test_colours_are_left_out_as_asked(folder, capsys, monkeypatch, plain, variables, codes):
+    write(folder, LINEAR, LINEAR.with_mistake(LINEAR.mistakes[0]))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["check", "3", *plain]) == 1
+    found = set(re.findall(r"\x1b\[([\d;]*)m", capsys.readouterr().out))
+    assert found - {"32"} == codes
+
+
+def test_a_grading_is_told_where_it_cannot_be_recorded(folder, capsys):
+    write(folder, LINEAR)
+    (folder / NAME).mkdir()
+    assert main(["check", "3"]) == 0
+    printed = capsys.readouterr()
+    assert "Passed: all 8 points are right" in printed.out
+    assert printed.err == "Not recorded: .course.json cannot be written: Is a directory.\n"
+
+
+def test_a_file_that_cannot_be_renamed_is_not_blanked(folder, monkeypatch):
+    def refused(source, target):
+        raise PermissionError(errno.EACCES, "")
+
+    write(folder, LINEAR, "mine")
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(UserError, match=r"lesson03_linear.py cannot be renamed: Permission denied\."):
+        main(["reset", "3"])
+    assert (folder / f"{LINEAR.name}.py").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "-R"), ("-S", "-S -R")])
+def test_a_pager_shows_styles_and_not_their_codes(folder, monkeypatch, given, used):
+    seen = []
+    monkeypatch.setattr(pydoc, "pager", lambda text: seen.append((os.environ["LESS"], text)))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("LESS", given or "")
+    assert main(["show", "3"]) == 0
+    ((options, text),) = seen
+    assert options == used
+    assert "\x1b[" in text

@@ -48,7 +48,7 @@ def hand_worked_numbers(lesson):
 @of_each_lesson
 def test_a_page_has_its_parts_in_order(lesson):
     text = page(lesson)
-    assert text.startswith(f"# Lesson {lesson.number:02}: {lesson.title}\n")
+    assert text.startswith(f"# Lesson {lesson.number}: {lesson.title}\n")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == PARTS
     assert lesson.question.rstrip("?") in text
     assert f"`python -m ppo_np.course check {lesson.number}`" in part(lesson, "Your turn")

@@ -2,21 +2,17 @@
 
 import os
 import re
+import shlex
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from durability.kill.processes import processes_of
-from mpi_runs import LONG, PATIENCE, TESTS, TRAIN, flags, mpiexec, rows_of, run, wait_for_updates
+from mpi_runs import AFTER_A_SIGNAL, AT_ONCE, TRAIN, Ranks, flags, mpiexec, rows_of, run
 
 from ppo_np.saving.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.mpi
-AT_ONCE = 10.0  # what a fault may take to end all ranks
-AFTER_A_SIGNAL = AT_ONCE + 8.0  # if they cannot stop together
 
 
 # MPICH's own launcher kills the other ranks when one has ended, and combines the codes of all: 9 if it was faster.
@@ -44,57 +40,6 @@ def test_mistakes_are_told_once(tmp_path):
     assert (code, err) == (2, "error: ranks is 4, but it must be 2, as many as the launcher has started.\n")
 
 
-def shared_memory_of(pid):
-    """The files of MPICH's shared memory that a process has mapped, also those whose names are removed by now."""
-    try:
-        return set(re.findall(r"/dev/shm/mpich\w+", (Path("/proc") / str(pid) / "maps").read_text()))
-    except OSError:
-        return set()
-
-
-class Ranks:
-    """A long run on two ranks with environments in worker processes, which is ended."""
-
-    def __init__(self, folder, env_id="CartPole-v1", *more, by_launcher=False):
-        self.folder = folder
-        self.shared_memory = set()
-        arguments = flags(env_id, folder, "--vectorization", "async", "--total-timesteps", LONG, *more)
-        command = mpiexec(2, *TRAIN, *arguments) if by_launcher else [*TRAIN, *arguments, "--ranks", "2"]
-        self.process = subprocess.Popen(
-            command, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-
-    def wait_for_updates(self, updates):
-        wait_for_updates(self.folder, self.process, updates)
-        self.note_shared_memory()
-
-    def note_shared_memory(self):
-        """Of this run's processes only: others may run on this machine."""
-        self.shared_memory.update(*map(shared_memory_of, processes_of(self.folder)))
-
-    def pid_of(self, rank):
-        """The rank itself: the others with its number are its workers, which were started later."""
-        return min(pid for pid, its_rank in processes_of(self.folder).items() if its_rank == rank)
-
-    def finish(self, since=None, limit=AT_ONCE):
-        """Exit code and stderr; no process and no memory of MPICH's is left, and the checkpoint is whole."""
-        deadline = time.monotonic() + PATIENCE
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self.note_shared_memory()
-            time.sleep(0.02)
-        out, err = self.process.communicate(timeout=PATIENCE)
-        while processes_of(self.folder) and time.monotonic() < (since or time.monotonic()) + limit:
-            time.sleep(0.02)
-        assert processes_of(self.folder) == {}
-        assert self.shared_memory
-        assert [name for name in self.shared_memory if os.path.exists(name)] == []
-        if since is not None:
-            assert time.monotonic() - since < limit
-        assert read_checkpoint(self.folder / "checkpoint.h5").counters["update"] >= 0
-        self.out = out
-        return self.process.returncode, err
-
-
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_is_killed(tmp_path, rank):
     ranks = Ranks(tmp_path / "run")
@@ -106,6 +51,22 @@ def test_a_rank_that_is_killed(tmp_path, rank):
     assert re.fullmatch(
         rf"error: rank {rank} \(process {pid} on .+\) has died without an error message: all ranks end\.\n", err
     )
+
+
+@pytest.mark.parametrize(("victim", "limit"), [("rank 1", AT_ONCE), ("the command", AFTER_A_SIGNAL)])
+def test_a_rank_whose_worker_hangs(tmp_path, victim, limit):
+    """The worker does not notice that its rank has ended; it ends all the same."""
+    ranks = Ranks(tmp_path / "run", "faulty:Deaf-v0")
+    ranks.wait_for_updates(0)
+    time.sleep(1.0)
+    if victim == "rank 1":
+        os.kill(ranks.pid_of(1), signal.SIGKILL)
+    else:
+        ranks.process.send_signal(signal.SIGTERM)
+    code, err = ranks.finish(time.monotonic(), limit)
+    died, late = "has died without an error message: all ranks end", "and the ranks could not stop together within 8 s"
+    assert err.endswith(f"{died if victim == 'rank 1' else late}.\n") and err.count("error: ") == 1
+    assert code == (1 if victim == "rank 1" else 128 + signal.SIGTERM)
 
 
 def test_a_rank_that_is_killed_under_a_launcher(tmp_path):
@@ -131,6 +92,15 @@ def test_a_signal_to_one_rank_stops_all_after_the_update(tmp_path, rank, number)
     assert "Training interrupted" in ranks.out
     updates = read_checkpoint(tmp_path / "run" / "checkpoint.h5").counters["update"]
     assert len(rows_of(tmp_path / "run")) == updates
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_a_shell_has_closed(tmp_path, closed):
+    command = shlex.join([*TRAIN, *flags("CartPole-v1", tmp_path / "run", "--ranks", "2")])
+    code, out, err = run("sh", "-c", f"{command} {closed}")
+    assert (code, err) == (0, "")
+    assert bool(out) == (closed == "2>&-")
+    assert len(rows_of(tmp_path / "run")) == 10
 
 
 def test_a_signal_in_an_update_that_takes_too_long(tmp_path):
@@ -193,10 +163,14 @@ def test_traces_of_another_launcher_do_not_matter(tmp_path, monkeypatch):
     assert (code, err) == (0, "")
 
 
-def test_a_signal_to_the_command_reaches_the_ranks(tmp_path):
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_to_the_command_reaches_the_ranks(tmp_path, times):
+    """Also if it is sent twice, as `timeout` does."""
     ranks = Ranks(tmp_path / "run")
     ranks.wait_for_updates(2)
-    ranks.process.send_signal(signal.SIGINT)
+    for _ in range(times):
+        ranks.process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
     code, err = ranks.finish(time.monotonic())
     assert code == 130
     assert err == "\nstopping after the present update; a second signal ends all ranks at once\n"

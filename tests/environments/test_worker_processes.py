@@ -85,7 +85,7 @@ def test_workers_that_hang_end_when_the_main_process_is_killed():
     code = """if True:
         import faulty, sys
         from ppo_np.environments import workers
-        workers.CLOSE_TIMEOUT = 0.1
+        workers.ORPHAN_TIMEOUT = 0.1
         envs = workers.WorkerEnvs([lambda: faulty.Faulty(index=0, at=1, call=faulty.hang)] * 3, 60.0)
         envs.reset(seed=[0, 0, 0])
         envs.step_async(envs.action_space.sample())

@@ -47,3 +47,29 @@ def test_a_second_signal_ends_the_process():
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert process.stdout == "still here\n"
     assert process.returncode == -signal.SIGINT
+
+
+def test_a_signal_that_is_sent_twice_is_one():
+    """`timeout` and some batch systems send it to the process and to its group. A later one ends the process."""
+    code = """if True:
+        import os, signal, threading, time
+        from ppo_np.running.signals import StopSignals
+
+        def send():
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.02)
+
+        calls = []
+        with StopSignals() as signals:
+            signals.on_stop = lambda: calls.append(signals.number)
+            sending = threading.Thread(target=send)
+            sending.start()
+            time.sleep(0.5)
+            sending.join()
+            print(calls, flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+    """
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (process.stdout, process.stderr) == ("[15]\n", STOPPING.decode())
+    assert process.returncode == -signal.SIGTERM

@@ -29,7 +29,7 @@ def _sums_to_one(point: Point, log_probs: np.ndarray) -> str | None:
     if np.allclose(totals, 1, rtol=0, atol=1e-9):
         return None
     worst = totals[np.argmax(np.abs(totals - 1))]
-    return f"The probabilities of a row must sum to 1, but yours sum to {worst:.6g}."
+    return f"The probabilities of a row must sum to 1, but yours sum to {worst:.10g}."
 
 
 def _keeps_differences(point: Point, log_probs: np.ndarray) -> str | None:
