@@ -1,15 +1,17 @@
 """All settings of a PPO run: default (the article's run), meaning and allowed range."""
 
+import ast
 import dataclasses
 import math
 import sys
 import tomllib
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from ppo_np.errors import UserError, check
+from ppo_np.errors import UserError, check, short
 
 _PRESETS = files("ppo_np") / "presets"
 ARTICLE = "article"
@@ -27,6 +29,12 @@ class PPOConfig:
 
     env_id: str = "LunarLander-v3"
     """Gymnasium id of the environment; "module:id" imports the module first."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    """Keyword arguments of the environment, or of the function that makes it: Python literals, all else is a string."""
+    wrappers: tuple[str, ...] = ()
+    """Wrappers of each environment, the first one innermost: module:Class or "module:Class(name=literal, ...)"."""
+    max_episode_steps: int | None = None
+    """Steps after which an episode is cut off, before wrappers (default: the limit that the environment registers)."""
     seed: int = 42
     """Seed of everything random: weights, actions, minibatches, environments (environment i starts from seed + i)."""
     total_timesteps: int = 2_000_000
@@ -100,6 +108,11 @@ class PPOConfig:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _plain(getattr(self, field.name), field.type))
         _check_types(self)
+        object.__setattr__(self, "env_kwargs", {k: literal(literal_text(v)) for k, v in self.env_kwargs.items()})
+        for wrapper in self.wrappers:
+            wrapper_call(wrapper)
+        limit = self.max_episode_steps
+        check(limit is None or limit >= 1, "max_episode_steps", limit, "an integer >= 1")
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
         for name in ("learning_rate", "clip_coef", "max_grad_norm", "adam_eps", "env_timeout", "target_kl"):
@@ -153,6 +166,12 @@ class PPOConfig:
         """Rollouts in the whole run: total_timesteps / batch_size, rounded up."""
         return math.ceil(self.total_timesteps / self.batch_size)
 
+    @property
+    def env_modules(self) -> list[str]:
+        """The modules that are imported to make an environment: those that `env_id` and `wrappers` name."""
+        named = [self.env_id.rpartition(":")[0], *(wrapper_call(wrapper).module for wrapper in self.wrappers)]
+        return list(dict.fromkeys(filter(None, named)))
+
     def annealed(self, global_step: int) -> "PPOConfig":
         """The settings for an update that begins after `global_step` environment steps.
 
@@ -164,12 +183,15 @@ class PPOConfig:
         return dataclasses.replace(self, **{name: getattr(self, name) * remaining for name in lowered})
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain numbers, strings and lists, for JSON."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+        """The fields as plain numbers, strings and lists, for JSON; the values of `env_kwargs` as `literal_text`."""
+        fields = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+        return fields | {"env_kwargs": {k: literal_text(v) for k, v in self.env_kwargs.items()}}
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any], source: str = "the settings") -> "PPOConfig":
         """The inverse of `to_dict`: field name -> value, lists for tuples; missing fields take their defaults.
+
+        A string in `env_kwargs` is read by `literal`.
 
         Raises UserError if a name is unknown or a value is not allowed; the message names the `source` of the settings.
         """
@@ -178,6 +200,9 @@ class PPOConfig:
         if unknown:
             name, names = unknown[0][:50], ", ".join(sorted(known))
             raise UserError(f"{source} has the unknown setting {name!r}; known are {names}.")
+        if isinstance(kwargs := settings.get("env_kwargs"), dict):
+            values = {k: literal(v) if isinstance(v, str) else v for k, v in kwargs.items()}
+            settings = settings | {"env_kwargs": values}
         return cls(**settings)
 
     @classmethod
@@ -204,16 +229,85 @@ def preset_about(name: str) -> str:
     return (_PRESETS / f"{name}.toml").read_text().splitlines()[0].removeprefix("# ")
 
 
+class WrapperCall(NamedTuple):
+    """A wrapper as the settings name it: class `name` of `module`, with its arguments after the environment."""
+
+    module: str
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
+def wrapper_call(text: str) -> WrapperCall:
+    """Read "module:Class" or "module:Class(name=literal, ...)"; nothing is imported or evaluated.
+
+    Raises UserError if the text has another form or if an argument is no literal.
+    """
+    module, _, call = text.partition(":")
+    try:
+        node = ast.parse(call.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        node = None
+    name, given, named = (node.func, node.args, node.keywords) if isinstance(node, ast.Call) else (node, [], [])
+    names = [keyword.arg for keyword in named]
+    good = text.isprintable() and isinstance(name, ast.Name) and None not in names and len(set(names)) == len(names)
+    good = good and all(map(str.isidentifier, module.split(".")))
+    check(good, "wrappers", text, "module:Class or module:Class(name=literal, ...)")
+    values = []
+    for argument in (*given, *(keyword.value for keyword in named)):
+        try:
+            values.append(ast.literal_eval(argument))
+        except (ValueError, TypeError, MemoryError, RecursionError):
+            source = short(ast.unparse(argument))
+            check(False, "wrappers", text, f"module:Class(name=literal, ...), and {source} is no Python literal")
+    assert isinstance(name, ast.Name)
+    count = len(given)
+    return WrapperCall(module, name.id, values[:count], dict(zip(map(str, names), values[count:], strict=True)))
+
+
+def literal(text: str) -> Any:
+    """The value of a Python literal; the text itself if it is none. Nothing is evaluated."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def literal_text(value: Any) -> str:
+    """The text that `literal` reads as this value: a string as it is if it is no literal, else Python's repr.
+
+    Raises ValueError if the value cannot be written as a literal.
+    """
+    if isinstance(value, str) and value.isprintable() and literal(value) == value:
+        return value
+    text = repr(value)
+    if literal(text) != value:
+        raise ValueError(f"{short(value)} is no literal")
+    return text
+
+
+def _is_literal(value: Any) -> bool:
+    try:
+        literal_text(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _plain(value: Any, hint: Any) -> Any:
     """The same value of a plain Python type, for a field with this annotation; as it is if there is none."""
     if hasattr(value, "dtype") and hasattr(
         value, "tolist"
     ):  # a number or an array of NumPy, which is not imported here
         value = value.tolist()
-    if hint is int and isinstance(value, float) and value.is_integer():
+    if hint in (int, int | None) and isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list | tuple) and hint == tuple[int, ...]:
         return tuple(_plain(size, int) for size in value)
+    if isinstance(value, list | tuple) and hint == tuple[str, ...]:
+        return tuple(_plain(text, str) for text in value)
+    if isinstance(value, Mapping) and hint == dict[str, Any]:
+        return {_plain(name, str): _plain(one, Any) for name, one in value.items()}
     return value
 
 
@@ -227,12 +321,21 @@ def _check_types(config: PPOConfig) -> None:
             finite = good and abs(value) <= sys.float_info.max  # False for NaN
             good = finite or (name in ("max_grad_norm", "env_timeout") and value == math.inf)
             check(good or (value is None and hint is not float), name, value, "a finite number")
-        elif hint is int:
-            check(isinstance(value, int) and not isinstance(value, bool), name, value, "an integer")
+        elif hint is int or hint == int | None:
+            good = isinstance(value, int) and not isinstance(value, bool)
+            check(good or (value is None and hint is not int), name, value, "an integer")
         elif hint in (str, bool):
             check(isinstance(value, hint), name, value, f"a {hint.__name__}")
         elif typing.get_origin(hint) is Literal:
             check(value in typing.get_args(hint), name, value, f"one of {', '.join(typing.get_args(hint))}")
+        elif hint == dict[str, Any]:
+            good = isinstance(value, dict) and all(isinstance(k, str) and k.isidentifier() for k in value)
+            check(good, name, value, "a mapping of names of arguments to values")
+            for key, one in value.items():
+                check(_is_literal(one), f"{name}[{key!r}]", one, "a finite Python literal")
+        elif hint == tuple[str, ...]:
+            good = isinstance(value, tuple) and all(isinstance(v, str) for v in value)
+            check(good, name, value, "a tuple of strings")
         else:
             good = isinstance(value, tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
             check(good, name, value, "a tuple of integers")

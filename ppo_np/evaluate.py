@@ -30,8 +30,10 @@ class EvaluateOptions:
     """Episode i starts from seed + i."""
     env_id: str | None = None
     """Environment to play in (default: the one it was trained in)."""
+    env_kwargs: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="[NAME=VALUE ...]")] = None
+    """Keyword arguments of the environment: Python literals, all else is a string (default: those of the training)."""
     max_episode_steps: int | None = None
-    """Steps after which an episode is cut off (default: the limit that the environment registers, else 10,000)."""
+    """Steps after which an episode is cut off (default: that of the training, else 10,000)."""
     stochastic: bool = False
     """Draw actions from the policy's distribution instead of taking the most probable one."""
     json: bool = False
@@ -78,6 +80,7 @@ def _evaluate(file: Path, options: EvaluateOptions) -> dict[str, Any] | None:
     from ppo_np.evaluation.playback import evaluate
 
     console = make_console(stderr=True, soft_wrap=True)
+    kwargs = None if options.env_kwargs is None else cli.keyword_arguments(options.env_kwargs)
     try:
         with ExitStack() as at_end:
             if shows_bar(console):
@@ -87,8 +90,8 @@ def _evaluate(file: Path, options: EvaluateOptions) -> dict[str, Any] | None:
                 progress = Progress(console.print, options.episodes, seconds=10)
             return evaluate(
                 file, options.episodes, options.seed,
-                env_id=options.env_id, deterministic=not options.stochastic, video=options.video,
-                max_episode_steps=options.max_episode_steps, progress=progress,
+                env_id=options.env_id, env_kwargs=kwargs, deterministic=not options.stochastic,
+                video=options.video, max_episode_steps=options.max_episode_steps, progress=progress,
             )  # fmt: skip
     except KeyboardInterrupt:
         print(f"interrupted in {progress}; no episode has ended", file=sys.stderr)

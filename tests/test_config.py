@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from ppo_np.config import PPOConfig, preset_about, preset_for, preset_names
+from ppo_np.config import PPOConfig, preset_about, preset_for, preset_names, wrapper_call
 from ppo_np.errors import UserError
 
 ARTICLE = {
@@ -76,7 +76,9 @@ def test_every_field_is_documented():
         ("anneal_lr", 1), ("shared_sizes", (64, 0)), ("policy_sizes", (True,)), ("value_sizes", (64.5,)),
         ("policy_sizes", 64), ("value_sizes", "64"), ("value_sizes", {64}), ("shared_sizes", ((64,),)),
         ("env_id", ["CartPole-v1"]), ("gamma", [0.9]), ("activation", ("relu",)), ("gamma", 1j),
-        ("num_minibatches", 3),
+        ("num_minibatches", 3), ("env_kwargs", ["a=1"]), ("env_kwargs", {"1a": 1}), ("env_kwargs", {3: 1}),
+        ("env_kwargs", "a=1"), ("env_kwargs", None), ("wrappers", "a:B"), ("wrappers", (3,)), ("wrappers", None),
+        *(("max_episode_steps", value) for value in (0, -1, 1.5, True, "4", math.inf)),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_refused_by_name(name, value):
@@ -91,7 +93,9 @@ def test_a_bad_value_is_refused_by_name(name, value):
         ("num_steps", np.float32(64), 64), ("seed", np.array(5), 5), ("gamma", np.float16(0.5), 0.5), ("gamma", 1, 1),
         ("gamma", np.float32(0.1), 0.10000000149011612), ("learning_rate", np.float64(0.1), 0.1),
         ("gamma", np.int8(1), 1), ("max_grad_norm", np.float32(math.inf), math.inf), ("norm_obs", np.True_, True),
-        ("target_kl", None, None),
+        ("target_kl", None, None), ("max_episode_steps", 1e3, 1000), ("max_episode_steps", np.int8(5), 5),
+        ("wrappers", ["a:B"], ("a:B",)), ("wrappers", (np.str_("a:B"),), ("a:B",)),
+        ("env_kwargs", {np.str_("a"): np.int64(3), "b": np.array([1.5])}, {"a": 3, "b": [1.5]}),
         ("activation", np.str_("tanh"), "tanh"), ("env_id", np.str_("Pendulum-v1"), "Pendulum-v1"),
         ("shared_sizes", [64, 32], (64, 32)), ("policy_sizes", np.array([8, 4], np.int16), (8, 4)),
         ("value_sizes", [], ()),
@@ -188,6 +192,87 @@ def test_a_time_limit_that_no_step_can_keep_is_refused(seconds):
 def test_dict_round_trip():
     config = PPOConfig(shared_sizes=(), policy_sizes=(3, 2), gamma=0.5, seed=7)
     assert PPOConfig.from_dict(config.to_dict()) == config
+
+
+ARGUMENTS = {
+    "a": False, "b": 8, "c": 0.1, "d": "abc", "e": "8", "f": "two\nlines", "g": None, "h": (4, (5, [6])),
+    "i": {"k": {1}}, "j": "", "k": " 8", "l": b"x", "m": "'8'", "n": -0.5, "o": "None",
+}  # fmt: skip
+
+
+def test_keyword_arguments_come_back_from_json_with_their_types():
+    config = PPOConfig(env_kwargs=ARGUMENTS)
+    document = json.loads(json.dumps(config.to_dict()))
+    assert document["env_kwargs"] == {
+        "a": "False", "b": "8", "c": "0.1", "d": "abc", "e": "'8'", "f": "'two\\nlines'", "g": "None",
+        "h": "(4, (5, [6]))", "i": "{'k': {1}}", "j": "", "k": "' 8'", "l": "b'x'", "m": "\"'8'\"", "n": "-0.5",
+        "o": "'None'",
+    }  # fmt: skip
+    again = PPOConfig.from_dict(document)
+    assert repr(again.env_kwargs) == repr(config.env_kwargs) == repr(ARGUMENTS)
+    assert again == config
+
+
+def test_values_that_a_preset_holds_as_they_are_stay_so():
+    config = PPOConfig.from_dict({"env_kwargs": {"size": 8, "name": "abc", "slippery": False, "shape": [2, 3]}})
+    assert config.env_kwargs == {"size": 8, "name": "abc", "slippery": False, "shape": [2, 3]}
+
+
+def test_settings_of_older_files_have_no_arguments_no_wrappers_and_no_limit():
+    old = PPOConfig(seed=7).to_dict()
+    for name in ("env_kwargs", "wrappers", "max_episode_steps"):
+        del old[name]
+    assert PPOConfig.from_dict(old) == PPOConfig(seed=7, env_kwargs={}, wrappers=(), max_episode_steps=None)
+
+
+def test_the_arguments_are_the_configs_own():
+    given = {"sizes": [1]}
+    config = PPOConfig(env_kwargs=given)
+    given["sizes"].append(2)
+    assert config.env_kwargs == {"sizes": [1]}
+    assert hash(config) == hash(PPOConfig(env_kwargs={"sizes": [1]}))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), math.nan, math.inf, [math.nan], ..., [10**5000], {"a": np.arange(2)}, np, frozenset({1})],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_argument_that_is_no_literal_is_refused_by_name(value):
+    with pytest.raises(UserError, match=r"^env_kwargs\['size'\] is .*, but it must be a finite Python literal\.$"):
+        PPOConfig(env_kwargs={"size": value})
+
+
+def test_a_wrapper_is_read_and_nothing_is_evaluated():
+    read = wrapper_call("a.b:C(1, [2], x=(3,), name='d, e:(f)')")
+    assert read == ("a.b", "C", [1, [2]], {"x": (3,), "name": "d, e:(f)"})
+    assert wrapper_call("a:B") == wrapper_call("a:B()") == ("a", "B", [], {})
+    assert wrapper_call("os:B(x=-1, y=None)") == ("os", "B", [], {"x": -1, "y": None})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "a", ":B", "a:", "a.:B", "a-b:C", "./a:B", "a:B.c", "a:B()()", "a:(B)(", "a:B(x=1, x=2)", "a:B(**{})",
+        "a:lambda: 0", "a:B; c", "a:B\n", "a:B('\t')", "a:1", "a:B C",
+    ],
+)  # fmt: skip
+def test_a_wrapper_of_another_form_is_refused(text):
+    sentence = f"wrappers is {text!r}, but it must be module:Class or module:Class(name=literal, ...)."
+    with pytest.raises(UserError, match="^" + re.escape(sentence) + "$"):
+        PPOConfig(wrappers=(text,))
+
+
+@pytest.mark.parametrize("argument", ["open('x')", "1 + n", "n", "*m", "[n]", "(lambda: 0)", "__import__('os')"])
+def test_an_argument_of_a_wrapper_that_is_no_literal_is_refused(argument):
+    with pytest.raises(UserError, match=r"^wrappers is .*, but it must be .*, and .* is no Python literal\.$"):
+        PPOConfig(wrappers=("a:B(1, " + argument + ")",))
+
+
+def test_the_modules_that_an_environment_imports():
+    assert PPOConfig().env_modules == []
+    named = PPOConfig(env_id="a.b:X-v0", wrappers=("c:D", "a.b:E(1)", "f.g:H"))
+    assert named.env_modules == ["a.b", "c", "f.g"]
 
 
 def test_an_unknown_setting_is_refused():

@@ -87,7 +87,7 @@ class Stepping:
         if job.vectorization == "vector":
             self._raw = [gymnasium.make_vec(job.env_id, job.num_envs, vectorization_mode="vector_entry_point")]
         else:
-            self._raw = [make_env(job.env_id) for _ in range(job.num_envs)]
+            self._raw = [make_env(config) for _ in range(job.num_envs)]
         for env in self._raw:
             env.reset(seed=job.seed)
 

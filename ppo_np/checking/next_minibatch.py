@@ -52,7 +52,7 @@ def off_policy_subject(config: PPOConfig) -> Subject:
 
     Raises UserError if the environment cannot be made or if its spaces are not supported.
     """
-    observation_space, action_space = spaces_of(config.env_id)
+    observation_space, action_space = spaces_of(config)
     obs_size, head = ObservationAdapter(observation_space).size, action_head(action_space, config)
     rng = np.random.default_rng(config.seed)
     with limit_blas_threads(blas_threads(config, obs_size)):

@@ -47,7 +47,7 @@ def check_gradients(config: PPOConfig) -> Report:
 
     Raises UserError if the environment cannot be made, if its spaces are not supported, or if all points lie at kinks.
     """
-    observation_space, action_space = spaces_of(config.env_id)
+    observation_space, action_space = spaces_of(config)
     obs_size, head = ObservationAdapter(observation_space).size, action_head(action_space, config)
     rng = np.random.default_rng(config.seed)
     with limit_blas_threads(blas_threads(config, obs_size)):

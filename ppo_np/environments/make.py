@@ -1,18 +1,22 @@
 """Makes environments by id or by a factory, and puts them together as a vector environment."""
 
+import importlib
+import inspect
 import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import gymnasium
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import VectorEnv
+from gymnasium.wrappers import TimeLimit
 
-from ppo_np.config import PPOConfig
+from ppo_np.config import PPOConfig, wrapper_call
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
 from ppo_np.environments.guard import Guard, close_all, close_watched, describe
@@ -20,40 +24,114 @@ from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.spaces import ObservationAdapter
 from ppo_np.environments.watchdog import Watchdog
 from ppo_np.environments.workers import START_TIMEOUT, WorkerEnvs
-from ppo_np.errors import EnvironmentFault, UserError, require_extra, short
+from ppo_np.errors import EnvironmentFault, UserError, check, require_extra, short
 from ppo_np.network.action_head import action_head
 
-EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv | None
+Factory = Callable[..., gymnasium.Env]
+EnvSource = str | Factory | VectorEnv | None
 Spaces = tuple[gymnasium.Space, gymnasium.Space]
 
 
-def make_env(env_id: str, render_mode: str | None = None, max_episode_steps: int | None = None) -> gymnasium.Env:
-    """Make one environment by its Gymnasium id; "module:id" imports the module first.
+def make_env(config: PPOConfig, render_mode: str | None = None, factory: Factory | None = None) -> gymnasium.Env:
+    """Make one environment as the settings describe it: the only place where an environment is made that is not native.
 
-    `max_episode_steps` replaces the limit that the environment registers.
+    Args:
+        config: `env_id` is Gymnasium's id, and "module:id" imports the module first; `env_kwargs` are the keyword
+            arguments of the environment, or of the factory; `max_episode_steps` replaces the limit that the environment
+            registers; `wrappers` are applied in their order.
+        render_mode: for films.
+        factory: makes the environment instead of `env_id`, and a limit that it sets itself holds as well.
 
     Raises:
-        UserError: The id is unknown or outdated, a package that the environment needs is missing, it cannot render, or
-            an exception was raised when it was made.
+        UserError: The id is unknown or outdated, a package that the environment needs is missing, it cannot render, an
+            exception was raised when it was made by its id, or a wrapper cannot be applied.
         EnvironmentFault: It was not made within a minute.
+        Exception: What the factory raises.
     """
-    with _as_user_error(env_id):
-        # Without Gymnasium's checker: it raises an AssertionError if `render_fps` is 0, which is only for films.
-        rendering: dict[str, Any] = {"render_mode": render_mode, "disable_env_checker": True} if render_mode else {}
-        env = gymnasium.make(env_id, max_episode_steps=max_episode_steps, **rendering)
-    modes = (env.metadata or {}).get("render_modes")  # None says nothing, and then the film is tried
-    if render_mode and modes is not None and render_mode not in modes:
-        raise UserError(f"env_id is {env_id!r}, but a video needs an environment with the render mode {render_mode}.")
+    env = _registered(config, render_mode) if factory is None else _built(config, factory)
+    try:
+        for wrapper in config.wrappers:
+            env = _wrapped(env, wrapper)
+    except BaseException:
+        close_watched(env, "the environment")
+        raise
     return env
 
 
+def _registered(config: PPOConfig, render_mode: str | None) -> gymnasium.Env:
+    """The environment of `config.env_id`, without wrappers."""
+    with _as_user_error(config):
+        # Without Gymnasium's checker: it raises an AssertionError if `render_fps` is 0, which is only for films.
+        rendering: dict[str, Any] = {"render_mode": render_mode, "disable_env_checker": True} if render_mode else {}
+        env = gymnasium.make(config.env_id, **(_arguments(config) | rendering))
+    modes = (env.metadata or {}).get("render_modes")  # None says nothing, and then the film is tried
+    if render_mode and modes is not None and render_mode not in modes:
+        raise UserError(
+            f"env_id is {config.env_id!r}, but a video needs an environment with the render mode {render_mode}."
+        )
+    return env
+
+
+def _arguments(config: PPOConfig) -> dict[str, Any]:
+    """The keyword arguments with which an environment is made by its id."""
+    limit = config.max_episode_steps
+    return config.env_kwargs | ({} if limit is None else {"max_episode_steps": limit})
+
+
+def _built(config: PPOConfig, factory: Factory) -> gymnasium.Env:
+    """The environment that a function makes, without wrappers."""
+    env = factory(**config.env_kwargs)
+    if not isinstance(env, gymnasium.Env):
+        raise UserError(f"env makes {type(env).__name__} objects, but it must make a gymnasium.Env.")
+    return TimeLimit(env, config.max_episode_steps) if config.max_episode_steps else env
+
+
+def _wrapped(env: gymnasium.Env, wrapper: str) -> gymnasium.Env:
+    """The environment in a wrapper, which is written as `wrapper_call` reads it."""
+    call = wrapper_call(wrapper)
+    given = f"wrappers has {short(wrapper)}, but"
+    try:
+        with _limit(START_TIMEOUT, "the environment"):
+            module = importlib.import_module(call.module)
+    except EnvironmentFault:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split()) if isinstance(error, ImportError) else f"it raised {describe(error)}"
+        raise UserError(f"{given} the module {call.module} cannot be imported: {reason.rstrip('.')}.") from error
+    found = getattr(module, call.name, None)
+    if found is None or not _is_wrapper(found):
+        what = f"no {call.name}" if found is None else f"a {call.name} that is no gymnasium.Wrapper"
+        names = [name for name in dir(module) if name[0] != "_" and _is_wrapper(getattr(module, name, None))]
+        raise UserError(f"{given} {call.module} has {what}; its wrappers are: {', '.join(names) or 'none'}.")
+    try:
+        with _limit(START_TIMEOUT, "the environment"):
+            return found(env, *call.args, **call.kwargs)
+    except (UserError, EnvironmentFault):
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{given} it raised {describe(error)}{_signature(found, error)}.") from error
+
+
+def _is_wrapper(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, gymnasium.Wrapper)
+
+
+def _signature(made_by: Callable[..., Any] | None, error: BaseException) -> str:
+    """What a constructor or a function takes, as the end of a sentence, if the error is about its arguments."""
+    with suppress(TypeError, ValueError):
+        if made_by is not None and isinstance(error, TypeError) and "argument" in str(error):
+            text = f"{getattr(made_by, '__name__', 'it')}{inspect.signature(made_by)}"
+            return f" (the arguments are {' '.join(text.split())})"
+    return ""
+
+
 @contextmanager
-def _as_user_error(env_id: str) -> Iterator[None]:
+def _as_user_error(config: PPOConfig) -> Iterator[None]:
     """Turn exceptions about an id into a `UserError`; show Gymnasium's warnings only if there was no exception."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            module, colon, _ = env_id.rpartition(":")
+            module, colon, _ = config.env_id.rpartition(":")
             if colon and not all(map(str.isidentifier, module.split("."))):
                 raise gymnasium.error.Error("an id may have one colon, and before it the name of a module to import")
             with _limit(START_TIMEOUT, "the environment"):
@@ -63,22 +141,30 @@ def _as_user_error(env_id: str) -> Iterator[None]:
         except (Exception, SystemExit) as error:
             told = isinstance(error, gymnasium.error.Error | ImportError)
             reason = " ".join(str(error).split()) if told else f"it raised {describe(error)}"
-            reason = f"{reason.rstrip('.?')}{_remedy(env_id, error)}"
-            raise UserError(f"env_id is {env_id!r}, but no such environment can be made: {reason}.") from error
+            reason = f"{reason.rstrip('.?')}{_remedy(config, error)}"
+            raise UserError(f"env_id is {config.env_id!r}, but no such environment can be made: {reason}.") from error
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def _remedy(env_id: str, error: BaseException) -> str:
+def _remedy(config: PPOConfig, error: BaseException) -> str:
     """What to do about an environment that cannot be made by its id, as the end of a sentence."""
-    module, colon, name = env_id.rpartition(":")
+    module, colon, name = config.env_id.rpartition(":")
     if module.endswith(".py"):
         return f" (write {module.removesuffix('.py')}:{name}, without .py)"
     if not colon and isinstance(error, gymnasium.error.NameNotFound | gymnasium.error.NamespaceNotFound):
         return " (ids of other packages and of your own files are written module:Id-v0)"
-    if isinstance(error, TypeError) and "missing" in str(error):
-        return " (register another id with these as its kwargs, or give PPO a function that makes the environment)"
-    return ""
+    missing = isinstance(error, TypeError) and "missing" in str(error)
+    return " (give them as env_kwargs)" * missing + _signature(_creator(config), error)
+
+
+def _creator(config: PPOConfig) -> Callable[..., Any] | None:
+    """The class or the function that makes the environment of an id; None if it is not known."""
+    with suppress(Exception):
+        spec = gymnasium.spec(config.env_id)
+        entry = spec.vector_entry_point if config.vectorization == "vector" else spec.entry_point
+        return load_env_creator(entry) if isinstance(entry, str) else entry
+    return None
 
 
 def _limit(timeout: float, who: str) -> Watchdog:
@@ -87,16 +173,16 @@ def _limit(timeout: float, who: str) -> Watchdog:
     return Watchdog(max(timeout, START_TIMEOUT), lambda: True, lambda: who, "was not made", setting)
 
 
-def spaces_of(env_id: str) -> Spaces:
-    """Observation space and action space of an environment; raises UserError as `make_env` does."""
-    env = make_env(env_id)
+def spaces_of(config: PPOConfig) -> Spaces:
+    """Observation space and action space of a single environment; raises UserError as `make_env` does."""
+    env = make_env(config)
     close_watched(env, "the environment")
     return env.observation_space, env.action_space
 
 
 def make_vector_env(
     config: PPOConfig,
-    factory: Callable[[], gymnasium.Env] | None = None,
+    factory: Factory | None = None,
     video: VideoOptions | None = None,
     seed: int | None = None,
     ranks: Ranks = ALONE,
@@ -106,8 +192,8 @@ def make_vector_env(
     "sync" and "async" reset an environment in the step that ends its episode; "vector" and "envpool" in the next step.
 
     Args:
-        config: `env_id`, `num_envs` and `vectorization` describe the environments.
-        factory: makes one environment; None makes it by `config.env_id`.
+        config: `num_envs` and `vectorization`, and what `make_env` uses.
+        factory: makes one environment, of `config.env_kwargs`; None makes it by `config.env_id`.
         video, seed, ranks: as for `open_environments`.
 
     Raises:
@@ -117,17 +203,18 @@ def make_vector_env(
     """
     own = ranks.envs(config.num_envs)
     if config.vectorization in ("vector", "envpool"):
-        if factory or video:
-            what = "a factory" if factory else "a video"
+        if factory or video or config.wrappers:
+            what = "a factory" if factory else "a video" if video else "a wrapper"
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
         if config.vectorization == "vector":
-            with _as_user_error(config.env_id):
-                return gymnasium.make_vec(config.env_id, len(own), vectorization_mode="vector_entry_point")
+            with _as_user_error(config):
+                mode = "vector_entry_point"
+                return gymnasium.make_vec(config.env_id, len(own), vectorization_mode=mode, **_arguments(config))
         seed = config.seed if seed is None else seed
         return _envpool(config, len(own), seed + own.start, config.num_env_threads or ranks.cores)
     if factory and video:
         raise UserError("video needs environments that are made by their env_id, but env is a factory.")
-    make = factory or partial(make_env, config.env_id)
+    make = partial(make_env, config, factory=factory)
     spaces = _check(make, config, video)
     in_workers = config.vectorization == "async"
     unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one environment here to see its spaces
@@ -150,7 +237,7 @@ def make_vector_env(
     return SerialEnvs([lambda: next(in_order)] * len(made))
 
 
-def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> Spaces:
+def _check(make: partial[gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> Spaces:
     """The spaces of the environments; UserError if they are not supported, before anything is started or filmed."""
     try:
         with _limit(config.env_timeout, "the environment"):
@@ -158,9 +245,8 @@ def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOp
     except (UserError, EnvironmentFault):
         raise
     except (Exception, SystemExit) as error:
-        raise UserError(f"env is a function, but it raised {describe(error)}.") from error
-    if not isinstance(env, gymnasium.Env):
-        raise UserError(f"env makes {type(env).__name__} objects, but it must make a gymnasium.Env.")
+        takes = _signature(make.keywords["factory"], error)
+        raise UserError(f"env is a function, but it raised {describe(error)}{takes}.") from error
     try:
         ObservationAdapter(env.observation_space)
         action_head(env.action_space, config)
@@ -170,7 +256,7 @@ def _check(make: Callable[..., gymnasium.Env], config: PPOConfig, video: VideoOp
 
 
 def _guarded(
-    make: Callable[..., gymnasium.Env], index: int, spaces: Spaces, timeout: float, action_mask: str,
+    make: partial[gymnasium.Env], index: int, spaces: Spaces, timeout: float, action_mask: str,
     video: VideoOptions | None, unfilmed: int | None,
 ) -> Guard:  # fmt: skip
     """Environment number `index`; number 0 is filmed, but not in the process `unfilmed`.
@@ -206,9 +292,13 @@ def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> Vecto
     if config.env_id not in envpool.list_all_envs():
         raise UserError(f"env_id is {config.env_id!r}, but EnvPool has no such environment.")
     threads = min(threads, num_envs)
+    own = {"num_envs": num_envs, "num_threads": threads, "seed": seed}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
-        envs = envpool.make(config.env_id, env_type="gymnasium", num_envs=num_envs, num_threads=threads, seed=seed)
+        try:
+            envs = envpool.make(config.env_id, env_type="gymnasium", **own, **_arguments(config))
+        except TypeError as error:
+            raise UserError(f"env_kwargs is {config.env_kwargs}, but EnvPool raised {describe(error):.500}.") from error
         envs.single_observation_space, envs.single_action_space  # noqa: B018  now EnvPool builds and stores them
     assert isinstance(envs, VectorEnv)  # which EnvPool's annotations do not say
     return envs
@@ -237,7 +327,7 @@ def open_environments(
 
     Args:
         config: settings; `config.env_id` is used if `env` is None.
-        env: an id, a function that makes a gymnasium.Env, or a VectorEnv.
+        env: an id, a function that makes a gymnasium.Env of `config.env_kwargs`, or a VectorEnv.
         video: which episodes of environment 0 are filmed.
         seed: for EnvPool, whose environments are seeded when they are made; None means `config.seed`.
         ranks: the ranks that share the environments.
@@ -254,6 +344,9 @@ def open_environments(
         if video:
             raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")
         _check_vector(env)
+        for name in ("env_kwargs", "wrappers", "max_episode_steps"):
+            allowed = "left away with a VectorEnv, which is made already"
+            check(not getattr(config, name), name, getattr(config, name), allowed)
         return replace(config, env_id="", num_envs=env.num_envs), env
     if isinstance(env, gymnasium.Env) or not callable(env):
         allowed = "an id, a function that makes a gymnasium.Env, or a VectorEnv"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -9,6 +10,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import TimeLimit
 
+from ppo_np.config import PPOConfig
 from ppo_np.environments.action_masks import MASK
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.make import make_env, spaces_of
@@ -42,12 +44,17 @@ class Progress:
         return f"episode {self._number} of {self._episodes}, step {self._steps:,}, return {self._return:.2f}"
 
 
-def evaluation_env(env_id: str, max_episode_steps: int | None = None, render_mode: str | None = None) -> gymnasium.Env:
+def evaluation_env(
+    config: PPOConfig, max_episode_steps: int | None = None, render_mode: str | None = None
+) -> gymnasium.Env:
     """Make an environment whose episodes end, after `max_episode_steps` at the latest.
 
-    None means the limit that the environment registers, or 10,000 if it registers none. Raises UserError as `make_env`.
+    None means `config.max_episode_steps`, else the limit that the environment registers, or 10,000 if it registers
+    none. Raises UserError as `make_env`.
     """
-    env = make_env(env_id, render_mode, max_episode_steps)
+    if max_episode_steps is not None:
+        config = replace(config, max_episode_steps=max_episode_steps)
+    env = make_env(config, render_mode)
     unlimited = env.spec is None or env.spec.max_episode_steps is None
     return TimeLimit(env, DEFAULT_MAX_STEPS) if unlimited else env
 
@@ -57,16 +64,18 @@ def step_limit(env: gymnasium.Env) -> int:
     return (env.spec and env.spec.max_episode_steps) or DEFAULT_MAX_STEPS
 
 
-def obstacle(env_id: str, envs: VectorEnv) -> str:
+def obstacle(config: PPOConfig, envs: VectorEnv) -> str:
     """Why a policy that was trained in `envs` cannot play episodes in a single environment; empty if it can."""
     try:
-        spaces = spaces_of(env_id)
+        spaces = spaces_of(config)
     except Exception as error:  # a UserError, or whatever the environment raises
         return str(error).rstrip(".")
     for what, single in zip(("observation_space", "action_space"), spaces, strict=True):
         trained = getattr(envs, f"single_{what}")
         if not same_form(single, trained):
-            return f"the {what} of a single {env_id} is {short(single)}, and that of the training {short(trained)}"
+            return (
+                f"the {what} of a single {config.env_id} is {short(single)}, and that of the training {short(trained)}"
+            )
     return ""
 
 

@@ -1,5 +1,8 @@
 """Play episodes with a saved policy."""
 
+import os
+import warnings
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -7,12 +10,14 @@ from typing import Any
 
 import gymnasium
 
+from ppo_np.config import PPOConfig
 from ppo_np.environments.film import RENDER_MODE, Film
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
 from ppo_np.evaluation.episodes import Progress, evaluation_env, play_episode, statistics, step_limit
 from ppo_np.learning.policy import Policy
+from ppo_np.logs.filenames import CONFIG
 from ppo_np.network.threads import blas_threads, limit_blas_threads
 from ppo_np.saving.checkpoint import Checkpoint, copy_tensors, read_checkpoint
 
@@ -27,10 +32,22 @@ def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) ->
     return policy
 
 
+def import_notice(path: str | PathLike, config: PPOConfig) -> str:
+    """Which modules a checkpoint file imports to make its environment; empty if none, or if it is in a run folder.
+
+    Args:
+        path: of the file.
+        config: its settings, without what the user has chosen instead.
+    """
+    if not config.env_modules or os.path.isfile(Path(path).parent / CONFIG):
+        return ""
+    return f"the environment of checkpoint {str(path)!r} imports {', '.join(config.env_modules)}."
+
+
 def evaluate(
     path: str | PathLike, episodes: int, seed: int, *,
-    env_id: str | None = None, deterministic: bool = True, video: Path | None = None,
-    max_episode_steps: int | None = None, progress: Progress | None = None,
+    env_id: str | None = None, env_kwargs: dict[str, Any] | None = None, deterministic: bool = True,
+    video: Path | None = None, max_episode_steps: int | None = None, progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Play episodes and return the `statistics` of their undiscounted returns, and
 
@@ -45,7 +62,7 @@ def evaluate(
         path: checkpoint file.
         episodes: number of episodes, >= 1.
         seed: episode i uses seed + i for the reset of the environment and for sampling actions.
-        env_id: environment to play in; None = the one of the training.
+        env_id, env_kwargs: environment to play in, and its keyword arguments; None = those of the training.
         deterministic: take the most probable actions instead of samples.
         video: film the first episode into this file. A film that fails is a RuntimeWarning.
         max_episode_steps: see `evaluation_env`.
@@ -57,10 +74,16 @@ def evaluate(
     """
     video = video and video.absolute()  # the environment may change the working directory
     saved = read_checkpoint(path)
-    env_id = env_id or saved.config.env_id
-    if not env_id:
+    config = replace(
+        saved.config,
+        env_id=env_id or saved.config.env_id,
+        env_kwargs=saved.config.env_kwargs if env_kwargs is None else env_kwargs,
+    )
+    if not config.env_id:
         raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: name one with --env-id.")
-    bare = evaluation_env(env_id, max_episode_steps, RENDER_MODE if video else None)
+    if notice := import_notice(path, saved.config if env_id is None else replace(config, env_id="")):
+        warnings.warn(notice, RuntimeWarning, 2)
+    bare = evaluation_env(config, max_episode_steps, RENDER_MODE if video else None)
     film = Film(bare, lambda episode: None if episode else video) if video else None
     env = Guard(film or bare, 0, saved.config.action_mask)
     progress = progress or Progress(lambda text: None, episodes)

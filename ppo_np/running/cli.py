@@ -9,18 +9,18 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
-from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_names
-from ppo_np.errors import RunError, UserError
+from ppo_np.config import ARTICLE, PPOConfig, literal, literal_text, preset_about, preset_for, preset_names
+from ppo_np.errors import RunError, UserError, check
 from ppo_np.running.output import is_broken_pipe, lenient_output, stdout_failure
 
 Options = TypeVar("Options")
 
 DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130  # exit codes
-NUMBERS = tyro.constructors.ConstructorRegistry()  # reads 1e6 for flags with integers: `with NUMBERS: tyro.cli(...)`
+NUMBERS = tyro.constructors.ConstructorRegistry()  # 1e6 for integers, and name=value: `with NUMBERS: tyro.cli(...)`
 NOT_READ = 141  # 128 + the number of SIGPIPE: nobody read all of standard output
 
 
@@ -128,6 +128,33 @@ def _whole_numbers(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructo
     return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1, metavar="INT", instance_from_str=lambda texts: whole_number(texts[0]),
         is_instance=lambda value: type(value) is int, str_from_instance=lambda value: [str(value)],
+    )  # fmt: skip
+
+
+def keyword_arguments(texts: Sequence[str]) -> dict[str, Any]:
+    """The keyword arguments that texts of the form name=value name; each value is read by `literal`.
+
+    Raises UserError if a text has another form, or if a name occurs twice.
+    """
+    arguments: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        good = bool(equals) and name.isidentifier()
+        check(good, "env_kwargs", text, "name=value, with the name of a keyword argument")
+        check(name not in arguments, "env_kwargs", text, "name=value, with each name once")
+        arguments[name] = literal(value)
+    return arguments
+
+
+@NUMBERS.primitive_rule
+def _keyword_arguments(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+    """Read flags with keyword arguments by `keyword_arguments`."""
+    if flag.type != dict[str, Any]:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*", metavar="[NAME=VALUE ...]", instance_from_str=keyword_arguments,
+        is_instance=lambda value: type(value) is dict,
+        str_from_instance=lambda value: [f"{name}={literal_text(one)}" for name, one in value.items()],
     )  # fmt: skip
 
 

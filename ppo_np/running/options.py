@@ -41,7 +41,7 @@ class TrainOptions:
     eval_episodes: int = 10
     """With --eval-every: episodes per evaluation."""
     eval_max_episode_steps: int | None = None
-    """With --eval-every: steps after which an episode is cut off (default: the registered limit, else 10,000)."""
+    """With --eval-every: steps after which an episode is cut off (default: that of the training, else 10,000)."""
     log_every: int = 10
     """Updates between two lines of output if it is not a terminal; a line shows means over the last 100 episodes."""
     ranks: int | Literal["auto"] = 1

@@ -14,6 +14,7 @@ from ppo_np.environments.film import VideoOptions
 from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
 from ppo_np.evaluation.episodes import evaluation_env, obstacle, step_limit
 from ppo_np.evaluation.periodic import EVAL, PeriodicEvaluation
+from ppo_np.evaluation.playback import import_notice
 from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.ppo import PPO
 from ppo_np.learning.resume_point import lost_environments_warning
@@ -67,6 +68,8 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
             tell(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.")
             return 0
+        if notice := import_notice(saved.path, options.config) if saved else "":
+            errors.print(f"warning: {notice}")
         ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved, ranks)))
         _stop_at_signal(ppo, signals)
         if ranks.any(signals.number > 0):
@@ -74,7 +77,7 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         no_evaluation = _no_evaluation(options, ppo)
         eval_env = None
         if options.eval_every:
-            eval_env = evaluation_env(options.config.env_id, options.eval_max_episode_steps)
+            eval_env = evaluation_env(options.config, options.eval_max_episode_steps)
         lost = lost_environments_warning(ppo.lost_envs, ppo.global_step)
         for warning in filter(None, [*doubts, *differences(saved, ranks), lost, no_evaluation]):
             errors.print(f"warning: {warning}")
@@ -108,7 +111,7 @@ def _open(options: TrainOptions, at_end: ExitStack) -> tuple[Path, Checkpoint | 
 def _no_evaluation(options: TrainOptions, ppo: PPO) -> str:
     """A warning if the policy cannot play single environments, which evaluations do; a `UserError` if it must."""
     vectorization, env_id = options.config.vectorization, options.config.env_id
-    reason = obstacle(env_id, ppo.envs) if vectorization in ("vector", "envpool") else ""
+    reason = obstacle(options.config, ppo.envs) if vectorization in ("vector", "envpool") else ""
     if reason and options.eval_every:
         remedy = "leave --eval-every away, or train with --vectorization sync or async and an id that Gymnasium has"
         given = f"eval_every is {options.eval_every}"

@@ -69,7 +69,7 @@ gymnasium.register("HangingWhenMade-v0", Odd, kwargs={"needed": 0, "make": fault
 @pytest.mark.parametrize(
     ("env_id", "reason"),
     [
-        ("Needy-v0", r"it raised TypeError: .*missing 1 required positional argument: 'needed' .* \(register another id with these as its kwargs, or give PPO a function that makes the environment\)"),  # noqa: E501
+        ("Needy-v0", r"it raised TypeError: .*missing 1 required positional argument: 'needed' .* \(give them as env_kwargs\) \(the arguments are Odd\(needed, make=None, close=.*, bound=1, render_mode=None\)\)"),  # noqa: E501
         ("RaisingWhenMade-v0", r"it raised RuntimeError: the simulator is gone \(faulty\.py, line \d+\)"),
         ("Leaving-v1", r"it raised SystemExit: 3 \(test_make\.py, line \d+\)"),
         ("odd_import:X-v0", r"it raised ZeroDivisionError: division by zero \(odd_import\.py, line 1\)"),
@@ -86,7 +86,7 @@ def test_an_id_that_cannot_be_made_is_one_sentence_with_a_remedy(env_id, reason,
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError) as caught:
-        make_env(env_id)
+        make_env(config(env_id))
     expected = rf"env_id is '{re.escape(env_id)}', but no such environment can be made: {reason}\."
     assert re.fullmatch(expected, str(caught.value)), str(caught.value)
 
@@ -99,7 +99,7 @@ def short_limits(monkeypatch):
 
 def test_an_environment_that_hangs_when_it_is_made_is_told(short_limits):
     with pytest.raises(EnvironmentFault, match=r"^the environment was not made within 0\.2 s$"):
-        make_env("HangingWhenMade-v0")
+        make_env(config("HangingWhenMade-v0"))
     makes = iter([None, None, faulty.hang])  # the first one is made to be looked at
     with pytest.raises(
         EnvironmentFault, match=r"^While .*, environment 1 was not made within 0\.3 s \(env_timeout\)\.$"
@@ -240,7 +240,7 @@ def test_a_factory_must_make_environments():
 
 
 def test_spaces_of_an_environment():
-    obs_space, action_space = spaces_of("CartPole-v1")
+    obs_space, action_space = spaces_of(config())
     assert obs_space.shape == (4,)
     assert action_space.n == 2
 
@@ -252,7 +252,7 @@ def test_environments_are_seeded_one_by_one(vectorization, kind, factory):
     assert isinstance(envs, kind)
     stream = EnvStream(envs).reset(seed=5)
     for n in range(2):
-        assert np.array_equal(stream.observed.obs[n], make_env("CartPole-v1").reset(seed=5 + n)[0])
+        assert np.array_equal(stream.observed.obs[n], make_env(config()).reset(seed=5 + n)[0])
     envs.close()
 
 

@@ -142,7 +142,7 @@ def test_a_mistake_is_one_sentence(checkpoint, capsys, arguments, message):
     ],
 )
 def test_every_episode_has_a_limit(env_id, given, limit):
-    env = evaluation_env(env_id, given)
+    env = evaluation_env(PPOConfig(env_id=env_id), given)
     assert step_limit(env) == limit
     env.reset(seed=0)
     for _ in range(limit):

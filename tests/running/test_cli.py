@@ -94,3 +94,28 @@ def test_the_other_commands_read_it_too(capsys):
     ):
         assert run(command, *arguments) == 2
         assert capsys.readouterr().err.startswith(f"error: {sentence}, but it must be")
+
+
+def test_keyword_arguments_are_literals_or_else_strings():
+    texts = ["a=False", "b=8", "c=abc", "d=", "e=x=y", "f='8'", "g=(4, 4)", "h=1e-3", "i=open('x')"]
+    values = [False, 8, "abc", "", "x=y", "8", (4, 4), 1e-3, "open('x')"]
+    assert repr(parse(["--env-kwargs", *texts]).config.env_kwargs) == repr(dict(zip("abcdefghi", values, strict=True)))
+    assert parse([]).config.env_kwargs == parse(["--env-kwargs"]).config.env_kwargs == {}
+    wrappers = ["a.b:C(x=1)", "d:E"]
+    assert parse(["--wrappers", *wrappers, "--max-episode-steps", "1e3"]).config.wrappers == tuple(wrappers)
+
+
+@pytest.mark.parametrize("command", [train.main, gradcheck.main, evaluate.main])
+@pytest.mark.parametrize(
+    ("texts", "allowed"),
+    [
+        (["abc"], "name=value, with the name of a keyword argument"),
+        (["a b=1"], "name=value, with the name of a keyword argument"),
+        (["a=1", "a=2"], "name=value, with each name once"),
+    ],
+)
+def test_what_is_no_keyword_argument_is_one_sentence(command, texts, allowed, tmp_path, capsys):
+    (tmp_path / "checkpoint.h5").touch()
+    arguments = [tmp_path] if command is evaluate.main else []
+    assert run(command, *arguments, "--env-kwargs", *texts) == cli.BAD_ARGUMENTS
+    assert capsys.readouterr().err == f"error: env_kwargs is {texts[-1]!r}, but it must be {allowed}.\n"

@@ -15,6 +15,10 @@ from ppo_np.saving.checkpoint import read_checkpoint
 from ppo_np.saving.hdf5 import pack, unpack
 
 NORMALIZED = ["--norm-obs", "--norm-reward"]
+WRAPPED = [
+    *BASE, "--env-id", "CartPole-v1", "--env-kwargs", "sutton_barto_reward=True", "--max-episode-steps", "9",
+    "--wrappers", "gymnasium.wrappers:FrameStackObservation(stack_size=3)", "gymnasium.wrappers:FlattenObservation",
+]  # fmt: skip
 KINDS = {
     "plain": CARTPOLE,
     "workers": [*CARTPOLE, "--vectorization", "async"],
@@ -26,6 +30,8 @@ KINDS = {
     "masks": [*BASE, "--env-id", "Taxi-v4", "--action-mask", "info:action_mask"],
     "masks in workers": [*BASE, "--env-id", "Taxi-v4", "--action-mask", "info:action_mask", "--vectorization", "async"],
     "numbered observations": [*BASE, "--env-id", "FrozenLake-v1"],
+    "keyword arguments, wrappers and a limit": WRAPPED,
+    "all three in workers": [*WRAPPED, "--vectorization", "async"],
 }
 
 

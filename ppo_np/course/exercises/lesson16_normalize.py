@@ -28,7 +28,7 @@ def _mean_and_std(point: Point, normalized: np.ndarray) -> str | None:
 
 def _batch(label: str, earlier: np.ndarray, x: np.ndarray) -> Point:
     """Moments of some earlier rows, computed row by row with exact sums, and a new batch."""
-    mean, variance = _moments(earlier) if len(earlier) else (np.zeros(x.shape[1]), np.ones(x.shape[1]))
+    mean, variance = _moments(earlier) if len(earlier) else (np.full(x.shape[1], 7.0), np.full(x.shape[1], 3.0))
     return Point(label, x=x, count=len(earlier), mean=mean, variance=variance, rows=np.concatenate([earlier, x]))
 
 

@@ -88,7 +88,7 @@ def _scripts(rng: np.random.Generator) -> list[Point]:
 
 
 def _two_epochs(function: Callable[..., Any], arguments: list[Any]) -> Any:
-    """Sizes, the rows of an epoch in order, how many of them are shuffled, and whether the next epoch differs."""
+    """Sizes, the rows of an epoch in order; whether they are shuffled, the next epoch differs, and rng repeats it."""
     num_rows, num_minibatches, seed = arguments
     rng = np.random.default_rng(seed)
     epochs = [function(num_rows, num_minibatches, rng) for _ in range(2)]
@@ -97,7 +97,9 @@ def _two_epochs(function: Callable[..., Any], arguments: list[Any]) -> Any:
     first, second = (np.concatenate([np.ravel(part) for part in epoch]) for epoch in epochs)
     sizes = np.sort([len(part) for part in epochs[0]])[::-1]
     shuffled = int(not np.array_equal(first, np.sort(first)))
-    return sizes, np.sort(first), shuffled, int(not np.array_equal(first, second))
+    again = function(num_rows, num_minibatches, np.random.default_rng(seed))
+    repeated = int(np.array_equal(first, np.concatenate([np.ravel(part) for part in again])))
+    return sizes, np.sort(first), shuffled, int(not np.array_equal(first, second)), repeated
 
 
 def _epochs(rng: np.random.Generator) -> list[Point]:
@@ -112,6 +114,6 @@ EXERCISES = [
     Exercise("collect", ("ends", "obs", "num_steps"), ("rollout", "next_obs"), _scripts, call=_collected),
     Exercise(
         "minibatches", ("num_rows", "num_minibatches", "seed"),
-        ("sizes", "rows", "shuffled", "next_epoch_differs"), _epochs, call=_two_epochs,
+        ("sizes", "rows", "shuffled", "next_epoch_differs", "same_for_the_same_rng"), _epochs, call=_two_epochs,
     ),
 ]  # fmt: skip

@@ -210,7 +210,7 @@ def _compare_rollouts(comparison: Comparison, collect: Callable, config: PPOConf
 
 def _parameters(config: PPOConfig) -> int:
     """P, the number of parameters."""
-    return Policy(*spaces_of(config.env_id), config, None).model.params.size
+    return Policy(*spaces_of(config), config, None).model.params.size
 
 
 def _verdict(training: TrainingResult, threshold: float | None) -> str:
