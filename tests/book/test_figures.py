@@ -14,6 +14,7 @@ OF_RESULTS = {
     "images/landing.gif": ("ppo_np.evaluate", "article.md"),
     "images/learning_curves.png": ("ppo_np.plot", "article.md"),
     "images/scaling.png": ("bench.contests.start", "benchmarks.md"),
+    "images/taxi_masks.png": ("ppo_np.plot", "environments.md"),
     "images/solve.png": ("bench.contests.solve", "benchmarks.md"),
 }
 IMAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("images/*.*"))
