@@ -255,6 +255,7 @@ def test_one_wrong_number_among_many_is_found(capsys, monkeypatch):
     assert [check["name"] for check in report["checks"] if check["verdict"] == "WRONG"] == ["shared/1/weight"]
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in dot:RuntimeWarning")  # without the JIT
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_gradient_that_is_not_a_number_is_wrong(capsys, monkeypatch, value):
     def wrong(right, a):

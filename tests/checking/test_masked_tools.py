@@ -57,6 +57,7 @@ def test_a_crash_file_holds_the_masks_and_is_computed_again(tmp_path, monkeypatc
             recompute(replace(crash, arrays=arrays))
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in dot:RuntimeWarning")  # without the JIT
 def test_a_crash_while_acting_holds_the_masks(tmp_path):
     ppo = PPO(CONFIG)
     ppo.learn(lambda ppo, _: ppo.stop())
@@ -70,6 +71,7 @@ def test_a_crash_while_acting_holds_the_masks(tmp_path):
     assert str(first_bad(iter(recompute(crash)))).startswith("values at [")
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in scalar multiply:RuntimeWarning")  # of the bug
 @pytest.mark.parametrize("kind", ["Discrete", "MultiDiscrete"])
 def test_gradcheck_and_explain_work_under_masks(kind, monkeypatch):
     monkeypatch.setattr(
