@@ -57,7 +57,7 @@ def test_a_crash_file_holds_the_masks_and_is_computed_again(tmp_path, monkeypatc
             recompute(replace(crash, arrays=arrays))
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in dot:RuntimeWarning")  # without the JIT
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # without the JIT
 def test_a_crash_while_acting_holds_the_masks(tmp_path):
     ppo = PPO(CONFIG)
     ppo.learn(lambda ppo, _: ppo.stop())
