@@ -55,7 +55,8 @@ class CourseEnvs:
 class Acting:
     """The function `act` of the course. Before each step, the same random numbers are used, however often it is called.
 
-    So it can also be asked for the values of final observations, as often as `collect` likes.
+    So it can also be asked for the values of final observations, as often as `collect` likes. Fewer than N rows are
+    filled up with zeros, as the package does it: the rounding depends on the largest number of a whole array.
     """
 
     def __init__(self, policy: Policy, rows: int, rng: np.random.Generator):
@@ -65,17 +66,19 @@ class Acting:
 
     def __call__(self, obs: Array) -> tuple[Array, Array, Array]:
         """Actions, their log-probabilities and the values of observations, (B, D)."""
-        inputs = np.array(obs, self._policy.model.dtype)
-        if len(inputs) not in self._workspaces:
-            self._workspaces[len(inputs)] = self._policy.workspace(len(inputs))
-        activations = self._workspaces[len(inputs)].activations
+        rows = max(len(obs), self._rows)
+        inputs = np.zeros((rows, np.shape(obs)[1]), self._policy.model.dtype)
+        inputs[: len(obs)] = obs
+        if rows not in self._workspaces:
+            self._workspaces[rows] = self._policy.workspace(rows)
+        activations = self._workspaces[rows].activations
         self._policy.model.act(inputs, LARGEST, activations)
         self._rng.bit_generator.state = self._before
         activations.distribution.sample(activations.policy_outputs, self._rng)
-        if len(inputs) == self._rows:
+        if len(obs) == self._rows:
             self._after = self._rng.bit_generator.state
         arrays = activations.distribution.actions, activations.distribution.logprobs, activations.values
-        actions, logprobs, values = (array.copy() for array in arrays)
+        actions, logprobs, values = (array[: len(obs)].copy() for array in arrays)
         return actions, logprobs, values
 
     def stepped(self) -> None:
