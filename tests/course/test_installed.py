@@ -204,3 +204,11 @@ def test_minibatches_must_be_even():
     uneven = {"minibatches": lambda rows, parts, rng: np.split(np.arange(rows), [1])}
     with pytest.raises(FunctionFault, match="returned minibatches of 1 to 63 rows; they may differ by one"):
         parameters(installed(uneven))
+
+
+def test_final_observations_may_be_asked_for_one_by_one():
+    """The unit of the rounding depends on the largest number of an array, so also on how many rows it has."""
+    config = dataclasses.replace(SMALL, num_steps=64, max_episode_steps=6)
+    functions = KERNEL_FUNCTIONS | {"collect": REWRITTEN["collect"]}
+    ours, theirs = parameters(installed(functions), 4, config), parameters(installed(KERNEL_FUNCTIONS), 4, config)
+    np.testing.assert_array_equal(ours, theirs)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ppo_np.course.training.calls import Array, FunctionFault, called
 from ppo_np.environments.stream import LARGEST, EnvStream
-from ppo_np.learning.policy import ActingWorkspace, Policy
+from ppo_np.learning.policy import Policy
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport, flatten_obs
 
 NAME = "collect"
@@ -29,6 +29,7 @@ class CourseEnvs:
         self.report = RolloutReport()
         self.acting = Acting(policy, self.num_envs, rng)
         self._stream, self._policy = stream, policy
+        self.acting.known = [self.obs()]
 
     def obs(self) -> Array:
         """The present observations, (N, D)."""
@@ -46,39 +47,64 @@ class CourseEnvs:
         self.report.ends += [self.report.filled] * len(transition.episodes)
         self.report.filled += 1
         infos = {}
-        if transition.final:
-            infos = {"final_obs": transition.final.obs, "_final_obs": transition.terminations | transition.truncations}
         rewards, terminations, truncations = (array.copy() for array in transition[:3])
-        return self.obs(), rewards, terminations, truncations, infos
+        obs = self.obs()
+        self.acting.known = [obs.copy()]
+        if transition.final:
+            infos = {"final_obs": transition.final.obs, "_final_obs": terminations | truncations}
+            final_obs = np.zeros_like(obs)
+            for n in np.flatnonzero(truncations & ~terminations):
+                final_obs[n] = transition.final.obs[n]
+            self.acting.known.append(final_obs)
+        return obs, rewards, terminations, truncations, infos
 
 
 class Acting:
     """The function `act` of the course. Before each step, the same random numbers are used, however often it is called.
 
-    So it can also be asked for the values of final observations, as often as `collect` likes. Fewer than N rows are
-    filled up with zeros, as the package does it: the rounding depends on the largest number of a whole array.
+    So it can also be asked for the values of final observations, one by one or together. The unit of the rounding
+    depends on the largest number of a whole array. So rows that the package runs through the network together are run
+    together here, however few of them are asked for.
+
+    Attributes:
+        known: arrays (N, D) that the package runs together: the present observations, then the final ones that count.
     """
 
     def __init__(self, policy: Policy, rows: int, rng: np.random.Generator):
-        self._policy, self._rows, self._rng = policy, rows, rng
-        self._workspaces: dict[int, ActingWorkspace] = {}
+        self.known: list[Array] = []
+        self._policy, self._rng = policy, rng
+        self._workspace = policy.workspace(rows)
         self._before = self._after = rng.bit_generator.state
 
     def __call__(self, obs: Array) -> tuple[Array, Array, Array]:
         """Actions, their log-probabilities and the values of observations, (B, D)."""
-        rows = max(len(obs), self._rows)
-        inputs = np.zeros((rows, np.shape(obs)[1]), self._policy.model.dtype)
-        inputs[: len(obs)] = obs
-        if rows not in self._workspaces:
-            self._workspaces[rows] = self._policy.workspace(rows)
-        activations = self._workspaces[rows].activations
-        self._policy.model.act(inputs, LARGEST, activations)
+        together = next((rows for rows in self.known if np.array_equal(rows, obs)), None)
+        if together is not None:
+            return self._run(together)
+        results = [self._of_row(row) for row in np.asarray(obs)]
+        actions, logprobs, values = (np.stack(column) for column in zip(*results, strict=True))
+        return actions, logprobs, values
+
+    def _of_row(self, row: Array) -> tuple[Array, ...]:
+        """The results of one observation, (D,)."""
+        for rows in self.known:
+            places = np.flatnonzero((rows == row).all(axis=1))
+            if len(places):
+                return tuple(array[places[0]] for array in self._run(rows))
+        alone = np.zeros_like(self.known[0])
+        alone[0] = row
+        return tuple(array[0] for array in self._run(alone))
+
+    def _run(self, rows: Array) -> tuple[Array, Array, Array]:
+        """Run N rows; the random numbers of this step are used up with the present observations only."""
+        activations = self._workspace.activations
+        self._policy.model.act(np.array(rows, self._policy.model.dtype), LARGEST, activations)
         self._rng.bit_generator.state = self._before
         activations.distribution.sample(activations.policy_outputs, self._rng)
-        if len(obs) == self._rows:
+        if rows is self.known[0]:
             self._after = self._rng.bit_generator.state
         arrays = activations.distribution.actions, activations.distribution.logprobs, activations.values
-        actions, logprobs, values = (array[: len(obs)].copy() for array in arrays)
+        actions, logprobs, values = (array.copy() for array in arrays)
         return actions, logprobs, values
 
     def stepped(self) -> None:
