@@ -17,6 +17,19 @@ def variants(lesson):
     return sorted((VARIANTS / lesson.name).glob("*.py"))
 
 
+def functions_of(*paths):
+    """The functions that learners write, by name, from one file of each lesson."""
+    modules = [(lesson, load(path.read_text(), path, [WORKED])) for lesson, path in zip(LESSONS, paths, strict=True)]
+    return {task.function: getattr(module, task.function) for lesson, module in modules for task in lesson.exercises}
+
+
+WORKED_FUNCTIONS = functions_of(*(WORKED / f"{lesson.name}.py" for lesson in LESSONS))
+# Written with other formulas and in another order; the last lesson's minibatches are in the package's order.
+REWRITTEN = functions_of(
+    *(VARIANTS / lesson.name / ("other.py" if lesson.number == 19 else "einsum.py") for lesson in LESSONS)
+)
+
+
 @cache
 def planted_in_variants():
     """(lesson, mistake's name, source) for each entry of PLANT in a variant: name -> (old text, new text)."""

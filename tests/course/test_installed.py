@@ -5,8 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from course.plain_functions import PLAIN
-from course.rewritten_functions import REWRITTEN
+from course.lesson_files import REWRITTEN, WORKED_FUNCTIONS
 from distributed import small_runs
 
 from ppo_np import PPO, PPOConfig
@@ -101,7 +100,7 @@ def test_functions_in_numpy_are_the_package_up_to_rounding(name):
     assert small_runs.difference(found["params"], expected["params"]) <= 1e-9
 
 
-@pytest.mark.parametrize("functions", [PLAIN, REWRITTEN], ids=["plain", "rewritten"])
+@pytest.mark.parametrize("functions", [WORKED_FUNCTIONS, REWRITTEN], ids=["worked", "rewritten"])
 def test_under_rounding_functions_in_numpy_give_the_bits_of_the_kernels(functions):
     expected = parameters(installed(KERNEL_FUNCTIONS))
     np.testing.assert_array_equal(parameters(installed(functions)), expected)
@@ -119,7 +118,7 @@ def test_without_functions_nothing_is_changed():
 
 def test_the_kernels_are_back_afterwards():
     before = [getattr(*place) for place in PLACES]
-    context = installed(PLAIN)
+    context = installed(WORKED_FUNCTIONS)
     for _ in range(2):
         with context:
             assert all(getattr(*place) is not original for place, original in zip(PLACES, before, strict=True))
@@ -131,7 +130,7 @@ def test_adams_moments_are_kept_in_float64():
 
     def adam(params, grads, m, v, step, *constants):
         seen.append((step, m, v))
-        results = PLAIN["adam"](params, grads, m, v, step, *constants)
+        results = WORKED_FUNCTIONS["adam"](params, grads, m, v, step, *constants)
         seen.append((step, *results[1:]))
         return results
 
@@ -178,15 +177,15 @@ def broken(message):
         ),
         ("collect", lambda envs, act, obs, t: {}, "collect must return a dict of arrays and the next observations."),
         (
-            "collect", lambda envs, act, obs, t: PLAIN["collect"](envs, act, obs, t - 1),
+            "collect", lambda envs, act, obs, t: WORKED_FUNCTIONS["collect"](envs, act, obs, t - 1),
             "collect stepped the environments 7 times instead of 8.",
         ),
         (
-            "collect", lambda *a: (PLAIN["collect"](*a)[0], a[2]),
+            "collect", lambda *a: (WORKED_FUNCTIONS["collect"](*a)[0], a[2]),
             "collect returned other next observations than the environments show now.",
         ),
         (
-            "collect", lambda *a: (PLAIN["collect"](*a)[0] | {"values": np.zeros((8, 8))}, a[2]),
+            "collect", lambda *a: (WORKED_FUNCTIONS["collect"](*a)[0] | {"values": np.zeros((8, 8))}, a[2]),
             "collect returned values of shape (8, 8), but it must be (9, 8).",
         ),
     ],
@@ -194,7 +193,7 @@ def broken(message):
 def test_what_a_function_does_wrong_is_said_in_a_sentence(name, function, message):
     config = dataclasses.replace(SMALL, num_minibatches=1)
     with pytest.raises(FunctionFault) as caught:
-        parameters(installed(PLAIN | {name: function}), config=config)
+        parameters(installed(WORKED_FUNCTIONS | {name: function}), config=config)
     sentence = str(caught.value)
     assert caught.value.function == name
     assert message in sentence or re.fullmatch(message, sentence)

@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from course.plain_functions import PLAIN, gae, minibatches, slightly_wrong_mlp_backward
-from course.rewritten_functions import REWRITTEN
+from course.lesson_files import REWRITTEN, WORKED_FUNCTIONS
 from rich.console import Console
 
 from ppo_np import PPO
+from ppo_np.course.lesson import WORKED, lesson_of, load
 from ppo_np.course.training import train as train_module
 from ppo_np.course.training.installed import installed
 from ppo_np.course.training.kernel_functions import KERNEL_FUNCTIONS
@@ -21,7 +21,7 @@ from ppo_np.course.training.train import train_with
 from ppo_np.errors import RunError, UserError
 
 UPDATES = 2
-SETS = {"plain": PLAIN, "rewritten": REWRITTEN}
+SETS = {"worked": WORKED_FUNCTIONS, "rewritten": REWRITTEN}
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +52,19 @@ def no_gradient_check(monkeypatch):
     monkeypatch.setattr(train_module, "_check_gradients", lambda *_: None)
 
 
+def slightly_wrong_mlp_backward():
+    """The worked function, but the derivative of tanh is 1 - h^2 + 1e-7."""
+    lesson = lesson_of("mlp")
+    backward = load(lesson.source, f"{lesson.name}.py", [WORKED]).mlp_backward
+    backward.__globals__["tanh_backward"] = lambda dh, h: dh * (1 - h * h + 1e-7)
+    return backward
+
+
 def scaled(name, factor):
     """A function whose first result is wrong by a factor."""
 
     def function(*arguments):
-        result = PLAIN[name](*arguments)
+        result = WORKED_FUNCTIONS[name](*arguments)
         return (result[0] * factor, *result[1:]) if isinstance(result, tuple) else result * factor
 
     return function
@@ -71,14 +79,14 @@ def test_right_functions_give_the_same_bits(short_training, no_gradient_check, f
 
 
 def test_no_functions_at_all_give_the_same_bits_and_right_gradients(short_training):
-    training = short_training({"log_softmax": PLAIN["log_softmax"]})
+    training = short_training({"log_softmax": WORKED_FUNCTIONS["log_softmax"]})
     assert (training.verdict, training.installed) == (SAME, [])
     assert (training.gradients, training.wrong_gradients) == (44, [])
     assert "Gradient check: all 44 gradients are right." in verdict_lines(training)
 
 
 def test_a_derivative_wrong_by_1e_7_shows_in_the_first_update(short_training, no_gradient_check):
-    training = short_training(PLAIN | {"mlp_backward": slightly_wrong_mlp_backward})
+    training = short_training(WORKED_FUNCTIONS | {"mlp_backward": slightly_wrong_mlp_backward()})
     assert (training.verdict, training.exit_code, training.mismatch.update) == (WRONG, 1, 1)
     assert training.mismatch.yours != training.mismatch.products
     assert training.mismatch.tensor.startswith("policy/0/")
@@ -88,8 +96,8 @@ def test_a_derivative_wrong_by_1e_7_shows_in_the_first_update(short_training, no
 
 
 def no_fork(dlogits, dvalues, outputs, *layers_and_activation):
-    dshared, _, _ = PLAIN["actor_critic_backward"](dlogits, 0 * dvalues, outputs, *layers_and_activation)
-    return dshared, *PLAIN["actor_critic_backward"](dlogits, dvalues, outputs, *layers_and_activation)[1:]
+    dshared, _, _ = WORKED_FUNCTIONS["actor_critic_backward"](dlogits, 0 * dvalues, outputs, *layers_and_activation)
+    return dshared, *WORKED_FUNCTIONS["actor_critic_backward"](dlogits, dvalues, outputs, *layers_and_activation)[1:]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +108,7 @@ def no_fork(dlogits, dvalues, outputs, *layers_and_activation):
     ],
 )
 def test_the_gradient_check_names_the_stage(short_training, name, function, first):
-    training = short_training(PLAIN | {name: function})
+    training = short_training(WORKED_FUNCTIONS | {name: function})
     assert (training.verdict, training.exit_code, training.curve) == (WRONG, 1, [])
     assert training.wrong_gradients[0].check.name == first
     if name == "actor_critic_backward":  # the run itself has no shared layers
@@ -111,17 +119,17 @@ def test_the_gradient_check_names_the_stage(short_training, name, function, firs
 
 
 def clip_each(grads, max_norm):
-    return [PLAIN["clip_by_global_norm"]([grad], max_norm)[0] for grad in grads]
+    return [WORKED_FUNCTIONS["clip_by_global_norm"]([grad], max_norm)[0] for grad in grads]
 
 
 def eps_under_the_root(params, grads, m, v, step, learning_rate, beta1, beta2, eps):
-    _, m, v = PLAIN["adam"](params, grads, m, v, step, learning_rate, beta1, beta2, eps)
+    _, m, v = WORKED_FUNCTIONS["adam"](params, grads, m, v, step, learning_rate, beta1, beta2, eps)
     mhat, vhat = m / (1 - beta1**step), v / (1 - beta2**step)
     return params - learning_rate * mhat / np.sqrt(vhat + eps), m, v
 
 
 def late_values(envs, act, obs, num_steps):
-    rollout, obs = PLAIN["collect"](envs, act, obs, num_steps)
+    rollout, obs = WORKED_FUNCTIONS["collect"](envs, act, obs, num_steps)
     rollout["values"][:-1] = rollout["values"][1:]
     return rollout, obs
 
@@ -129,17 +137,21 @@ def late_values(envs, act, obs, num_steps):
 @pytest.mark.parametrize(
     ("name", "function", "result"),
     [
-        ("gae", lambda r, v, final, term, trunc, *c: gae(r, v, final, term & False, trunc, *c), "advantages"),
+        (
+            "gae",
+            lambda r, v, final, term, trunc, *c: WORKED_FUNCTIONS["gae"](r, v, final, term & False, trunc, *c),
+            "advantages",
+        ),
         ("normalize", lambda a: (a - a.mean()) / a.std(ddof=1), "normalized"),
-        ("orthogonal", lambda normals, gain, shape: -PLAIN["orthogonal"](normals, gain, shape), "weight"),
-        ("categorical_sample", lambda l, u: PLAIN["categorical_sample"](l, 1 - u), "actions"),
+        ("orthogonal", lambda normals, gain, shape: -WORKED_FUNCTIONS["orthogonal"](normals, gain, shape), "weight"),
+        ("categorical_sample", lambda l, u: WORKED_FUNCTIONS["categorical_sample"](l, 1 - u), "actions"),
         ("clip_by_global_norm", clip_each, "policy/0/weight"),
         ("adam", eps_under_the_root, "params"),
         ("collect", late_values, "values"),
     ],
 )
 def test_a_wrong_function_beside_the_gradients_is_named(short_training, no_gradient_check, name, function, result):
-    training = short_training(PLAIN | {name: function})
+    training = short_training(WORKED_FUNCTIONS | {name: function})
     assert (training.verdict, training.mismatch.update) == (WRONG, 1)
     (difference,) = training.differences
     assert (difference.function, difference.result) == (name, result)
@@ -151,7 +163,7 @@ def test_a_wrong_function_beside_the_gradients_is_named(short_training, no_gradi
 
 
 def test_right_functions_that_round_differently_go_on_to_the_end(short_training, no_gradient_check):
-    training = short_training(PLAIN | {"adam": scaled("adam", 1 + 2e-10)})
+    training = short_training(WORKED_FUNCTIONS | {"adam": scaled("adam", 1 + 2e-10)})
     assert (training.verdict, training.exit_code, training.differences) == (ROUNDED, 0, [])
     assert (training.mismatch.update, len(training.curve)) == (1, UPDATES)
     mismatch, first = training.mismatch, verdict_lines(training)[0]
@@ -164,7 +176,7 @@ def test_then_the_return_of_a_whole_run_counts(no_gradient_check, monkeypatch):
     short = dataclasses.replace(settings("cartpole", None), total_timesteps=2 * 256)
     monkeypatch.setattr(train_module, "settings", lambda *_: short)
     other = itertools.repeat(np.zeros(9155, np.float32)).__next__
-    training = train_with(PLAIN, product=other)
+    training = train_with(WORKED_FUNCTIONS, product=other)
     assert (training.verdict, training.exit_code, training.threshold, len(training.curve)) == (LOW, 1, 475, 2)
     assert verdict_lines(training)[0].startswith("The gradients are right, but the return is too low; other bits first")
 
@@ -173,32 +185,34 @@ def test_another_order_of_minibatches_is_allowed(short_training, no_gradient_che
     def by_sorting(num_rows, num_minibatches, rng):
         return np.array_split(np.argsort(rng.random(num_rows)), num_minibatches)
 
-    training = short_training(PLAIN | {"minibatches": by_sorting})
+    training = short_training(WORKED_FUNCTIONS | {"minibatches": by_sorting})
     assert (training.verdict, training.same_order) == (SAME, False)
     assert any(line.startswith("minibatches draws another order") for line in verdict_lines(training))
 
 
 def test_a_fault_ends_the_run_with_its_sentence(short_training, no_gradient_check):
-    training = short_training(PLAIN | {"gae": lambda *_: 1})
+    training = short_training(WORKED_FUNCTIONS | {"gae": lambda *_: 1})
     assert (training.verdict, training.exit_code) == (WRONG, 1)
     assert verdict_lines(training)[0] == "Wrong: gae returned 1 arrays, but it must return 2: advantages, returns."
 
 
 def test_numbers_that_are_not_finite_end_the_run(short_training, no_gradient_check):
-    training = short_training(PLAIN | {"normalize": lambda a: a * np.nan})
+    training = short_training(WORKED_FUNCTIONS | {"normalize": lambda a: a * np.nan})
     assert training.verdict == WRONG
     assert "where everything before it was finite" in training.mismatch.diverged
     assert [difference.function for difference in training.differences] == ["normalize"]
 
 
 def test_a_row_drawn_twice_is_a_fault(short_training):
-    training = short_training(PLAIN | {"minibatches": lambda *a: [0 * part for part in minibatches(*a)]})
+    training = short_training(
+        WORKED_FUNCTIONS | {"minibatches": lambda *a: [0 * part for part in WORKED_FUNCTIONS["minibatches"](*a)]}
+    )
     assert training.fault == "minibatches returned row 0 14 times in an epoch, but each of the 14 rows must occur once."
 
 
 def test_env_must_be_one_of_two():
     with pytest.raises(UserError, match="env is 'pong', but it must be cartpole or lunarlander"):
-        train_with(PLAIN, env="pong")
+        train_with(WORKED_FUNCTIONS, env="pong")
 
 
 def test_the_packages_run_in_a_process_of_its_own(products):
@@ -212,7 +226,7 @@ def test_the_packages_run_in_a_process_of_its_own(products):
 
 def test_what_is_printed(short_training, no_gradient_check):
     output = io.StringIO()
-    short_training(PLAIN, console=Console(file=output, width=80))
+    short_training(WORKED_FUNCTIONS, console=Console(file=output, width=80))
     lines = output.getvalue().splitlines()
     assert lines[0].startswith("16 of your functions are installed: orthogonal, mlp_forward,")
     assert lines[2:4] == [f"update {u} of 2: mean return {r}, the same bits so far" for u, r in enumerate(RETURNS, 1)]

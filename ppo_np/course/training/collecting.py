@@ -29,7 +29,7 @@ class CourseEnvs:
         self.report = RolloutReport()
         self.acting = Acting(policy, self.num_envs, rng)
         self._stream, self._policy = stream, policy
-        self.acting.known = [self.obs()]
+        self.acting.remember(self.obs(), present=True)
 
     def obs(self) -> Array:
         """The present observations, (N, D)."""
@@ -49,13 +49,13 @@ class CourseEnvs:
         infos = {}
         rewards, terminations, truncations = (array.copy() for array in transition[:3])
         obs = self.obs()
-        self.acting.known = [obs.copy()]
+        self.acting.remember(obs, present=True)
         if transition.final:
             infos = {"final_obs": transition.final.obs, "_final_obs": terminations | truncations}
             final_obs = np.zeros_like(obs)
             for n in np.flatnonzero(truncations & ~terminations):
                 final_obs[n] = transition.final.obs[n]
-            self.acting.known.append(final_obs)
+            self.acting.remember(final_obs)
         return obs, rewards, terminations, truncations, infos
 
 
@@ -65,35 +65,38 @@ class Acting:
     So it can also be asked for the values of final observations, one by one or together. The unit of the rounding
     depends on the largest number of a whole array. So rows that the package runs through the network together are run
     together here, however few of them are asked for.
-
-    Attributes:
-        known: arrays (N, D) that the package runs together: the present observations, then the final ones that count.
     """
 
     def __init__(self, policy: Policy, rows: int, rng: np.random.Generator):
-        self.known: list[Array] = []
         self._policy, self._rng = policy, rng
         self._workspace = policy.workspace(rows)
         self._before = self._after = rng.bit_generator.state
+        self._present = np.zeros(0)
+        self._together: dict[bytes, Array] = {}  # what is run together, by its own bytes
+        self._places: dict[bytes, tuple[Array, int]] = {}  # what is run together with a row, and where the row is in it
+
+    def remember(self, obs: Array, present: bool = False) -> None:
+        """Note observations, (N, D), that the package runs together: the present ones, or the final ones that count."""
+        rows = obs.copy()
+        self._present = rows if present else self._present
+        self._together[rows.tobytes()] = rows
+        self._places |= {row.tobytes(): (rows, n) for n, row in enumerate(rows)}
 
     def __call__(self, obs: Array) -> tuple[Array, Array, Array]:
         """Actions, their log-probabilities and the values of observations, (B, D)."""
-        together = next((rows for rows in self.known if np.array_equal(rows, obs)), None)
+        asked = np.array(obs, self._present.dtype)
+        together = self._together.get(asked.tobytes())
         if together is not None:
             return self._run(together)
-        results = [self._of_row(row) for row in np.asarray(obs)]
-        actions, logprobs, values = (np.stack(column) for column in zip(*results, strict=True))
+        actions, logprobs, values = (np.stack(column) for column in zip(*map(self._of_row, asked), strict=True))
         return actions, logprobs, values
 
     def _of_row(self, row: Array) -> tuple[Array, ...]:
-        """The results of one observation, (D,)."""
-        for rows in self.known:
-            places = np.flatnonzero((rows == row).all(axis=1))
-            if len(places):
-                return tuple(array[places[0]] for array in self._run(rows))
-        alone = np.zeros_like(self.known[0])
-        alone[0] = row
-        return tuple(array[0] for array in self._run(alone))
+        """The results of one observation, (D,); one that has never been shown is run with zeros."""
+        unknown = np.zeros_like(self._present)
+        unknown[0] = row
+        rows, n = self._places.get(row.tobytes(), (unknown, 0))
+        return tuple(array[n] for array in self._run(rows))
 
     def _run(self, rows: Array) -> tuple[Array, Array, Array]:
         """Run N rows; the random numbers of this step are used up with the present observations only."""
@@ -101,7 +104,7 @@ class Acting:
         self._policy.model.act(np.array(rows, self._policy.model.dtype), LARGEST, activations)
         self._rng.bit_generator.state = self._before
         activations.distribution.sample(activations.policy_outputs, self._rng)
-        if rows is self.known[0]:
+        if rows is self._present:
             self._after = self._rng.bit_generator.state
         arrays = activations.distribution.actions, activations.distribution.logprobs, activations.values
         actions, logprobs, values = (array.copy() for array in arrays)
