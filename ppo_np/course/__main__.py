@@ -32,6 +32,11 @@ Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="LESSON", help
 NextName = Annotated[
     str | None,
     tyro.conf.Positional,
+    tyro.conf.arg(metavar="[LESSON]", help="Its number, name or file (default: the first one not passed)."),
+]
+NextNameOrAll = Annotated[
+    str | None,
+    tyro.conf.Positional,
     tyro.conf.arg(metavar="[LESSON]", help='Its number, name or file, or "all" (default: the first one not passed).'),
 ]
 Seed = Annotated[int | None, tyro.conf.arg(help="Of the points (default: a new one each time).")]
@@ -52,7 +57,7 @@ def start(dir: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR"
 
 
 def check_lesson(
-    lesson: NextName = None, dir: Dir = Path(), from_reference: FromReference = False, seed: Seed = None,
+    lesson: NextNameOrAll = None, dir: Dir = Path(), from_reference: FromReference = False, seed: Seed = None,
     json: bool = False, plain: Plain = False,
 ) -> int:  # fmt: skip
     """Grade a lesson: exit code 0 if all its points are right, 1 if not.
