@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from course.lesson_files import REWRITTEN, WORKED_FUNCTIONS
+from course.lesson_files import REWRITTEN, VARIANTS, WORKED_FUNCTIONS
 from rich.console import Console
 
 from ppo_np import PPO
@@ -179,6 +179,18 @@ def test_then_the_return_of_a_whole_run_counts(no_gradient_check, monkeypatch):
     training = train_with(WORKED_FUNCTIONS, product=other)
     assert (training.verdict, training.exit_code, training.threshold, len(training.curve)) == (LOW, 1, 475, 2)
     assert verdict_lines(training)[0].startswith("The gradients are right, but the return is too low; other bits first")
+
+
+def test_a_backward_pass_that_uses_an_identity_that_rounding_breaks_is_right(monkeypatch):
+    """The probabilities of a row sum to 1, but rounded ones do not."""
+    lesson, config = lesson_of("categorical"), dataclasses.replace(settings("cartpole", None), ent_coef=0.1)
+    monkeypatch.setattr(train_module, "settings", lambda *_: config)
+    backward = load((VARIANTS / lesson.name / "einsum.py").read_text(), "einsum.py", [WORKED]).categorical_backward
+    other = itertools.repeat(np.zeros(9155, np.float32)).__next__
+    training = train_with({"categorical_backward": backward}, updates=1, product=other)
+    assert (training.verdict, training.traced, training.differences) == (ROUNDED, True, [])
+    wrong = {"categorical_backward": lambda *arguments: backward(*arguments) * (1 + 1e-3)}
+    assert train_with(wrong, updates=1, product=other).verdict == WRONG
 
 
 def test_another_order_of_minibatches_is_allowed(short_training, no_gradient_check):

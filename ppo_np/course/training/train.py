@@ -18,10 +18,10 @@ from rich.console import Console
 
 from ppo_np.checking.numerical_check import check_gradients
 from ppo_np.config import PPOConfig
-from ppo_np.course.training.calls import Array, FunctionFault, Functions
+from ppo_np.course.training.calls import RESULT_BITS, Array, FunctionFault, Functions
 from ppo_np.course.training.collecting import FIELDS, rollout_arrays
 from ppo_np.course.training.collecting import NAME as COLLECT
-from ppo_np.course.training.comparison import Comparison
+from ppo_np.course.training.comparison import Comparison, Difference
 from ppo_np.course.training.installed import Installation, minibatches_of
 from ppo_np.course.training.kernel_functions import KERNEL_FUNCTIONS
 from ppo_np.course.training.product_run import ProductRun, settings
@@ -36,6 +36,8 @@ from ppo_np.learning.ppo import PPO
 ENVS = ("cartpole", "lunarlander")
 NextParameters = Callable[[], Array]
 OTHER_ACTIONS = ("gaussian", "bernoulli", "multi")  # functions for actions that the two environments do not have
+BACKWARD = ("categorical_backward", "mlp_backward", "actor_critic_backward")  # they get results of a forward pass
+OF_ROUNDING = 8 * 2.0**-RESULT_BITS  # of the largest number
 ROWS, PARTS = 14, 4  # of the minibatches that are compared with the package's
 # What the two presets leave out.
 SHARED: dict[str, Any] = {
@@ -183,7 +185,19 @@ def _find_functions(training: TrainingResult, functions: Functions, config: PPOC
         if COLLECT in functions and not beside.comparison.differences:
             _compare_rollouts(beside.comparison, functions[COLLECT], config, last)
     finally:
-        training.differences = list(beside.comparison.differences.values())
+        training.differences = [
+            one for one in beside.comparison.differences.values() if not _is_rounding(training, one)
+        ]
+
+
+def _is_rounding(training: TrainingResult, difference: Difference) -> bool:
+    """Whether a difference may come from the rounding of what a backward pass is given, its gradients being right.
+
+    The rounded probabilities of a row do not sum to 1 exactly, and H is rounded apart from them. Two right formulas
+    that use such an identity in different places then give numbers that differ by about as much.
+    """
+    right = training.gradients > 0 and not training.wrong_gradients
+    return right and difference.function in BACKWARD and difference.error <= OF_ROUNDING
 
 
 def _compare_rollouts(comparison: Comparison, collect: Callable, config: PPOConfig, last: int) -> None:
