@@ -4,9 +4,10 @@ The rule. Each page gets an empty folder of its own, in which `runs/RUN` is a sh
 
 * A `python` block is run, in a process of its own. One that begins with a comment like `# mymodule.py` is saved under
   that name as well, so that later blocks of the page can import it.
-* Of an `sh` block, each command `python -m ppo_np.X` is run, unless it needs MPI or a file that the folder does not
-  have. Each other command is checked only: its module or file exists, and its options are in its `--help`. These are
-  installations, the tests and benchmarks themselves (other steps of CI), and commands for clusters.
+* Of an `sh` block, each command `python -m ppo_np.X` is run, unless it needs MPI, a file that the folder does not
+  have, or, as those of the course do, a learner's files. Each other command is checked only: its module or file exists,
+  and its options are in its `--help`. These are installations, the tests and benchmarks themselves (other steps of CI),
+  and commands for clusters.
 * What is run must end with exit code 0; `gradcheck --inject` and `--hunt` with 1, since it must find the mistake.
 * What is run is shortened: at most 512 steps of training, 2 episodes, 16 units where gradients are checked.
 * A block below a comment `<!-- not run: REASON -->` is left alone. A block in another language holds no commands.
@@ -167,7 +168,8 @@ def do_python(block: Block, folder: Path) -> str:
 
 def do_command(words: list[str], folder: Path, tally: Tally) -> str:
     """Run or check one command. Returns what was wrong."""
-    runs = words[:2] == ["python", "-m"] and words[2].startswith("ppo_np.") and "--ranks" not in words
+    runs = words[:2] == ["python", "-m"] and words[2].startswith("ppo_np.") and words[2] != "ppo_np.course"
+    runs = runs and "--ranks" not in words
     if not runs or missing_file(words, folder):
         tally.checked += 1
         return check(words)
