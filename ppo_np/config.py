@@ -1,6 +1,5 @@
 """All settings of a PPO run: default (the article's run), meaning and allowed range."""
 
-import ast
 import dataclasses
 import math
 import sys
@@ -9,9 +8,10 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from ppo_np.errors import UserError, check, short
+from ppo_np.errors import UserError, check
+from ppo_np.literals import is_literal, literal, literal_text, wrapper_call
 
 _PRESETS = files("ppo_np") / "presets"
 ARTICLE = "article"
@@ -229,71 +229,6 @@ def preset_about(name: str) -> str:
     return (_PRESETS / f"{name}.toml").read_text().splitlines()[0].removeprefix("# ")
 
 
-class WrapperCall(NamedTuple):
-    """A wrapper as the settings name it: class `name` of `module`, with its arguments after the environment."""
-
-    module: str
-    name: str
-    args: list[Any]
-    kwargs: dict[str, Any]
-
-
-def wrapper_call(text: str) -> WrapperCall:
-    """Read "module:Class" or "module:Class(name=literal, ...)"; nothing is imported or evaluated.
-
-    Raises UserError if the text has another form or if an argument is no literal.
-    """
-    module, _, call = text.partition(":")
-    try:
-        node = ast.parse(call.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        node = None
-    name, given, named = (node.func, node.args, node.keywords) if isinstance(node, ast.Call) else (node, [], [])
-    names = [keyword.arg for keyword in named]
-    good = text.isprintable() and isinstance(name, ast.Name) and None not in names and len(set(names)) == len(names)
-    good = good and all(map(str.isidentifier, module.split(".")))
-    check(good, "wrappers", text, "module:Class or module:Class(name=literal, ...)")
-    values = []
-    for argument in (*given, *(keyword.value for keyword in named)):
-        try:
-            values.append(ast.literal_eval(argument))
-        except (ValueError, TypeError, MemoryError, RecursionError):
-            source = short(ast.unparse(argument))
-            check(False, "wrappers", text, f"module:Class(name=literal, ...), and {source} is no Python literal")
-    assert isinstance(name, ast.Name)
-    count = len(given)
-    return WrapperCall(module, name.id, values[:count], dict(zip(map(str, names), values[count:], strict=True)))
-
-
-def literal(text: str) -> Any:
-    """The value of a Python literal; the text itself if it is none. Nothing is evaluated."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return text
-
-
-def literal_text(value: Any) -> str:
-    """The text that `literal` reads as this value: a string as it is if it is no literal, else Python's repr.
-
-    Raises ValueError if the value cannot be written as a literal.
-    """
-    if isinstance(value, str) and value.isprintable() and literal(value) == value:
-        return value
-    text = repr(value)
-    if literal(text) != value:
-        raise ValueError(f"{short(value)} is no literal")
-    return text
-
-
-def _is_literal(value: Any) -> bool:
-    try:
-        literal_text(value)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 def _plain(value: Any, hint: Any) -> Any:
     """The same value of a plain Python type, for a field with this annotation; as it is if there is none."""
     if hasattr(value, "dtype") and hasattr(
@@ -332,7 +267,7 @@ def _check_types(config: PPOConfig) -> None:
             good = isinstance(value, dict) and all(isinstance(k, str) and k.isidentifier() for k in value)
             check(good, name, value, "a mapping of names of arguments to values")
             for key, one in value.items():
-                check(_is_literal(one), f"{name}[{key!r}]", one, "a finite Python literal")
+                check(is_literal(one), f"{name}[{key!r}]", one, "a finite Python literal")
         elif hint == tuple[str, ...]:
             good = isinstance(value, tuple) and all(isinstance(v, str) for v in value)
             check(good, name, value, "a tuple of strings")

@@ -28,12 +28,12 @@ ROOMS = {
     "gradient_report diagnosis",
     "learning": "ppo on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
-    "environments": "make stream env_recorder observed serial workers guard action_masks watchdog env_restore film "
-    "spaces",
+    "environments": "make stream env_recorder observed wrapping serial workers guard action_masks watchdog env_restore "
+    "film spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
-    "settings": "config errors",
+    "settings": "config literals errors",
     "kernels": "acting mlp linear activation loss advantage categorical masked_categorical bernoulli gaussian moments "
     "optimizer initializer finite _jit",
 }

@@ -9,8 +9,9 @@ import re
 import numpy as np
 import pytest
 
-from ppo_np.config import PPOConfig, preset_about, preset_for, preset_names, wrapper_call
+from ppo_np.config import PPOConfig, preset_about, preset_for, preset_names
 from ppo_np.errors import UserError
+from ppo_np.literals import wrapper_call
 
 ARTICLE = {
     "env_id": "LunarLander-v3", "seed": 42, "total_timesteps": 2_000_000, "num_envs": 4, "num_steps": 128,

@@ -1,7 +1,5 @@
 """Makes environments by id or by a factory, and puts them together as a vector environment."""
 
-import importlib
-import inspect
 import math
 import os
 import warnings
@@ -16,14 +14,14 @@ from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import TimeLimit
 
-from ppo_np.config import PPOConfig, wrapper_call
+from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
 from ppo_np.environments.guard import Guard, close_all, close_watched, describe
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.spaces import ObservationAdapter
-from ppo_np.environments.watchdog import Watchdog
 from ppo_np.environments.workers import START_TIMEOUT, WorkerEnvs
+from ppo_np.environments.wrapping import making_limit, signature, wrapped
 from ppo_np.errors import EnvironmentFault, UserError, check, require_extra, short
 from ppo_np.network.action_head import action_head
 
@@ -51,7 +49,7 @@ def make_env(config: PPOConfig, render_mode: str | None = None, factory: Factory
     env = _registered(config, render_mode) if factory is None else _built(config, factory)
     try:
         for wrapper in config.wrappers:
-            env = _wrapped(env, wrapper)
+            env = wrapped(env, wrapper)
     except BaseException:
         close_watched(env, "the environment")
         raise
@@ -86,45 +84,6 @@ def _built(config: PPOConfig, factory: Factory) -> gymnasium.Env:
     return TimeLimit(env, config.max_episode_steps) if config.max_episode_steps else env
 
 
-def _wrapped(env: gymnasium.Env, wrapper: str) -> gymnasium.Env:
-    """The environment in a wrapper, which is written as `wrapper_call` reads it."""
-    call = wrapper_call(wrapper)
-    given = f"wrappers has {short(wrapper)}, but"
-    try:
-        with _limit(START_TIMEOUT, "the environment"):
-            module = importlib.import_module(call.module)
-    except EnvironmentFault:
-        raise
-    except (Exception, SystemExit) as error:
-        reason = " ".join(str(error).split()) if isinstance(error, ImportError) else f"it raised {describe(error)}"
-        raise UserError(f"{given} the module {call.module} cannot be imported: {reason.rstrip('.')}.") from error
-    found = getattr(module, call.name, None)
-    if found is None or not _is_wrapper(found):
-        what = f"no {call.name}" if found is None else f"a {call.name} that is no gymnasium.Wrapper"
-        names = [name for name in dir(module) if name[0] != "_" and _is_wrapper(getattr(module, name, None))]
-        raise UserError(f"{given} {call.module} has {what}; its wrappers are: {', '.join(names) or 'none'}.")
-    try:
-        with _limit(START_TIMEOUT, "the environment"):
-            return found(env, *call.args, **call.kwargs)
-    except (UserError, EnvironmentFault):
-        raise
-    except (Exception, SystemExit) as error:
-        raise UserError(f"{given} it raised {describe(error)}{_signature(found, error)}.") from error
-
-
-def _is_wrapper(found: object) -> bool:
-    return isinstance(found, type) and issubclass(found, gymnasium.Wrapper)
-
-
-def _signature(made_by: Callable[..., Any] | None, error: BaseException) -> str:
-    """What a constructor or a function takes, as the end of a sentence, if the error is about its arguments."""
-    with suppress(TypeError, ValueError):
-        if made_by is not None and isinstance(error, TypeError) and "argument" in str(error):
-            text = f"{getattr(made_by, '__name__', 'it')}{inspect.signature(made_by)}"
-            return f" (the arguments are {' '.join(text.split())})"
-    return ""
-
-
 @contextmanager
 def _as_user_error(config: PPOConfig) -> Iterator[None]:
     """Turn exceptions about an id into a `UserError`; show Gymnasium's warnings only if there was no exception."""
@@ -134,7 +93,7 @@ def _as_user_error(config: PPOConfig) -> Iterator[None]:
             module, colon, _ = config.env_id.rpartition(":")
             if colon and not all(map(str.isidentifier, module.split("."))):
                 raise gymnasium.error.Error("an id may have one colon, and before it the name of a module to import")
-            with _limit(START_TIMEOUT, "the environment"):
+            with making_limit(START_TIMEOUT, "the environment"):
                 yield
         except (UserError, EnvironmentFault):
             raise
@@ -155,7 +114,7 @@ def _remedy(config: PPOConfig, error: BaseException) -> str:
     if not colon and isinstance(error, gymnasium.error.NameNotFound | gymnasium.error.NamespaceNotFound):
         return " (ids of other packages and of your own files are written module:Id-v0)"
     missing = isinstance(error, TypeError) and "missing" in str(error)
-    return " (give them as env_kwargs)" * missing + _signature(_creator(config), error)
+    return " (give them as env_kwargs)" * missing + signature(_creator(config), error)
 
 
 def _creator(config: PPOConfig) -> Callable[..., Any] | None:
@@ -165,12 +124,6 @@ def _creator(config: PPOConfig) -> Callable[..., Any] | None:
         entry = spec.vector_entry_point if config.vectorization == "vector" else spec.entry_point
         return load_env_creator(entry) if isinstance(entry, str) else entry
     return None
-
-
-def _limit(timeout: float, who: str) -> Watchdog:
-    """A context in which an environment of this process must be made."""
-    setting = " (env_timeout)" if timeout > START_TIMEOUT else ""
-    return Watchdog(max(timeout, START_TIMEOUT), lambda: True, lambda: who, "was not made", setting)
 
 
 def spaces_of(config: PPOConfig) -> Spaces:
@@ -240,12 +193,12 @@ def make_vector_env(
 def _check(make: partial[gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> Spaces:
     """The spaces of the environments; UserError if they are not supported, before anything is started or filmed."""
     try:
-        with _limit(config.env_timeout, "the environment"):
+        with making_limit(config.env_timeout, "the environment"):
             env = make(render_mode=RENDER_MODE) if video else make()
     except (UserError, EnvironmentFault):
         raise
     except (Exception, SystemExit) as error:
-        takes = _signature(make.keywords["factory"], error)
+        takes = signature(make.keywords["factory"], error)
         raise UserError(f"env is a function, but it raised {describe(error)}{takes}.") from error
     try:
         ObservationAdapter(env.observation_space)
@@ -268,7 +221,7 @@ def _guarded(
         filmed.make_folder()
     who = f"environment {index}"
     try:
-        with _limit(timeout, who):
+        with making_limit(timeout, who):
             env = Film(make(render_mode=RENDER_MODE), filmed.file) if filmed else make()
     except (UserError, EnvironmentFault):
         raise

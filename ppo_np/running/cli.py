@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import tyro
 
-from ppo_np.config import ARTICLE, PPOConfig, literal, literal_text, preset_about, preset_for, preset_names
+from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_names
 from ppo_np.errors import RunError, UserError, check
+from ppo_np.literals import literal, literal_text
 from ppo_np.running.output import is_broken_pipe, lenient_output, stdout_failure
 
 Options = TypeVar("Options")
