@@ -20,7 +20,7 @@ from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
 from ppo_np.environments.guard import Guard, close_all, close_watched, describe
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.spaces import ObservationAdapter
-from ppo_np.environments.workers import START_TIMEOUT, WorkerEnvs
+from ppo_np.environments.workers import WorkerEnvs
 from ppo_np.environments.wrapping import making_limit, signature, wrapped
 from ppo_np.errors import EnvironmentFault, UserError, check, require_extra, short
 from ppo_np.network.action_head import action_head
@@ -93,7 +93,7 @@ def _as_user_error(config: PPOConfig) -> Iterator[None]:
             module, colon, _ = config.env_id.rpartition(":")
             if colon and not all(map(str.isidentifier, module.split("."))):
                 raise gymnasium.error.Error("an id may have one colon, and before it the name of a module to import")
-            with making_limit(START_TIMEOUT, "the environment"):
+            with making_limit("the environment"):
                 yield
         except (UserError, EnvironmentFault):
             raise
@@ -193,7 +193,7 @@ def make_vector_env(
 def _check(make: partial[gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> Spaces:
     """The spaces of the environments; UserError if they are not supported, before anything is started or filmed."""
     try:
-        with making_limit(config.env_timeout, "the environment"):
+        with making_limit("the environment", config.env_timeout):
             env = make(render_mode=RENDER_MODE) if video else make()
     except (UserError, EnvironmentFault):
         raise
@@ -221,7 +221,7 @@ def _guarded(
         filmed.make_folder()
     who = f"environment {index}"
     try:
-        with making_limit(timeout, who):
+        with making_limit(who, timeout):
             env = Film(make(render_mode=RENDER_MODE), filmed.file) if filmed else make()
     except (UserError, EnvironmentFault):
         raise

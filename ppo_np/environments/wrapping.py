@@ -15,7 +15,7 @@ from ppo_np.errors import EnvironmentFault, UserError, short
 from ppo_np.literals import wrapper_call
 
 
-def making_limit(timeout: float, who: str) -> Watchdog:
+def making_limit(who: str, timeout: float = 0) -> Watchdog:
     """A context in which an environment of this process must be made."""
     setting = " (env_timeout)" if timeout > START_TIMEOUT else ""
     return Watchdog(max(timeout, START_TIMEOUT), lambda: True, lambda: who, "was not made", setting)
@@ -26,7 +26,7 @@ def wrapped(env: gymnasium.Env, wrapper: str) -> gymnasium.Env:
     call = wrapper_call(wrapper)
     given = f"wrappers has {short(wrapper)}, but"
     try:
-        with making_limit(START_TIMEOUT, "the environment"):
+        with making_limit("the environment"):
             module = importlib.import_module(call.module)
     except EnvironmentFault:
         raise
@@ -39,7 +39,7 @@ def wrapped(env: gymnasium.Env, wrapper: str) -> gymnasium.Env:
         names = [name for name in dir(module) if name[0] != "_" and _is_wrapper(getattr(module, name, None))]
         raise UserError(f"{given} {call.module} has {what}; its wrappers are: {', '.join(names) or 'none'}.")
     try:
-        with making_limit(START_TIMEOUT, "the environment"):
+        with making_limit("the environment"):
             return found(env, *call.args, **call.kwargs)
     except (UserError, EnvironmentFault):
         raise

@@ -93,7 +93,7 @@ def test_an_id_that_cannot_be_made_is_one_sentence_with_a_remedy(env_id, reason,
 
 @pytest.fixture
 def short_limits(monkeypatch):
-    monkeypatch.setattr("ppo_np.environments.make.START_TIMEOUT", 0.2)
+    monkeypatch.setattr("ppo_np.environments.wrapping.START_TIMEOUT", 0.2)
     monkeypatch.setattr("ppo_np.environments.guard.CLOSE_TIMEOUT", 0.2)
 
 
