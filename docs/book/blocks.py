@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -47,7 +48,7 @@ class Block:
 
 @dataclass
 class Tally:
-    """What was done with the commands and blocks, and what was wrong."""
+    """What was done with the commands and blocks of a page, and what was wrong; `seen` is one set for all pages."""
 
     run: int = 0
     checked: int = 0
@@ -209,14 +210,16 @@ def pages() -> list[Path]:
 
 
 def main(chosen: list[Path]) -> int:
-    """Do these pages; returns the exit code."""
-    tally = Tally()
-    for page in chosen:
-        do_page(page.resolve(), tally)
-    print(*tally.problems, sep="\n", end="\n" if tally.problems else "")
-    wrong = len(tally.problems)
-    print(f"{tally.run} run, {tally.checked} checked, {tally.left} marked as not run, {wrong} do not work")
-    return int(wrong > 0)
+    """Do these pages, as many at a time as there are cores; returns the exit code."""
+    seen: set[str] = set()
+    tallies = [Tally(seen=seen) for _ in chosen]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(do_page, [page.resolve() for page in chosen], tallies))
+    problems = [problem for tally in tallies for problem in tally.problems]
+    print(*problems, sep="\n", end="\n" if problems else "")
+    run, checked, left = (sum(getattr(tally, name) for tally in tallies) for name in ("run", "checked", "left"))
+    print(f"{run} run, {checked} checked, {left} marked as not run, {len(problems)} do not work")
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

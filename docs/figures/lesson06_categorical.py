@@ -7,6 +7,13 @@ import numpy as np
 from kernels.categorical import categorical_backward, categorical_forward
 
 IMAGE = Path(__file__).parents[1] / "course" / "images" / "lesson06_categorical.png"
+HEAD = [
+    "$p$",
+    "$H$",
+    "$\\partial H/\\partial\\ell_0$",
+    "$\\partial H/\\partial\\ell_1$",
+    "$\\partial H/\\partial\\ell_2$",
+]
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.75**0.5]])  # where p_0, p_1 and p_2 are 1
 SHOWN = np.array([[1, 1, 1], [2, 1, 1], [6, 2, 1], [18, 1, 1]])  # weights of the probabilities in the table
 
@@ -26,22 +33,23 @@ def inner_points(steps):
     return np.array([(i, j, steps - i - j) for i in range(1, steps) for j in range(1, steps - i)]) / steps
 
 
-def table():
-    """Rows of the page's table: p, H, dH/dl."""
+def numbers():
+    """Rows of the table."""
     probs = SHOWN / SHOWN.sum(axis=1, keepdims=True)
     entropies, dlogits = entropy_and_gradient(probs)
     rows = []
     for p, entropy, slope in zip(probs, entropies, dlogits + 0.0, strict=True):
-        numbers = [
-            f"({', '.join(f'{x:.2f}' for x in p)})",
-            f"{entropy:.3f}",
-            *(f"{round(x, 3) + 0.0:.3f}" for x in slope),
-        ]
-        rows.append("| " + " | ".join(numbers) + " |")
+        rows.append(
+            [
+                f"({', '.join(f'{x:.2f}' for x in p)})",
+                f"{entropy:.3f}",
+                *(f"{round(x, 3) + 0.0:.3f}" for x in slope),
+            ]
+        )
     return rows
 
 
-def main():
+def draw():
     """Contours of the entropy over the triangle of probabilities; arrows show how p moves when l follows dH/dl."""
     import matplotlib.pyplot as plt
 
@@ -62,5 +70,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
-    print(*table(), sep="\n")
+    draw()
+    for row in [HEAD, ["---"] * len(HEAD), *numbers()]:
+        print(f"| {' | '.join(row)} |")

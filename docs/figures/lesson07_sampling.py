@@ -7,6 +7,7 @@ import numpy as np
 from kernels.categorical import categorical_sample
 
 IMAGE = Path(__file__).parents[1] / "course" / "images" / "lesson07_sampling.png"
+HEAD = ["action", "$p$", "its piece of $[0, 1)$", "$u$ in the picture"]
 PROBS = np.array([0.1, 0.4, 0.2, 0.3])
 UNIFORMS = np.array([0.05, 0.3, 0.55, 0.93])
 
@@ -19,17 +20,17 @@ def drawn(uniforms):
     return actions
 
 
-def table():
-    """Rows of the page's table: action, its probability, its piece, the number u in it."""
+def numbers():
+    """Rows of the table."""
     ends = np.cumsum(PROBS)
     rows = []
     for u, k in zip(UNIFORMS, drawn(UNIFORMS), strict=True):
         piece = f"{ends[k] - PROBS[k]:.1f} to {ends[k]:.1f}"
-        rows.append(f"| {k} | {PROBS[k]:.1f} | {piece} | {u:.2f} |")
+        rows.append([f"{k}", f"{PROBS[k]:.1f}", piece, f"{u:.2f}"])
     return rows
 
 
-def main():
+def draw():
     """The steps of the cumulative distribution, and four arrows from u to the step that it meets."""
     import matplotlib.pyplot as plt
 
@@ -49,5 +50,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
-    print(*table(), sep="\n")
+    draw()
+    for row in [HEAD, ["---"] * len(HEAD), *numbers()]:
+        print(f"| {' | '.join(row)} |")

@@ -7,6 +7,7 @@ import numpy as np
 from kernels.categorical import categorical_backward, categorical_forward
 
 IMAGE = Path(__file__).parents[1] / "course" / "images" / "lesson08_policy_gradient.png"
+HEAD = ["$c$", "mean", "standard deviation"]
 PROBS = np.array([0.5, 0.3, 0.2])
 RETURNS = np.array([12.0, 9.0, 7.0])
 SHOWN = (0.0, 5.0, 10.0, 15.0)
@@ -24,12 +25,12 @@ def mean_and_std(baseline):
     return mean, np.sqrt(PROBS @ (estimates - mean) ** 2)
 
 
-def table():
-    """Rows of the page's table: baseline, mean, standard deviation."""
-    return [f"| {c:.0f} | {mean_and_std(c)[0]:.3f} | {mean_and_std(c)[1]:.3f} |" for c in SHOWN]
+def numbers():
+    """Rows of the table."""
+    return [[f"{c:.0f}", *(f"{number:.3f}" for number in mean_and_std(c))] for c in SHOWN]
 
 
-def main():
+def draw():
     """The mean as a line, the standard deviation around it as a band, against the baseline."""
     import matplotlib.pyplot as plt
 
@@ -46,5 +47,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
-    print(*table(), sep="\n")
+    draw()
+    for row in [HEAD, ["---"] * len(HEAD), *numbers()]:
+        print(f"| {' | '.join(row)} |")

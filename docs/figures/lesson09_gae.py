@@ -7,6 +7,17 @@ import numpy as np
 from kernels.advantage import gae
 
 IMAGE = Path(__file__).parents[1] / "course" / "images" / "lesson09_gae.png"
+HEAD = [
+    "$\\lambda$",
+    "$\\delta_0$",
+    "$\\delta_1$",
+    "$\\delta_2$",
+    "$\\delta_3$",
+    "$\\delta_4$",
+    "$\\delta_5$",
+    "$\\delta_6$",
+    "$\\delta_7$",
+]
 GAMMA, STEPS, END = 0.9, 8, 5  # transition END is truncated
 LAMBDAS = (0.0, 0.5, 0.9, 1.0)
 STYLES = ("s:", "^-.", "o--", "D-")
@@ -25,12 +36,12 @@ def weights(gae_lambda):
     return counted
 
 
-def table():
-    """Rows of the page's table: lambda, the weights of delta_0 to delta_7."""
-    return [f"| {x:.1f} | " + " | ".join(f"{w:.2f}" for w in weights(x)) + " |" for x in LAMBDAS]
+def numbers():
+    """Rows of the table."""
+    return [[f"{x:.1f}", *(f"{w:.2f}" for w in weights(x))] for x in LAMBDAS]
 
 
-def main():
+def draw():
     """A timeline of two episodes; below it, the weights of the deltas for four values of lambda."""
     import matplotlib.pyplot as plt
 
@@ -55,5 +66,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
-    print(*table(), sep="\n")
+    draw()
+    for row in [HEAD, ["---"] * len(HEAD), *numbers()]:
+        print(f"| {' | '.join(row)} |")

@@ -7,6 +7,7 @@ import numpy as np
 from kernels.loss import LOSS_TERMS, ppo_loss_forward
 
 IMAGE = Path(__file__).parents[1] / "course" / "images" / "lesson10_ratio.png"
+HEAD = ["$\\rho$", "$k_1 = -\\log\\rho$", "$k_2 = (\\log\\rho)^2/2$", "$k_3 = \\rho - 1 - \\log\\rho$"]
 SHOWN = (0.5, 0.8, 1.0, 1.25, 2.0)
 
 
@@ -19,16 +20,16 @@ def k3(log_ratio):
     return terms[LOSS_TERMS.index("approx_kl")]
 
 
-def table():
-    """Rows of the page's table: rho, k1, k2, k3."""
+def numbers():
+    """Rows of the table."""
     rows = []
     for rho in SHOWN:
         log = np.log(rho)
-        rows.append(f"| {rho:.2f} | {0.0 - log:.3f} | {log**2 / 2:.3f} | {k3(log):.3f} |")
+        rows.append([f"{rho:.2f}", f"{0.0 - log:.3f}", f"{log**2 / 2:.3f}", f"{k3(log):.3f}"])
     return rows
 
 
-def main():
+def draw():
     """The three terms against rho."""
     import matplotlib.pyplot as plt
 
@@ -47,5 +48,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
-    print(*table(), sep="\n")
+    draw()
+    for row in [HEAD, ["---"] * len(HEAD), *numbers()]:
+        print(f"| {' | '.join(row)} |")

@@ -14,6 +14,8 @@ from docs.figures.kernel_calls import policy_loss
 from kernels.advantage import gae
 from kernels.optimizer import adam
 
+pytestmark = pytest.mark.browser
+
 FOLDER = Path(__file__).parents[2] / "docs" / "interactive"
 FIGURES = sorted(FOLDER.glob("*.html"))
 

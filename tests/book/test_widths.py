@@ -1,10 +1,12 @@
 """What does not fit a narrow screen is found; what scrolls by itself is not."""
 
+import pytest
 from browser import need_chromium
 
 from docs.book.widths import too_wide
 
 
+@pytest.mark.browser
 def test_too_wide(tmp_path):
     need_chromium()
     wide = '<p style="width: 900px">wide</p>'

@@ -67,6 +67,7 @@ def by_the_kernels(walkthrough, changes):
     return expected
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("actions", ACTIONS)
 def test_the_page_computes_what_the_kernels_compute(tmp_path, actions):
     settings, changes = CASES[actions]
@@ -89,6 +90,7 @@ def test_the_page_computes_what_the_kernels_compute(tmp_path, actions):
     np.testing.assert_allclose(np.array(value_errors, float), 0.5 * np.max(errors, axis=0)[rows] ** 2, rtol=1e-6)
 
 
+@pytest.mark.browser
 def test_a_link_that_means_nothing_changes_nothing(tmp_path):
     walkthrough = explained("Discrete")
     link = "9.advantage=1&0.nothing=1&0.logits.9=1&0.advantage=&0.advantage=much&0.advantage=Infinity"
@@ -99,6 +101,7 @@ def test_a_link_that_means_nothing_changes_nothing(tmp_path):
         np.testing.assert_allclose([float(found[f"{i}.dlogits.{k}"]) for k in range(4)], expected, rtol=1e-9)
 
 
+@pytest.mark.browser
 def test_no_window_scrolls_sideways(tmp_path):
     widths = 320, 400, 1400
     assert overflow(written(explained("MultiDiscrete"), tmp_path), widths, tmp_path) == dict.fromkeys(widths, 0)

@@ -12,6 +12,8 @@ import pytest
 
 from ppo_np.saving.checkpoint import previous_of, read_checkpoint
 
+pytestmark = pytest.mark.faults
+
 PATIENCE = 60.0
 COMMAND = [
     "-m", "ppo_np.train", "--preset", "article", "--env-id", "CartPole-v1", "--num-steps", "16", "--shared-sizes", "8",

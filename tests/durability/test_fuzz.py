@@ -21,6 +21,8 @@ sys.path.insert(0, str(FUZZ))
 import originals  # noqa: E402
 import run as fuzz  # noqa: E402
 
+pytestmark = pytest.mark.faults
+
 sys.path.remove(str(FUZZ))
 
 

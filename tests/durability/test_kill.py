@@ -13,7 +13,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "kill"))
 
 import plan
-import ranks
 import trial
 from at_system_call import Point, WatchedOS
 from compare import damage, differences
@@ -21,6 +20,8 @@ from trial import Kill, Scenario, Setting
 
 from ppo_np.saving import files
 from ppo_np.saving.hdf5 import pack, unpack
+
+pytestmark = pytest.mark.faults
 
 SMALL = Setting("CartPole-v1", updates=8, checkpoint_every=1, eval_every=3)
 BATCH = ((signal.SIGTERM, 0.05), (signal.SIGKILL, 0.0))  # as batch systems do
@@ -68,12 +69,6 @@ def test_a_checkpoint_that_is_written_in_place_is_found(outcomes):
     (problem,) = outcomes["in_place"].problems
     assert "it is damaged: its bytes do not match its seal" in problem
     assert (outcomes["in_place"].kills, outcomes["in_place"].loaded) == (1, 0)
-
-
-@pytest.mark.mpi
-def test_ranks_that_are_killed_end_together():
-    """A sample of durability/kill/ranks.py."""
-    assert ranks.perform({"start": 3, "stopped": 1, "asleep": 1}, seed=0) == 0
 
 
 def test_100_trials_cover_every_system_call_of_a_checkpoint(folder):

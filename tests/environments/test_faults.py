@@ -21,6 +21,8 @@ from ppo_np import PPO, PPOConfig
 from ppo_np.errors import EnvironmentFault
 from ppo_np.saving.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.faults
+
 PATIENCE = 60.0
 SMALL = {"seed": 0, "num_envs": 3, "num_steps": 8, "num_minibatches": 1, "update_epochs": 1, "shared_sizes": (8,)}
 both_ways = pytest.mark.parametrize("vectorization", ["sync", "async"])

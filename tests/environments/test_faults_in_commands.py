@@ -22,6 +22,8 @@ from ppo_np.running.signals import STOPPING
 from ppo_np.saving.checkpoint import read_checkpoint
 from ppo_np.train import main
 
+pytestmark = pytest.mark.faults
+
 PATIENCE = 60.0
 FLAGS = [
     "--seed", "0", "--num-envs", "3", "--num-steps", "8", "--num-minibatches", "1", "--shared-sizes", "8",

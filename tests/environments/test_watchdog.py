@@ -11,6 +11,8 @@ import pytest
 from ppo_np.environments.watchdog import Watchdog
 from ppo_np.errors import EnvironmentFault
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture(autouse=True)
 def no_trace():

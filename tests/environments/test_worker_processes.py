@@ -17,6 +17,8 @@ from faulty import Faulty
 from ppo_np.environments.workers import WorkerEnvs
 from ppo_np.errors import UserError
 
+pytestmark = pytest.mark.faults
+
 PATIENCE = 60.0
 
 

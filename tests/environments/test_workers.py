@@ -23,6 +23,8 @@ from ppo_np.environments.stream import EnvStream
 from ppo_np.environments.workers import WorkerEnvs
 from ppo_np.errors import EnvironmentFault
 
+pytestmark = pytest.mark.faults
+
 PATIENCE = 60.0
 
 
