@@ -7,7 +7,7 @@ original implementation:
 
     L = L_pi - c_H mean_b H_b + c_V L_V
     L_pi = mean_b max(-A_b rho_b, -A_b clip(rho_b, 1-epsilon, 1+epsilon)),   rho_b = exp(log pi_b - log pi_old_b)
-    L_V  = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2),   Vc_b = V_old_b + clip(V_b - V_old_b, -epsilon, epsilon)
+    L_V  = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2),   Vc_b = V_old_b + clip(V_b - V_old_b, -epsilon_V, epsilon_V)
 """
 
 import math
@@ -23,7 +23,7 @@ LOSS_TERMS = ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clip
 @kernel
 def ppo_loss_forward(
     logprobs, entropies, values, old_logprobs, old_values, advantages, returns,
-    clip_coef, ent_coef, vf_coef, clip_vloss, loss_terms,
+    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, loss_terms,
 ):  # fmt: skip
     """Loss of a minibatch (formulas above), its terms, and two diagnostics. All sums are in float64.
 
@@ -36,9 +36,10 @@ def ppo_loss_forward(
         logprobs, entropies, values: log pi, H and V with the current parameters, (B,) each.
         old_logprobs, old_values: log pi_old and V_old, from the rollout, (B,) each.
         advantages, returns: A and R, (B,) each; constants of the backward pass.
-        clip_coef: epsilon > 0, the clip range of the ratio and of the value.
+        clip_coef: epsilon > 0, the clip range of the ratio.
         ent_coef, vf_coef: c_H and c_V, >= 0.
         clip_vloss: if False, L_V = 1/2 mean_b (V_b - R_b)^2.
+        value_clip_coef: epsilon_V > 0, the clip range of the value.
         loss_terms: output, (6,) float64, overwritten with the numbers that `LOSS_TERMS` names.
     """
     rows = logprobs.shape[0]
@@ -49,7 +50,7 @@ def ppo_loss_forward(
         clipped_ratio = min(max(ratio, 1.0 - clip_coef), 1.0 + clip_coef)
         advantage = np.float64(advantages[b])
         policy_loss += max(-advantage * ratio, -advantage * clipped_ratio)
-        error, clipped_error = _value_errors(values[b], old_values[b], returns[b], clip_coef, clip_vloss)
+        error, clipped_error = _value_errors(values[b], old_values[b], returns[b], clip_vloss, value_clip_coef)
         value_loss += 0.5 * max(error * error, clipped_error * clipped_error)
         entropy += np.float64(entropies[b])
         approx_kl += ratio - 1.0 - log_ratio
@@ -65,15 +66,15 @@ def ppo_loss_forward(
 @kernel
 def ppo_loss_backward(
     dloss, logprobs, values, old_logprobs, old_values, advantages, returns,
-    clip_coef, ent_coef, vf_coef, clip_vloss, dlogprobs, dentropies, dvalues,
+    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, dlogprobs, dentropies, dvalues,
 ):  # fmt: skip
     """Gradient of the loss with respect to log pi, H and V. It is 0 where a clipped branch is the larger one.
 
     dlogpi_b = dloss/B (-A_b rho_b),      but 0 if rho_b > 1+epsilon and A_b > 0, or rho_b < 1-epsilon and A_b < 0
     dH_b     = dloss/B (-c_H)
-    dV_b     = dloss/B c_V (V_b - R_b),  but 0 if |V_b - V_old_b| > epsilon and |Vc_b - R_b| > |V_b - R_b|
+    dV_b     = dloss/B c_V (V_b - R_b),  but 0 if |V_b - V_old_b| > epsilon_V and |Vc_b - R_b| > |V_b - R_b|
 
-    On the edges (rho_b = 1+-epsilon, |V_b - V_old_b| = epsilon, equal errors) the unclipped branch is used. Inside the
+    On the edges (rho_b = 1+-epsilon, |V_b - V_old_b| = epsilon_V, equal errors) the unclipped branch is used. Inside the
     clip ranges the two branches are equal. The conditions test whether a number is outside its range, so rounding does
     not choose.
 
@@ -81,7 +82,7 @@ def ppo_loss_backward(
 
     Args:
         dloss: upstream gradient, a scalar (1 when the loss itself is minimised).
-        logprobs ... clip_vloss: as in the forward pass.
+        logprobs ... value_clip_coef: as in the forward pass.
         dlogprobs, dentropies, dvalues: outputs, (B,) each, overwritten.
     """
     rows = logprobs.shape[0]
@@ -93,18 +94,18 @@ def ppo_loss_backward(
 
         dentropies[b] = -dloss / rows * ent_coef
 
-        error, clipped_error = _value_errors(values[b], old_values[b], returns[b], clip_coef, clip_vloss)
+        error, clipped_error = _value_errors(values[b], old_values[b], returns[b], clip_vloss, value_clip_coef)
         dvalues[b] = 0.0 if abs(clipped_error) > abs(error) else dloss / rows * vf_coef * error
 
 
 @kernel
-def _value_errors(value, old_value, target, clip_coef, clip_vloss):
+def _value_errors(value, old_value, target, clip_vloss, value_clip_coef):
     """Return (V - R, Vc - R). The two are equal without `clip_vloss`, or if V is inside the clip range.
 
     Inside the range Vc = V. It is not computed as V_old + (V - V_old) there, because that rounds.
     """
     error = np.float64(value) - np.float64(target)
     change = np.float64(value) - np.float64(old_value)
-    if not clip_vloss or abs(change) <= clip_coef:
+    if not clip_vloss or abs(change) <= value_clip_coef:
         return error, error
-    return error, np.float64(old_value) + math.copysign(clip_coef, change) - np.float64(target)
+    return error, np.float64(old_value) + math.copysign(value_clip_coef, change) - np.float64(target)

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from ppo_np.errors import UserError, check
 from ppo_np.literals import is_literal, literal, literal_text, wrapper_call
+from ppo_np.schedules import SETTINGS, Schedule, Scheduled, as_text, checked, field_of
 
 _PRESETS = files("ppo_np") / "presets"
 ARTICLE = "article"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOConfig:
+class PPOConfig(Scheduled):
     """Settings of one PPO run. The defaults are the article's run on LunarLander.
 
     Values of other types are accepted if a plain Python value is exactly the same, and that value is kept: NumPy's
@@ -54,9 +55,23 @@ class PPOConfig:
     update_epochs: int = 4
     """Passes over each rollout."""
     learning_rate: float = 2.5e-4
-    """Learning rate of Adam; its initial value if it is annealed."""
+    """Learning rate of Adam; its initial value if it changes."""
     anneal_lr: bool = True
-    """Lower the learning rate linearly to 0, by one step per update."""
+    """Lower the learning rate linearly to 0, by one step per update; only without learning_rate_schedule."""
+    learning_rate_schedule: Schedule = None
+    """How learning_rate changes: constant, linear, cosine, exponential (to 1 %), or FILE.py:function."""
+    value_learning_rate: float | None = None
+    """Learning rate of the layers that only the value has; changes like learning_rate (default: learning_rate)."""
+    kl_adaptive_lr: float | None = None
+    """Adapt the learning rate after each update to this approx_kl of the last epoch, instead of a schedule."""
+    kl_adaptive_threshold: float = 2.0
+    """With kl_adaptive_lr: lower the learning rate above threshold * target, raise it below target / threshold."""
+    kl_adaptive_factor: float = 1.5
+    """With kl_adaptive_lr: divide or multiply the learning rate by this."""
+    kl_adaptive_min_lr: float = 1e-5
+    """With kl_adaptive_lr: smallest learning rate."""
+    kl_adaptive_max_lr: float = 1e-2
+    """With kl_adaptive_lr: largest learning rate."""
     gamma: float = 0.99
     """Discount factor, in [0, 1]."""
     gae_lambda: float = 0.95
@@ -64,21 +79,29 @@ class PPOConfig:
     norm_adv: bool = True
     """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
     clip_coef: float = 0.2
-    """Clip range of the probability ratio, and of the value if clip_vloss."""
+    """Clip range of the probability ratio."""
     anneal_clip_coef: bool = False
     """Lower clip_coef linearly to 0, like the learning rate."""
+    clip_coef_schedule: Schedule = None
+    """How clip_coef changes: as learning_rate_schedule."""
     clip_vloss: bool = True
     """Clip the value loss as well."""
+    value_clip_coef: float | None = None
+    """Clip range of the value if clip_vloss; changes like clip_coef (default: clip_coef)."""
     target_kl: float | None = None
     """Skip the remaining epochs of an update once an epoch's mean approx_kl exceeds this; None = never."""
     ent_coef: float = 0.01
     """Weight of the entropy bonus."""
     anneal_ent_coef: bool = False
     """Lower ent_coef linearly to 0, like the learning rate."""
+    ent_coef_schedule: Schedule = None
+    """How ent_coef changes: as learning_rate_schedule."""
     vf_coef: float = 0.5
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Largest global norm of the gradient; inf = no clipping."""
+    max_grad_norm_value: float | None = None
+    """Largest norm of the gradient of the layers that only the value has; max_grad_norm is then that of the others."""
     adam_eps: float = 1e-5
     """Epsilon of Adam."""
     adam_beta1: float = 0.9
@@ -115,7 +138,13 @@ class PPOConfig:
         check(limit is None or limit >= 1, "max_episode_steps", limit, "an integer >= 1")
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
-        for name in ("learning_rate", "clip_coef", "max_grad_norm", "adam_eps", "env_timeout", "target_kl"):
+        for setting in SETTINGS:
+            name = field_of(setting)
+            object.__setattr__(self, name, checked(name, getattr(self, name)))
+        for name in (
+            "learning_rate", "value_learning_rate", "kl_adaptive_lr", "kl_adaptive_min_lr", "clip_coef",
+            "value_clip_coef", "max_grad_norm", "max_grad_norm_value", "adam_eps", "env_timeout", "target_kl",
+        ):  # fmt: skip
             value = getattr(self, name)
             check(value is None or value > 0, name, value, "a number > 0")
         for name in ("ent_coef", "vf_coef", "seed", "threads", "num_env_threads"):
@@ -125,7 +154,10 @@ class PPOConfig:
         for name in ("adam_beta1", "adam_beta2"):
             check(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
         # Beyond these limits, a step of Adam can overflow float32 or divide by zero.
-        check(self.learning_rate <= 1e3, "learning_rate", self.learning_rate, "at most 1000")
+        for name in ("learning_rate", "value_learning_rate", "kl_adaptive_max_lr"):
+            check((getattr(self, name) or 0) <= 1e3, name, getattr(self, name), "at most 1000")
+        if self.kl_adaptive_lr is not None:
+            self.check_adaptive()
         check(self.adam_eps >= 1e-30, "adam_eps", self.adam_eps, "at least 1e-30")
         check(self.env_timeout >= 0.01, "env_timeout", self.env_timeout, "at least 0.01 (seconds)")
         check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
@@ -172,19 +204,25 @@ class PPOConfig:
         named = [self.env_id.rpartition(":")[0], *(wrapper_call(wrapper).module for wrapper in self.wrappers)]
         return list(dict.fromkeys(filter(None, named)))
 
-    def annealed(self, global_step: int) -> "PPOConfig":
-        """The settings for an update that begins after `global_step` environment steps.
+    def left_after(self, global_step: int) -> float:
+        """The share of the run that is left after so many steps: 1 - global_step / (num_updates * batch_size)."""
+        return 1 - global_step / (self.num_updates * self.batch_size)
 
-        Annealed settings are multiplied by 1 - global_step / (num_updates * batch_size).
+    def annealed(self, global_step: int) -> "PPOConfig":
+        """The settings for an update that begins after `global_step` environment steps, by their schedules.
+
+        Functions in files are run for that. Raises UserError as `schedules.loaded` and `schedules.value_at`.
         """
-        remaining = 1 - global_step / (self.num_updates * self.batch_size)
-        flags = {"learning_rate": "anneal_lr", "clip_coef": "anneal_clip_coef", "ent_coef": "anneal_ent_coef"}
-        lowered = [name for name, flag in flags.items() if getattr(self, flag)]
-        return dataclasses.replace(self, **{name: getattr(self, name) * remaining for name in lowered})
+        return dataclasses.replace(self, **self.with_functions().values_at(self.left_after(global_step)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain numbers, strings and lists, for JSON; the values of `env_kwargs` as `literal_text`."""
-        fields = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+        """The fields as plain numbers, strings and lists, for JSON; the values of `env_kwargs` as `literal_text`.
+
+        A schedule that is a function becomes `schedules.FROM_PYTHON`.
+        """
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields = {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        fields |= {field_of(setting): as_text(fields[field_of(setting)]) for setting in SETTINGS}
         return fields | {"env_kwargs": {k: literal_text(v) for k, v in self.env_kwargs.items()}}
 
     @classmethod
@@ -254,11 +292,13 @@ def _check_types(config: PPOConfig) -> None:
         if hint is float or hint == float | None:
             good = isinstance(value, int | float) and not isinstance(value, bool)
             finite = good and abs(value) <= sys.float_info.max  # False for NaN
-            good = finite or (name in ("max_grad_norm", "env_timeout") and value == math.inf)
+            good = finite or (name in ("max_grad_norm", "max_grad_norm_value", "env_timeout") and value == math.inf)
             check(good or (value is None and hint is not float), name, value, "a finite number")
         elif hint is int or hint == int | None:
             good = isinstance(value, int) and not isinstance(value, bool)
             check(good or (value is None and hint is not int), name, value, "an integer")
+        elif hint == Schedule:
+            pass  # `schedules.checked` does
         elif hint in (str, bool):
             check(isinstance(value, hint), name, value, f"a {hint.__name__}")
         elif typing.get_origin(hint) is Literal:

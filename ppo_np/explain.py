@@ -94,13 +94,13 @@ def _subject(options: ExplainOptions) -> "Subject":
 
     if options.run is None:
         return off_policy_subject(options.config)
-    from ppo_np.evaluation.playback import import_notice
+    from ppo_np.evaluation.playback import foreign_code
     from ppo_np.running.resume import read_run
 
     saved, warning = read_run(options.run)
     if saved is None:
         raise UserError(f"RUN is {str(options.run)!r}, but that run ended before it had saved anything.")
-    for text in filter(None, (warning, import_notice(saved.path, saved.config))):
+    for text in filter(None, (warning, *foreign_code(saved.path, saved.config))):
         print(f"warning: {text}", file=sys.stderr)
     return next_subject(saved, options.minibatch)
 

@@ -33,7 +33,7 @@ ROOMS = {
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
-    "settings": "config literals errors",
+    "settings": "config schedules literals errors",
     "kernels": "acting mlp linear activation loss advantage categorical masked_categorical bernoulli gaussian moments "
     "optimizer initializer finite _jit",
 }

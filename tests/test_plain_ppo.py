@@ -104,7 +104,7 @@ def plug_in_kernels(plain, monkeypatch):
     def ppo_loss_backward(logprobs, values, *constants):
         *arrays, clip_coef, clip_vloss, ent_coef, vf_coef = constants
         outputs = empty(*3 * [len(logprobs)])
-        coefficients = clip_coef, ent_coef, vf_coef, clip_vloss
+        coefficients = clip_coef, ent_coef, vf_coef, clip_vloss, clip_coef
         loss.ppo_loss_backward(1.0, logprobs, np.ascontiguousarray(values), *arrays, *coefficients, *outputs)
         return outputs
 

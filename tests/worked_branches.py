@@ -42,7 +42,7 @@ def one_row(logprob, advantage, value, target):
     """Policy loss, value loss, dlogprob and dvalue of one row; the old log-probability and value are 0, c_V is 1."""
     logprobs, values, advantages, targets, zero = np.array([[logprob], [value], [advantage], [target], [0.0]])
     terms, (dlogprob, dentropy, dvalue) = np.zeros(6), np.zeros((3, 1))
-    constants = zero, zero, advantages, targets, 0.2, 0.0, 1.0, True
+    constants = zero, zero, advantages, targets, 0.2, 0.0, 1.0, True, 0.2
     ppo_loss_forward(logprobs, zero, values, *constants, terms)
     ppo_loss_backward(1.0, logprobs, values, *constants, dlogprob, dentropy, dvalue)
     return terms[1], terms[2], dlogprob[0], dvalue[0]

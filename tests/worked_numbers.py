@@ -96,7 +96,7 @@ def rows(params):
     log_probs, logprobs, entropies = zeros((2, 3), 2, 2)
     categorical_forward(logits, actions, log_probs, logprobs, entropies)
     old_logprobs, old_values, advantages = np.log([0.4, 0.2]), np.array([0.9, 0.7]), np.array([1.0, -1.0])
-    constants = old_logprobs, old_values, advantages, returns, CLIP_COEF, ENT_COEF, VF_COEF, True
+    constants = old_logprobs, old_values, advantages, returns, CLIP_COEF, ENT_COEF, VF_COEF, True, CLIP_COEF
     terms, dlogprobs, dentropies, dvalues, dlogits = zeros(6, 2, 2, 2, (2, 3))
     ppo_loss_forward(logprobs, entropies, values, *constants, terms)
     ppo_loss_backward(1.0, logprobs, values, *constants, dlogprobs, dentropies, dvalues)

@@ -6,7 +6,7 @@ from bench.kernels.cases import benchmark_of, every_shape
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 
 ROWS = every_shape(of=lambda rows, width: (rows,))
-COEFS = 0.2, 0.01, 0.5, True  # clip_coef, ent_coef, vf_coef, clip_vloss
+COEFS = 0.2, 0.01, 0.5, True, 0.2  # clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef
 
 
 def minibatch(draw, b):

@@ -5,7 +5,7 @@ import numpy as np
 
 def numpy_ppo_loss_forward(
     logprobs, entropies, values, old_logprobs, old_values, advantages, returns,
-    clip_coef, ent_coef, vf_coef, clip_vloss, terms,
+    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, terms,
 ):  # fmt: skip
     """Work out each term for all rows and take its mean."""
     log_ratio = logprobs - old_logprobs
@@ -14,7 +14,7 @@ def numpy_ppo_loss_forward(
     policy_loss = -np.minimum(advantages * ratio, advantages * clipped_ratio).mean()
     squares = (values - returns) ** 2
     if clip_vloss:
-        squares = np.maximum(squares, (_clipped_values(values, old_values, clip_coef) - returns) ** 2)
+        squares = np.maximum(squares, (_clipped_values(values, old_values, value_clip_coef) - returns) ** 2)
     value_loss = 0.5 * squares.mean()
     entropy = entropies.mean()
     approx_kl = (ratio - 1 - log_ratio).mean()
@@ -25,7 +25,7 @@ def numpy_ppo_loss_forward(
 
 def numpy_ppo_loss_backward(
     dloss, logprobs, values, old_logprobs, old_values, advantages, returns,
-    clip_coef, ent_coef, vf_coef, clip_vloss, dlogprobs, dentropies, dvalues,
+    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, dlogprobs, dentropies, dvalues,
 ):  # fmt: skip
     """Work out the gradient for all rows and set it to zero where the loss is flat."""
     scale = dloss / len(logprobs)
@@ -36,9 +36,9 @@ def numpy_ppo_loss_backward(
     errors = values - returns
     np.multiply(scale * vf_coef, errors, out=dvalues)
     if clip_vloss:
-        clipped_errors = _clipped_values(values, old_values, clip_coef) - returns
-        dvalues[(np.abs(values - old_values) > clip_coef) & (np.abs(clipped_errors) > np.abs(errors))] = 0
+        clipped_errors = _clipped_values(values, old_values, value_clip_coef) - returns
+        dvalues[(np.abs(values - old_values) > value_clip_coef) & (np.abs(clipped_errors) > np.abs(errors))] = 0
 
 
-def _clipped_values(values, old_values, clip_coef):
-    return old_values + np.clip(values - old_values, -clip_coef, clip_coef)
+def _clipped_values(values, old_values, value_clip_coef):
+    return old_values + np.clip(values - old_values, -value_clip_coef, value_clip_coef)

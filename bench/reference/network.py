@@ -43,10 +43,10 @@ class NumpyLearner:
         minibatch, activations, config = self.minibatch, self.activations, self.config
         numpy_normalize(minibatch.advantages, minibatch.advantages)
         self.forward()
-        pi, coefs = activations.distribution, (config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss)
+        pi, coefs = activations.distribution, (config.clip_coef, config.ent_coef, config.vf_coef)
         logits, dlogits = activations.policy_outputs, activations.dpolicy_outputs
         numpy_categorical_forward(logits, minibatch.actions, pi.log_probs, pi.logprobs, pi.entropies)
-        given = activations.values, *minibatch.loss_inputs, *coefs
+        given = activations.values, *minibatch.loss_inputs, *coefs, config.clip_vloss, config.value_clip
         numpy_ppo_loss_forward(pi.logprobs, pi.entropies, *given, activations.loss_terms)
         upstream = activations.dlogprobs, activations.dentropies
         numpy_ppo_loss_backward(1.0, pi.logprobs, *given, *upstream, activations.dvalues)

@@ -29,7 +29,7 @@ def flow() -> dict[str, np.ndarray]:
     dlogprobs, dentropies, dvalues = np.empty((3, ROWS))
     ppo_loss_backward(
         1.0, logprobs, values[:, 0].copy(), logprobs - 0.1, old_values, advantages, returns,
-        CLIP, ENT_COEF, VF_COEF, True, dlogprobs, dentropies, dvalues,
+        CLIP, ENT_COEF, VF_COEF, True, CLIP, dlogprobs, dentropies, dvalues,
     )  # fmt: skip
     dlogits = logits_gradient(logits, actions, dlogprobs, dentropies)
     by_policy, by_value = np.empty((2, ROWS, WIDTH))

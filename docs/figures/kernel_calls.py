@@ -19,10 +19,11 @@ def policy_loss(ratio: float, advantage: float, clip_coef: float = CLIP) -> tupl
     """
     logprobs, advantages, terms = np.log([ratio]), np.array([float(advantage)]), np.zeros(6)
     dlogprobs, dentropies, dvalues = np.zeros((3, 1))
-    ppo_loss_forward(logprobs, ZERO, ZERO, ZERO, ZERO, advantages, ZERO, clip_coef, 0.0, 0.0, False, terms)
+    ppo_loss_forward(logprobs, ZERO, ZERO, ZERO, ZERO, advantages, ZERO, clip_coef, 0.0, 0.0, False, CLIP, terms)
     ppo_loss_backward(
-        1.0, logprobs, ZERO, ZERO, ZERO, advantages, ZERO, clip_coef, 0.0, 0.0, False, dlogprobs, dentropies, dvalues
-    )
+        1.0, logprobs, ZERO, ZERO, ZERO, advantages, ZERO, clip_coef, 0.0, 0.0, False, CLIP,
+        dlogprobs, dentropies, dvalues,
+    )  # fmt: skip
     return terms[LOSS_TERMS.index("policy_loss")], dlogprobs[0]
 
 
@@ -36,9 +37,9 @@ def value_loss(value: float, target: float, clip_vloss: bool = True) -> tuple[fl
     """
     values, returns, terms = np.array([float(value)]), np.array([float(target)]), np.zeros(6)
     dlogprobs, dentropies, dvalues = np.zeros((3, 1))
-    ppo_loss_forward(ZERO, ZERO, values, ZERO, ZERO, ZERO, returns, CLIP, 0.0, 1.0, clip_vloss, terms)
+    ppo_loss_forward(ZERO, ZERO, values, ZERO, ZERO, ZERO, returns, CLIP, 0.0, 1.0, clip_vloss, CLIP, terms)
     ppo_loss_backward(
-        1.0, ZERO, values, ZERO, ZERO, ZERO, returns, CLIP, 0.0, 1.0, clip_vloss, dlogprobs, dentropies, dvalues
+        1.0, ZERO, values, ZERO, ZERO, ZERO, returns, CLIP, 0.0, 1.0, clip_vloss, CLIP, dlogprobs, dentropies, dvalues
     )
     return terms[LOSS_TERMS.index("value_loss")], dvalues[0]
 

@@ -15,7 +15,7 @@ def k3(log_ratio):
     """rho - 1 - log rho of one row, from the kernel of the loss."""
     terms, zero = np.empty(len(LOSS_TERMS)), np.zeros(1)
     ppo_loss_forward(
-        np.array([log_ratio]), zero, zero, zero, zero, zero, zero, 0.2, 0.0, 0.0, False, terms
+        np.array([log_ratio]), zero, zero, zero, zero, zero, zero, 0.2, 0.0, 0.0, False, 0.2, terms
     )  # fmt: skip
     return terms[LOSS_TERMS.index("approx_kl")]
 

@@ -20,7 +20,7 @@ REGIONS = ("below the range", "inside", "above the range")
 def loss_and_gradient(ratio: float, advantage: float) -> tuple[float, float]:
     """The policy loss of a minibatch of one row, and its derivative with respect to log pi."""
     logprobs, zeros, terms = np.log([ratio]), np.zeros(1), np.empty(6)
-    constants = zeros, zeros, np.array([advantage]), zeros, CLIP, 0.0, 0.0, False
+    constants = zeros, zeros, np.array([advantage]), zeros, CLIP, 0.0, 0.0, False, CLIP
     ppo_loss_forward(logprobs, zeros, zeros, *constants, terms)
     dlogprobs, dentropies, dvalues = np.empty((3, 1))
     ppo_loss_backward(1.0, logprobs, zeros, *constants, dlogprobs, dentropies, dvalues)

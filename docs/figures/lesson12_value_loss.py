@@ -21,7 +21,7 @@ CASES = [(-0.5, "outside, moved away from R"), (0.2, "inside"), (0.5, "outside, 
 def loss_and_slope(value: float, clip_vloss: bool) -> tuple[float, float]:
     """The value loss of a minibatch of one row, and its derivative with respect to V."""
     values, zeros, terms = np.array([value]), np.zeros(1), np.empty(6)
-    constants = zeros, np.array([OLD]), zeros, np.array([TARGET]), CLIP, 0.0, 1.0, clip_vloss
+    constants = zeros, np.array([OLD]), zeros, np.array([TARGET]), CLIP, 0.0, 1.0, clip_vloss, CLIP
     ppo_loss_forward(zeros, zeros, values, *constants, terms)
     dlogprobs, dentropies, dvalues = np.empty((3, 1))
     ppo_loss_backward(1.0, zeros, values, *constants, dlogprobs, dentropies, dvalues)

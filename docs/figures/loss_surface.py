@@ -21,7 +21,7 @@ def losses(change: tuple[float, float], clip_coef: float) -> tuple[float, float]
     logits[:, :2] += change
     logprobs, old_logprobs = categorical(logits, ACTIONS)[1], categorical(old, ACTIONS)[1]
     zeros, terms, (dlogprobs, dentropies, dvalues) = np.zeros(rows), np.zeros(6), np.empty((3, rows))
-    inputs = zeros, old_logprobs, zeros, ADVANTAGES, zeros, clip_coef, 0.0, 0.0, False
+    inputs = zeros, old_logprobs, zeros, ADVANTAGES, zeros, clip_coef, 0.0, 0.0, False, clip_coef
     ppo_loss_forward(logprobs, zeros, *inputs, terms)
     ppo_loss_backward(1.0, logprobs, *inputs, dlogprobs, dentropies, dvalues)
     return terms[LOSS_TERMS.index("policy_loss")], float((dlogprobs == 0).mean())

@@ -3,13 +3,14 @@
 import numpy as np
 
 from kernels.linear import linear_backward_input
-from kernels.optimizer import clip_by_global_norm, global_norm
+from kernels.optimizer import global_norm
 from ppo_np.checking.formulas import Source, sources_of
 from ppo_np.checking.lines import NORM, Lines
 from ppo_np.checking.next_minibatch import Subject
 from ppo_np.checking.nudge import FORK, PARAMS, Difference, Nudged, layers_of
 from ppo_np.network.activations import Activations
 from ppo_np.network.model import LOG_STD, ActorCritic
+from ppo_np.network.optimizer import clip_gradient, clip_parts
 
 STEP_TENSOR = "policy/head/weight"  # the one whose step is shown: its units cannot die
 
@@ -102,15 +103,15 @@ class BackwardLines(Lines):
     def step(self) -> None:
         """Take the step: clip the gradient, then Adam. Modified in place: the subject's model and optimiser."""
         model, optimizer, config = self._model, self._subject.optimizer, self._subject.config
-        norm, max_norm = global_norm(model.grads), config.max_grad_norm
-        factor = float(model.grads.dtype.type(max_norm / norm)) if norm > max_norm else 1.0
-        self.table(
-            "step", "clip factor", self.source("clip"), ["|g|", "max_norm", "factor"], {"": [norm, max_norm, factor]}
-        )
-        clip_by_global_norm(model.grads, norm, max_norm)
+        parts = clip_parts(model.grads, model.value_start, config)
+        factors = {label: _clip_factor(*part) for label, part in parts.items()}
+        self.table("step", "clip factor", self.source("clip"), ["|g|", "max_norm", "factor"], factors)
+        clip_gradient(model.grads, global_norm(model.grads), model.value_start, config)
         before, m, v = model.params.copy(), optimizer.m.copy(), optimizer.v.copy()
-        optimizer.step(config.learning_rate)
+        optimizer.step(config.learning_rate, config.value_learning_rate)
         note = f"k = {optimizer.steps}, lr = {config.learning_rate:.6g}"
+        if config.value_learning_rate is not None:
+            note += f", that of the value {config.value_learning_rate:.6g}"
         self._vectors("g, clipped", self.source("clip"), {"": model.grads})
         self._vectors("m", self.source("m"), {"before": m, "after": optimizer.m})
         self._vectors("v", self.source("v"), {"before": v, "after": optimizer.v})
@@ -166,6 +167,12 @@ def _shares(model: ActorCritic, activations: Activations) -> dict[str, np.ndarra
         shares[tower] = np.zeros_like(activations.dfeatures)
         linear_backward_input(activations.doutputs[tower][0], weights[tower].weights[0], shares[tower])
     return shares
+
+
+def _clip_factor(grads: np.ndarray, max_norm: float) -> list[float]:
+    """|g|, its largest value, and the number that the gradient is multiplied by."""
+    norm = global_norm(grads)
+    return [norm, max_norm, float(grads.dtype.type(max_norm / norm)) if norm > max_norm else 1.0]
 
 
 def _norm(array: np.ndarray) -> float:

@@ -20,11 +20,11 @@ def sides(minibatch: Minibatch, activations: Activations, config: PPOConfig) -> 
 
     The value loss is flat where the clipped value has the larger error.
     """
-    e = config.clip_coef
+    e, value_e = config.clip_coef, config.value_clip
     ratio = np.exp(activations.distribution.logprobs - minibatch.old_logprobs)
     change = activations.values - minibatch.old_values
-    clipped_values = minibatch.old_values + np.clip(change, -e, e)
-    outside = np.abs(change) > e
+    clipped_values = minibatch.old_values + np.clip(change, -value_e, value_e)
+    outside = np.abs(change) > value_e
     flat = outside & (np.abs(clipped_values - minibatch.returns) > np.abs(activations.values - minibatch.returns))
     return np.digitize(ratio, [1 - e, 1 + e]), outside + flat.astype(int)
 

@@ -31,6 +31,7 @@ def page(walkthrough: Walkthrough, sections: Mapping[str, str]) -> str:
         "regions": escape(f"Rows in each region of the surrogate: {counted[0]}. Of the value loss: {counted[1]}."),
         "outputs": f"one of its {data['output_name']}",
         "clip_coef": f"{data['clip_coef']:g}",
+        "value_clip": f"{data['value_clip']:g}",
         "others": str(data["total"] - len(data["rows"])),
         "sections": "\n".join(
             _section(title, [line for line in walkthrough.lines if line.section == name])
@@ -70,6 +71,7 @@ def explorer_data(walkthrough: Walkthrough) -> dict[str, Any]:
         "rest": _rest(walkthrough),
         "clip_coef": config.clip_coef,
         "clip_vloss": config.clip_vloss,
+        "value_clip": config.value_clip,
         "ent_coef": config.ent_coef,
         "vf_coef": config.vf_coef,
         "region_names": SURROGATE_REGIONS,
@@ -90,7 +92,7 @@ def _rest(walkthrough: Walkthrough) -> dict[str, float]:
             distribution.logprobs, distribution.entropies, activations.values,
             minibatch.old_logprobs, minibatch.old_values, minibatch.advantages, minibatch.returns,
         )  # fmt: skip
-        coefficients = config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss
+        coefficients = config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, config.value_clip
         ppo_loss_forward(*(array[others] for array in arrays), *coefficients, terms)
     sums = dict(zip(LOSS_TERMS, (terms * len(others)).tolist(), strict=True))
     del sums["loss"]

@@ -28,7 +28,7 @@ SOURCES = {
     "surrogate": Source(
         "L_pi = mean_b max(-A_b rho_b, -A_b clip(rho_b, 1-epsilon, 1+epsilon))", "ppo_loss_forward", LOSS
     ),
-    "clipped_values": Source("Vc_b = V_old_b + clip(V_b - V_old_b, -epsilon, epsilon)", "ppo_loss_forward", LOSS),
+    "clipped_values": Source("Vc_b = V_old_b + clip(V_b - V_old_b, -epsilon_V, epsilon_V)", "ppo_loss_forward", LOSS),
     "value_loss": Source("L_V = 1/2 mean_b max((V_b - R_b)^2, (Vc_b - R_b)^2)", "ppo_loss_forward", LOSS),
     "value_loss_unclipped": Source("L_V = 1/2 mean_b (V_b - R_b)^2", "ppo_loss_forward", LOSS),
     "loss": Source("L = L_pi - c_H mean_b H_b + c_V L_V", "ppo_loss_forward", LOSS),
@@ -38,7 +38,7 @@ SOURCES = {
     ),
     "dentropies": Source("dH_b = dloss/B (-c_H)", "ppo_loss_backward", LOSS),
     "dvalues": Source(
-        "dV_b = dloss/B c_V (V_b - R_b), but 0 if |V_b - V_old_b| > epsilon and |Vc_b - R_b| > |V_b - R_b|",
+        "dV_b = dloss/B c_V (V_b - R_b), but 0 if |V_b - V_old_b| > epsilon_V and |Vc_b - R_b| > |V_b - R_b|",
         "ppo_loss_backward", LOSS,
     ),
     "dinput": Source("dx = dy W^T", "linear_backward_input", LINEAR),

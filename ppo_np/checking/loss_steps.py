@@ -52,12 +52,18 @@ def _entropy_step(p: BackwardPass) -> Step:
 
 def _value_step(p: BackwardPass, branches: dict[str, np.ndarray]) -> Step:
     """dV_b = c_V (V_b - R_b) / B, but 0 where the clipped value has the larger error."""
-    rows, e, vf_coef = p.minibatch.rows, p.config.clip_coef, p.config.vf_coef
-    change = p.activations.values - p.minibatch.old_values
+    rows, e, vf_coef = p.minibatch.rows, p.config.value_clip, p.config.vf_coef
+    old_values = p.minibatch.old_values
+    change = p.activations.values - old_values
     error = p.activations.values - p.minibatch.returns
-    clipped_error = p.minibatch.old_values + np.clip(change, -e, e) - p.minibatch.returns
+    clipped_error = old_values + np.clip(change, -e, e) - p.minibatch.returns
     outside = np.abs(change) > e
-    clipped = outside & (np.abs(clipped_error) > np.abs(error))
+
+    def flat_with(clip_range: float) -> np.ndarray:
+        farther = np.abs(old_values + np.clip(change, -clip_range, clip_range) - p.minibatch.returns) > np.abs(error)
+        return (np.abs(change) > clip_range) & farther
+
+    clipped = flat_with(e)
     flat = clipped if p.config.clip_vloss else np.zeros(rows, bool)
 
     def slope(errors: np.ndarray, zero: np.ndarray | bool) -> np.ndarray:
@@ -74,5 +80,6 @@ def _value_step(p: BackwardPass, branches: dict[str, np.ndarray]) -> Step:
         (wherever, slope(np.where(outside, clipped_error, error), False)),
         ("the square's derivative lacks its factor 1/2", 2 * slope(error, flat)),
         ("vf_coef is missing", np.where(flat, 0, error / rows)),
+        ("the value is clipped with clip_coef instead of value_clip_coef", slope(error, flat_with(p.config.clip_coef))),
     ]  # fmt: skip
     return Step(slope(error, flat), rows, mistakes, groups=branches)

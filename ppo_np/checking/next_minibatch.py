@@ -63,7 +63,9 @@ def off_policy_subject(config: PPOConfig) -> Subject:
             normalize(minibatch.advantages, minibatch.advantages)
         loss_terms = model.loss_and_gradient(minibatch, activations, config)
     title = f"a random off-policy minibatch, seed {config.seed}, spaces of {config.env_id}"
-    return Subject(title, model, Optimizer(model.params, model.grads, config), minibatch, config, loss_terms)
+    return Subject(
+        title, model, Optimizer(model.params, model.grads, config, model.value_start), minibatch, config, loss_terms
+    )
 
 
 def next_subject(saved: Checkpoint, number: int = 1) -> Subject:

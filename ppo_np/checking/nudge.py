@@ -116,7 +116,7 @@ class Nudged:
         terms = np.zeros(len(LOSS_TERMS))
         ppo_loss_forward(
             *moved, minibatch.old_logprobs, minibatch.old_values, minibatch.advantages, minibatch.returns,
-            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, terms,
+            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, config.value_clip, terms,
         )  # fmt: skip
         distribution.logprobs[:], scratch.values[:] = moved[0], moved[2]
         return terms
@@ -134,14 +134,15 @@ class Nudged:
 
     def _present_sides(self) -> np.ndarray:
         """On which side of each kink the last forward pass was: ratios, values, and the units of a ReLU network."""
-        scratch, minibatch, e = self._scratch, self.minibatch, self._config.clip_coef
+        scratch, minibatch = self._scratch, self.minibatch
+        e, value_e = self._config.clip_coef, self._config.value_clip
         ratio = np.exp(scratch.distribution.logprobs - minibatch.old_logprobs)
         change = scratch.values - minibatch.old_values
-        clipped = minibatch.old_values + np.clip(change, -e, e)
+        clipped = minibatch.old_values + np.clip(change, -value_e, value_e)
         flat = np.abs(clipped - minibatch.returns) > np.abs(scratch.values - minibatch.returns)
         sides = [np.digitize(ratio, [1 - e, 1 + e])]
         if self._config.clip_vloss:
-            sides += [np.digitize(change, [-e, e]), flat & (np.abs(change) > e)]
+            sides += [np.digitize(change, [-value_e, value_e]), flat & (np.abs(change) > value_e)]
         if self.model.activation == RELU:
             outputs = [*scratch.outputs["shared"], *scratch.outputs["policy"][:-1], *scratch.outputs["value"][:-1]]
             sides += [h.reshape(-1) > 0 for h in outputs]

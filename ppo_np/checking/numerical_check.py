@@ -87,7 +87,7 @@ def off_policy_minibatch(
     """
     minibatch, activations = model.minibatch(ROWS), model.activations(ROWS)
     distribution = activations.distribution
-    e = config.clip_coef
+    e, value_e = config.clip_coef, config.value_clip
     row = np.arange(ROWS)
     minibatch.obs[:] = rng.standard_normal(minibatch.obs.shape)
     model.forward(minibatch.obs, activations)
@@ -106,9 +106,9 @@ def off_policy_minibatch(
     minibatch.advantages[:] = sign * (0.5 + 1.5 * np.repeat(u[1, ::2], 2))
 
     sign, side = np.where(row // 6 % 2, -1, 1), row // 12
-    change = sign * e * np.where(side == 0, 0.1 + 0.8 * u[2], 1.1 + 1.9 * u[2])
+    change = sign * value_e * np.where(side == 0, 0.1 + 0.8 * u[2], 1.1 + 1.9 * u[2])
     minibatch.old_values[:] = activations.values - change
-    clipped_values = minibatch.old_values + np.clip(change, -e, e)
+    clipped_values = minibatch.old_values + np.clip(change, -value_e, value_e)
     offset, values = sign * (0.5 + u[3]), activations.values
     minibatch.returns[:] = np.choose(side, [values + offset, clipped_values - offset, values + offset])
     return minibatch, activations

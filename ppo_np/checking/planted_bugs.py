@@ -36,6 +36,10 @@ NETWORK = ("ppo_np.network.model:ActorCritic", "backward")
 NEEDS_ENTROPY = ("ent_coef > 0", lambda c: c.ent_coef > 0)
 NEEDS_VALUE = ("vf_coef > 0", lambda c: c.vf_coef > 0)
 NEEDS_VALUE_CLIP = ("vf_coef > 0 and clip_vloss", lambda c: c.vf_coef > 0 and c.clip_vloss)
+NEEDS_VALUE_CLIP_COEF = (
+    "vf_coef > 0, clip_vloss and another value_clip_coef than clip_coef",
+    lambda c: c.vf_coef > 0 and c.clip_vloss and c.value_clip != c.clip_coef,
+)
 NEEDS_FORK = ("vf_coef > 0 and shared layers", lambda c: c.vf_coef > 0 and c.shared_sizes)
 NEEDS_TRUNK = ("shared layers", lambda c: c.shared_sizes)
 NEEDS_RELU = ("activation relu and a hidden layer", lambda c: c.activation == "relu" and any(_towers(c)))
@@ -160,6 +164,16 @@ def no_value_clip(right: Right, a: Arguments) -> None:
     """The value loss's gradient ignores the clipping."""
     right()
     a.dvalues[:] = a.dloss / len(a.values) * a.vf_coef * (a.values - a.returns)
+
+
+@_bug(LOSS, NEEDS_VALUE_CLIP_COEF)
+def value_clip_as_ratio_clip(right: Right, a: Arguments) -> None:
+    """The value is clipped with clip_coef instead of value_clip_coef."""
+    right()
+    error, change = a.values - a.returns, a.values - a.old_values
+    clipped_error = a.old_values + np.clip(change, -a.clip_coef, a.clip_coef) - a.returns
+    flat = (np.abs(change) > a.clip_coef) & (np.abs(clipped_error) > np.abs(error))
+    a.dvalues[:] = np.where(flat, 0, a.dloss / len(a.values) * a.vf_coef * error)
 
 
 @_bug(CATEGORICAL)

@@ -15,11 +15,11 @@ def ratios(logprobs: np.ndarray, minibatch: Minibatch) -> np.ndarray:
     return np.exp(np.float64(logprobs) - np.float64(minibatch.old_logprobs))
 
 
-def clipped(values: np.ndarray, old_values: np.ndarray, clip_coef: float) -> np.ndarray:
+def clipped(values: np.ndarray, old_values: np.ndarray, value_clip: float) -> np.ndarray:
     """The clipped values Vc, (B,), in float64."""
     change = np.float64(values) - np.float64(old_values)
-    inside = np.abs(change) <= clip_coef
-    return np.where(inside, np.float64(values), np.float64(old_values) + np.copysign(clip_coef, change))
+    inside = np.abs(change) <= value_clip
+    return np.where(inside, np.float64(values), np.float64(old_values) + np.copysign(value_clip, change))
 
 
 def regions_of(logprobs: np.ndarray, minibatch: Minibatch, config: PPOConfig) -> list[str]:
@@ -36,8 +36,8 @@ def value_branches_of(values: np.ndarray, minibatch: Minibatch, config: PPOConfi
         return [NO_CLIP] * minibatch.rows
     change = np.float64(values) - np.float64(minibatch.old_values)
     error = np.abs(np.float64(values) - minibatch.returns)
-    clipped_error = np.abs(clipped(values, minibatch.old_values, config.clip_coef) - minibatch.returns)
-    outside, flat = np.abs(change) > config.clip_coef, clipped_error > error
+    clipped_error = np.abs(clipped(values, minibatch.old_values, config.value_clip) - minibatch.returns)
+    outside, flat = np.abs(change) > config.value_clip, clipped_error > error
     branches = []
     for sign, out, zero in zip(np.sign(change).astype(int), outside, flat, strict=True):
         branches.append(f"V{'=><'[sign]}Vold, {'outside' if out else 'inside'}{': flat' if zero else ''}")

@@ -164,7 +164,7 @@ def _loss(lines: Lines, subject: Subject, activations: Activations, regions: lis
     errors = (values - minibatch.returns) ** 2
     source = lines.source("value_loss_unclipped")
     if config.clip_vloss:
-        source, clipped_values = lines.source("value_loss"), clipped(values, minibatch.old_values, e)
+        source, clipped_values = lines.source("value_loss"), clipped(values, minibatch.old_values, config.value_clip)
         lines.per_row(section, "clipped_values", lines.source("clipped_values"), clipped_values)
         lines.words(section, "value branch", source, branches)
         errors = np.maximum(errors, (clipped_values - minibatch.returns) ** 2)

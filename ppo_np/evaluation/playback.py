@@ -44,6 +44,17 @@ def import_notice(path: str | PathLike, config: PPOConfig) -> str:
     return f"the environment of checkpoint {str(path)!r} imports {', '.join(config.env_modules)}."
 
 
+def foreign_code(path: str | PathLike, config: PPOConfig) -> list[str]:
+    """What a checkpoint file runs when its training goes on, a sentence each: as `import_notice`, and its schedules.
+
+    Args:
+        path: of the file. config: its settings.
+    """
+    files = [] if os.path.isfile(Path(path).parent / CONFIG) else config.schedule_files
+    schedules = f"the schedules of checkpoint {str(path)!r} run {', '.join(files)}." if files else ""
+    return [notice for notice in (import_notice(path, config), schedules) if notice]
+
+
 def evaluate(
     path: str | PathLike, episodes: int, seed: int, *,
     env_id: str | None = None, env_kwargs: dict[str, Any] | None = None, deterministic: bool = True,

@@ -89,7 +89,7 @@ class DivergenceCheck:
         finite = math.isfinite(grad_norm) and first_outside(loss_terms, FLOAT_MAX) < 0
         if not (finite and all_finite(minibatch.loss_inputs.reshape(-1)) and all_finite(self._state.model.params)):
             error = NotFiniteError(self._learning_stages(minibatch, loss_terms, config))
-        elif min(grad_norm, config.max_grad_norm) > LARGEST_NORM:
+        elif min(grad_norm, max(config.max_grad_norm, config.max_grad_norm_value or 0)) > LARGEST_NORM:
             error = NotFiniteError(iter([Stage("square of the gradient, whose norm is too large,", np.array(np.inf))]))
         else:
             return

@@ -2,7 +2,9 @@
 
 import warnings
 from collections import deque
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from os import PathLike
 from typing import Any, NoReturn, Self
 
@@ -26,6 +28,7 @@ from ppo_np.network.summed_gradient import SummedGradient
 from ppo_np.network.threads import is_wide, threads
 from ppo_np.saving.checkpoint import Checkpoint, another_seed, read_checkpoint, restore, write_checkpoint
 from ppo_np.saving.training_state import RNGS, TrainingState
+from ppo_np.schedules import Schedule, is_function
 
 
 class OnPolicyAlgorithm:
@@ -58,14 +61,18 @@ class OnPolicyAlgorithm:
             model, statistics = self.policy.model, {"obs": self.policy.obs_moments, "reward": self.reward_scaler}
             self.state = TrainingState(
                 model=model,
-                optimizer=Optimizer(model.params, model.grads, config),
+                optimizer=Optimizer(model.params, model.grads, config, model.value_start),
                 normalizers={name: normalizer for name, normalizer in statistics.items() if normalizer},
                 rngs=dict(zip(RNGS, rngs, strict=True)),
+                adaptive_lr=None if config.kl_adaptive_lr is None else config.learning_rate,
             )
             self.stream = EnvStream(envs, config.env_timeout, self.own_envs.start, config.action_mask)
             self.resume_point = ResumePoint(self.stream, self.policy, self.state)
             self.lost_envs: list[int] = []
             self._allocate()
+            self._scheduled: PPOConfig | None = None
+            if not resume:
+                self.load_schedules()
             if resume:
                 restore(self.state, resume, config.num_envs, ranks)
                 parts = self.stream, self.policy, self.state
@@ -94,6 +101,35 @@ class OnPolicyAlgorithm:
         arguments = policy.model, threads(config, ranks), is_wide(config, policy.observations.size)
         self._gradient = BlockedGradient(*arguments) if ranks.size == 1 else SummedGradient(*arguments, ranks)
         self._divergence = DivergenceCheck(self.state, policy, self._buffer, self.resume_point, ranks)
+
+    def load_schedules(self) -> None:
+        """Run the files with the functions of schedules, on rank 0. `learn` does it by itself if nobody has.
+
+        Raises:
+            UserError: There is no such file or function, or a function was not given again; with several ranks this is
+                the cause of a NotSharedError on rank 0.
+        """
+        if self._scheduled is None and self._calls_functions:
+            self.ranks.broadcast(self._load_functions)
+            self._scheduled = self._scheduled or self.config
+
+    def _load_functions(self) -> None:
+        self._scheduled = self.config.with_functions()
+
+    @property
+    def _calls_functions(self) -> bool:
+        """Whether functions of the user give settings."""
+        return any(map(is_function, self.config.schedules.values()))
+
+    def _settings_in_force(self) -> PPOConfig:
+        """The settings of the update that begins now. Where functions give them, rank 0 calls these for all ranks."""
+        left, adaptive_lr = self.config.left_after(self.state.global_step), self.state.adaptive_lr
+        scheduled = self._scheduled or self.config
+        if self._calls_functions:
+            values = self.ranks.broadcast(lambda: scheduled.values_at(left, adaptive_lr))
+        else:
+            values = scheduled.values_at(left, adaptive_lr)
+        return replace(self.config, **values)
 
     def stop(self) -> None:
         """Let `learn` return after the current environment step, or after the epochs if the rollout is full.
@@ -146,7 +182,10 @@ class OnPolicyAlgorithm:
             write_checkpoint(path, checkpoint, keep_previous)
 
     @classmethod
-    def load(cls, path: str | PathLike, env: EnvSource = None, ranks: Ranks = ALONE) -> Self:
+    def load(
+        cls, path: str | PathLike, env: EnvSource = None, ranks: Ranks = ALONE,
+        schedules: Mapping[str, Schedule] | None = None,
+    ) -> Self:  # fmt: skip
         """Rebuild the object from a file that `save` wrote; `learn` then continues exactly where it stopped.
 
         Environments are restored by repeating their actions; if that fails, a RuntimeWarning names them.
@@ -155,15 +194,19 @@ class OnPolicyAlgorithm:
             path: of the file.
             env: as for `PPO`; needed if the run was trained on an `env` without an id.
             ranks: as for `PPO`; their number may differ from that of the saved run.
+            schedules: functions, or FILE.py:function, by field name, such as learning_rate_schedule. They replace those
+                of the saved run. A function that was given from Python is not in the file: without it, `learn` raises
+                UserError, and `predict` works.
 
         Raises:
-            UserError: There is no such file, it is not a checkpoint, or it does not fit its environment.
+            UserError: A name in `schedules` is not that of a schedule that was a function. There is no such file, it is not a checkpoint, or it does not fit its environment.
         """
         saved = read_checkpoint(path)
         if not saved.config.env_id and env is None:
             raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: give that env to load.")
+        config = saved.config.with_schedules(schedules or {})
         try:
-            ppo = cls(saved.config, env, resume=saved, ranks=ranks)
+            ppo = cls(config, env, resume=saved, ranks=ranks)
         except MemoryError as error:
             raise UserError(f"checkpoint {str(path)!r} describes a run that does not fit into memory.") from error
         if ppo.lost_envs:

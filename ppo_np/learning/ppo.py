@@ -4,14 +4,16 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Self
 
-from kernels.optimizer import clip_by_global_norm, global_norm
+from kernels.optimizer import global_norm
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import own_generator
 from ppo_np.errors import check
+from ppo_np.learning.adaptive_lr import adapted
 from ppo_np.learning.metrics import Metrics, MinibatchLosses
 from ppo_np.learning.minibatches import MinibatchSlice, normalize_advantages
 from ppo_np.learning.on_policy import OnPolicyAlgorithm
 from ppo_np.learning.rollout import RolloutReport, collect
+from ppo_np.network.optimizer import clip_gradient
 from ppo_np.network.threads import blas_threads, limit_blas_threads
 
 
@@ -50,11 +52,13 @@ class PPO(OnPolicyAlgorithm):
             DivergedError: A parameter, an output of the network, a loss or a gradient is not finite.
             EnvironmentFault: An environment failed, or gave numbers that are not finite.
             RanksError: The ranks have different parameters.
-            UserError: `callback` is not a function.
+            UserError: `callback` is not a function; or a schedule that is a function is missing or gives no number that
+                is allowed.
         """
         allowed = "a function; config.total_timesteps says how long to train"
         check(callback is None or callable(callback), "callback", callback, allowed)
         self._divergence.check_state(self.config, "before the rollout")
+        self.load_schedules()
         state, learn_start = self.state, perf_counter() - self.state.wall_time
         blas = blas_threads(self.config, self.policy.observations.size, self.ranks)
         try:
@@ -76,7 +80,7 @@ class PPO(OnPolicyAlgorithm):
         Returns None if `stop` was called before the rollout was full.
         """
         state, model, buffer = self.state, self.policy.model, self._buffer
-        config = self.config.annealed(state.global_step)
+        config = self._settings_in_force()
 
         # COLLECT A ROLLOUT under the current policy
         rollout = self._collect(config)
@@ -104,14 +108,16 @@ class PPO(OnPolicyAlgorithm):
                     loss_terms = self._gradient.loss_and_gradient(minibatch, config)
                     grad_norm = global_norm(model.grads)
                     self._divergence.check_minibatch(part, minibatch, loss_terms, grad_norm, config)
-                    clip_by_global_norm(model.grads, grad_norm, config.max_grad_norm)
-                    state.optimizer.step(config.learning_rate)
+                    clip_gradient(model.grads, grad_norm, model.value_start, config)
+                    state.optimizer.step(config.learning_rate, config.value_learning_rate)
                     losses.add(loss_terms, grad_norm)
                 if config.target_kl is not None and losses.approx_kl(len(minibatches)) > config.target_kl:
                     break
 
             self._divergence.check_state(config, "after the epochs")
             self.ranks.check_same(model.params, state.update + 1)
+            if config.kl_adaptive_lr is not None:
+                state.adaptive_lr = adapted(config, losses.approx_kl(len(minibatches)))
         return self._finish_update(config, rollout, losses, update_start, learn_start)
 
     def _collect(self, config: PPOConfig) -> RolloutReport | None:

@@ -45,6 +45,7 @@ class ActorCritic:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
         grads_and_terms: `grads` and room for the loss terms behind it, so that ranks sum both in one array.
         layers: (L, 5), the layers as `acting_forward` takes them.
+        value_start: index of the first parameter that only the value has: those of its layers are the last ones.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ActorCritic:
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads_and_terms = np.zeros(self.params.size + len(LOSS_TERMS), dtype)
         self.layers = self._layer_table()
+        self.value_start = sum(math.prod(shape) for name, shape in self.shapes.items() if name[:6] != "value/")
         self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
         self._scratch = np.zeros(0, dtype)
         self._make_views()
@@ -235,7 +237,8 @@ class ActorCritic:
         ppo_loss_forward(
             distribution.logprobs, distribution.entropies, activations.values,
             minibatch.old_logprobs, minibatch.old_values, minibatch.advantages, minibatch.returns,
-            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, activations.loss_terms,
+            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, config.value_clip,
+            activations.loss_terms,
         )  # fmt: skip
         return activations.loss_terms
 
@@ -258,7 +261,7 @@ class ActorCritic:
         ppo_loss_backward(
             dloss, distribution.logprobs, activations.values,
             minibatch.old_logprobs, minibatch.old_values, minibatch.advantages, minibatch.returns,
-            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss,
+            config.clip_coef, config.ent_coef, config.vf_coef, config.clip_vloss, config.value_clip,
             activations.dlogprobs, activations.dentropies, activations.dvalues,
         )  # fmt: skip
         distribution.backward(

@@ -17,6 +17,7 @@ from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_n
 from ppo_np.errors import RunError, UserError, check
 from ppo_np.literals import literal, literal_text
 from ppo_np.running.output import is_broken_pipe, lenient_output, stdout_failure
+from ppo_np.schedules import FACTORS, Schedule, as_text
 
 Options = TypeVar("Options")
 
@@ -156,6 +157,18 @@ def _keyword_arguments(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constr
         nargs="*", metavar="[NAME=VALUE ...]", instance_from_str=keyword_arguments,
         is_instance=lambda value: type(value) is dict,
         str_from_instance=lambda value: [f"{name}={literal_text(one)}" for name, one in value.items()],
+    )  # fmt: skip
+
+
+@NUMBERS.primitive_rule
+def _schedules(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+    """Read flags with schedules as they are: `PPOConfig` checks them."""
+    if flag.type != Schedule:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1, metavar=f"{{{','.join(FACTORS)},FILE.py:function}}", instance_from_str=lambda texts: texts[0],
+        is_instance=lambda value: value is None or isinstance(value, str) or callable(value),
+        str_from_instance=lambda value: [str(as_text(value))],
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from ppo_np.logs.filenames import CHECKPOINT, CONFIG, EVALUATIONS, EVENTS_PREFIX
 from ppo_np.saving.checkpoint import Checkpoint, DamagedFileError, previous_of, read_checkpoint
 from ppo_np.saving.files import TEMPORARY
 from ppo_np.saving.hdf5 import MALFORMED, with_escapes
+from ppo_np.schedules import Schedule, is_file, is_function
 
 # The options that config.json keeps beside the settings, with their types.
 OPTIONS = {
@@ -112,6 +113,7 @@ def extended(asked: PPOConfig, kept: PPOConfig, done: int | None) -> PPOConfig:
     """
     for field in dataclasses.fields(PPOConfig):
         name, given, before = field.name, getattr(asked, field.name), getattr(kept, field.name)
-        check(name in CHANGEABLE or given == before, name, given, f"{before!r} {AS_BEFORE}")
+        same = given == before or (field.type == Schedule and is_function(before) and is_file(given))
+        check(name in CHANGEABLE or same, name, given, f"{before!r} {AS_BEFORE}")
     total = kept.total_timesteps if done is None else done + asked.total_timesteps
     return dataclasses.replace(asked, total_timesteps=total)

@@ -14,7 +14,7 @@ from ppo_np.environments.film import VideoOptions
 from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
 from ppo_np.evaluation.episodes import evaluation_env, obstacle, step_limit
 from ppo_np.evaluation.periodic import EVAL, PeriodicEvaluation
-from ppo_np.evaluation.playback import import_notice
+from ppo_np.evaluation.playback import foreign_code
 from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.ppo import PPO
 from ppo_np.learning.resume_point import lost_environments_warning
@@ -68,9 +68,10 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
             tell(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.")
             return 0
-        if notice := import_notice(saved.path, options.config) if saved else "":
+        for notice in foreign_code(saved.path, options.config) if saved else []:
             errors.print(f"warning: {notice}")
         ppo = at_end.enter_context(closing(_make_ppo(options, folder, saved, ranks)))
+        ppo.load_schedules()
         _stop_at_signal(ppo, signals)
         if ranks.any(signals.number > 0):
             return _exit_code(signals, ranks, errors)

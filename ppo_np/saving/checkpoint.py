@@ -2,7 +2,8 @@
 
 Contents of the file:
     /                 attributes: format, format_version, complete, ranks, and as JSON: versions, config, rng
-    /counters/...     update, global_step, adam_step, environments_reset (integers), wall_time (seconds)
+    /counters/...     update, global_step, adam_step, environments_reset (integers), wall_time (seconds); with
+                      kl_adaptive_lr also adaptive_lr, the learning rate of the next update
     /parameters/...   one dataset per tensor, named tower/layer/weight or tower/layer/bias
     /adam/m/...       the same tensors of Adam's first moment; /adam/v/... of the second
     /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; only with normalisation
@@ -57,6 +58,7 @@ class Checkpoint:
     versions: Mapping[str, str]  # of Python and the libraries
     ranks: int = 1  # number of ranks that trained; any number can continue
     path: str = ""  # of the file, for messages
+    adaptive_lr: float | None = None  # learning rate of the next update, with kl_adaptive_lr
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -90,6 +92,7 @@ def capture(
         environments=environments,
         versions=library_versions(),
         ranks=ranks.size,
+        adaptive_lr=state.adaptive_lr,
     )
 
 
@@ -113,6 +116,8 @@ def restore(state: TrainingState, saved: Checkpoint, num_envs: int, ranks: Ranks
     for name in COUNTERS:
         setattr(state, name, saved.counters[name])
     state.wall_time = saved.wall_time
+    if state.adaptive_lr is not None and saved.adaptive_lr is not None:
+        state.adaptive_lr = saved.adaptive_lr
     state.recent_episodes += [Episode(float(total), int(length)) for total, length in saved.recent_episodes]
     for name, rng in state.rngs.items():
         with suppress(*MALFORMED):
@@ -188,6 +193,8 @@ class CheckpointFile:
 def _packed(checkpoint: Checkpoint) -> bytes:
     arrays = {f"counters/{name}": np.array(checkpoint.counters[name]) for name in COUNTERS}
     arrays["counters/wall_time"] = np.array(checkpoint.wall_time)
+    if checkpoint.adaptive_lr is not None:
+        arrays["counters/adaptive_lr"] = np.array(checkpoint.adaptive_lr)
     arrays |= checkpoint.tensors
     arrays |= {f"normalizer/{name}": array for name, array in checkpoint.normalizer.items()}
     if checkpoint.environments:
@@ -226,6 +233,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
             versions=dict(versions),
             ranks=int(attributes.get("ranks", 1)),
             path=str(path),
+            adaptive_lr=None if config.kl_adaptive_lr is None else float(arrays["counters/adaptive_lr"]),
         )
     except MALFORMED as error:
         reason = " ".join(str(error).split())

@@ -35,6 +35,7 @@ class TrainingState:
         environments_reset: environments that could not be restored, since the last update.
         wall_time: seconds of training.
         recent_episodes: the last 100 finished episodes.
+        adaptive_lr: the learning rate of the next update with `kl_adaptive_lr`; None without.
     """
 
     model: ActorCritic
@@ -46,6 +47,7 @@ class TrainingState:
     environments_reset: int = 0
     wall_time: float = 0.0
     recent_episodes: deque[Episode] = field(default_factory=lambda: deque(maxlen=RECENT_EPISODES))
+    adaptive_lr: float | None = None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Let the optimiser of a copy or of an unpickled state work on the vectors of its model."""

@@ -86,7 +86,7 @@ def test_the_page_computes_what_the_kernels_compute(tmp_path, actions):
     values = walkthrough.nudged.activations.values
     errors = [np.abs(values - minibatch.returns)]
     if config.clip_vloss:
-        errors.append(np.abs(clipped(values, minibatch.old_values, config.clip_coef) - minibatch.returns))
+        errors.append(np.abs(clipped(values, minibatch.old_values, config.value_clip) - minibatch.returns))
     np.testing.assert_allclose(np.array(value_errors, float), 0.5 * np.max(errors, axis=0)[rows] ** 2, rtol=1e-6)
 
 

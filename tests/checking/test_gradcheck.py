@@ -45,6 +45,9 @@ SPOILT = {
     "entropy-sign": ([], ["entropy", "loss/dlogits", "policy/", "shared"], TERMS[1], "the sign is wrong"),
     "value-doubled": ([], ["value", "shared"], TERMS[2], "lacks its factor 1/2"),
     "no-value-clip": ([], ["value", "shared"], TERMS[2], "not 0 where the clipped value has the larger error"),
+    "value-clip-as-ratio-clip": (
+        ["--value-clip-coef", "0.5"], ["value", "shared"], TERMS[2], "clip_coef instead of value_clip_coef",
+    ),
     "no-softmax-term": ([], LOGITS, TERMS[3], "the term -dlogpi p is missing"),
     "entropy-without-h": ([], LOGITS, TERMS[3], "the term -dH p H is missing"),
     "entropy-plus-1": ([], LOGITS, TERMS[3], "keeps the + 1 of the derivative of p log p"),

@@ -19,8 +19,8 @@ SMALL = dataclasses.replace(PPOConfig.preset("cartpole"), num_steps=8, update_ep
 PLACES = [
     (distributions, "categorical_forward"), (distributions.MultiCategorical, "backward"), (model, "orthogonal"),
     (model.ActorCritic, "forward"), (model.ActorCritic, "backward"), (model.ActorCritic, "act"),
-    (optimizer, "adam"), (ppo, "clip_by_global_norm"), (ppo, "collect"), (rollout, "gae"), (minibatches, "normalize"),
-    (minibatches.MinibatchSampler, "epochs"),
+    (optimizer, "adam"), (optimizer, "clip_by_global_norm"), (ppo, "collect"), (rollout, "gae"),
+    (minibatches, "normalize"), (minibatches.MinibatchSampler, "epochs"),
 ]  # fmt: skip
 # All kinds of actions, with and without shared layers.
 RUNS = ["Discrete, shared, normalised", "MultiDiscrete", "MultiBinary", "Box, shared"]

@@ -79,7 +79,7 @@ def test_the_policy_gradient_is_the_loss_of_ppo_at_the_old_policy():
         categorical.categorical_forward(point.logits, point.actions, log_probs, logprobs, entropies)
         dlogprobs, dentropies, dvalues = np.empty((3, rows))
         advantages = point.returns - point.baselines
-        constants = logprobs, old[0], advantages, old[1], 0.2, 0.0, 0.0, False
+        constants = logprobs, old[0], advantages, old[1], 0.2, 0.0, 0.0, False, 0.2
         loss.ppo_loss_backward(1.0, logprobs, old[2], *constants, dlogprobs, dentropies, dvalues)
         dlogits = np.empty_like(point.logits)
         categorical.categorical_backward(dlogprobs, dentropies, point.actions, log_probs, entropies, dlogits)
@@ -122,12 +122,12 @@ def test_ratio_and_approx_kl():
         zeros = np.zeros(rows)
         terms, dlogprobs = np.empty(6), np.empty(rows)
         loss.ppo_loss_forward(
-            point.logprobs, zeros, zeros, point.old_logprobs, zeros, zeros, zeros, 0.2, 0.0, 0.0, False, terms
+            point.logprobs, zeros, zeros, point.old_logprobs, zeros, zeros, zeros, 0.2, 0.0, 0.0, False, 0.2, terms
         )
         assert_close(result(10, "approx_kl", point), terms[loss.LOSS_TERMS.index("approx_kl")])
         # The advantage -B and no clipping leave the ratio alone.
         loss.ppo_loss_backward(
             1.0, point.logprobs, zeros, point.old_logprobs, zeros, np.full(rows, -float(rows)), zeros, 1e9, 0.0, 0.0,
-            False, dlogprobs, np.empty(rows), np.empty(rows),
+            False, 1e9, dlogprobs, np.empty(rows), np.empty(rows),
         )  # fmt: skip
         assert_close(result(10, "ratio", point), dlogprobs)

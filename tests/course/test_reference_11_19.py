@@ -39,7 +39,8 @@ def forward_terms(point, **given):
     names = "logprobs", "entropies", "values", "old_logprobs", "old_values", "advantages", "returns"
     arrays = [vars(point).get(name, zeros) for name in names]
     settings = [vars(point).get(name, 0.0) for name in ("ent_coef", "vf_coef")]
-    loss.ppo_loss_forward(*arrays, point.clip_coef, *settings, vars(point).get("clip_vloss", False), terms)
+    clip_vloss = vars(point).get("clip_vloss", False)
+    loss.ppo_loss_forward(*arrays, point.clip_coef, *settings, clip_vloss, point.clip_coef, terms)
     return dict(zip(loss.LOSS_TERMS, terms, strict=True))
 
 
@@ -50,7 +51,7 @@ def gradients(point, vf_coef):
     names = "logprobs", "values", "old_logprobs", "old_values", "advantages", "returns"
     arrays = [vars(point).get(name, zeros) for name in names]
     settings = point.clip_coef, vars(point).get("ent_coef", 0.0), vf_coef, vars(point).get("clip_vloss", False)
-    loss.ppo_loss_backward(point.dloss, *arrays, *settings, *outputs)
+    loss.ppo_loss_backward(point.dloss, *arrays, *settings, point.clip_coef, *outputs)
     return outputs
 
 

@@ -40,7 +40,7 @@ def loss(point: Point, params: np.ndarray) -> complex:
     policy_loss = larger(-minibatch.advantages * ratio, -minibatch.advantages * clip(ratio, 1, config.clip_coef)).mean()
     errors = (values - minibatch.returns) ** 2
     if config.clip_vloss:
-        clipped = clip(values, minibatch.old_values, config.clip_coef)
+        clipped = clip(values, minibatch.old_values, config.value_clip)
         errors = larger(errors, (clipped - minibatch.returns) ** 2)
     return policy_loss - config.ent_coef * entropies.mean() + config.vf_coef * 0.5 * errors.mean()
 

@@ -15,22 +15,25 @@ from bench.reference.loss import numpy_ppo_loss_forward
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
 
 
-def forward(rows, clip_coef=CLIP, ent_coef=ENT, vf_coef=VF, clip_vloss=True):
+def forward(rows, clip_coef=CLIP, ent_coef=ENT, vf_coef=VF, clip_vloss=True, value_clip_coef=None):
     """The six terms by name."""
-    terms = run(ppo_loss_forward, (*rows, clip_coef, ent_coef, vf_coef, clip_vloss), garbage(6, np.float64))
+    inputs = (*rows, clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef or clip_coef)
+    terms = run(ppo_loss_forward, inputs, garbage(6, np.float64))
     return dict(zip(LOSS_TERMS, terms, strict=True))
 
 
-def backward(rows, dloss=1.0, clip_coef=CLIP, ent_coef=ENT, vf_coef=VF, clip_vloss=True):
+def backward(rows, dloss=1.0, clip_coef=CLIP, ent_coef=ENT, vf_coef=VF, clip_vloss=True, value_clip_coef=None):
     """dlogprobs, dentropies, dvalues."""
-    inputs = (dloss, rows.logprobs, *rows[2:], clip_coef, ent_coef, vf_coef, clip_vloss)
+    settings = clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef or clip_coef
+    inputs = (dloss, rows.logprobs, *rows[2:], *settings)
     return run(ppo_loss_backward, inputs, *[garbage_like(rows.logprobs) for _ in range(3)])
 
 
-def reference(rows, clip_coef=CLIP, ent_coef=ENT, vf_coef=VF, clip_vloss=True):
+def reference(rows, clip_coef=CLIP, ent_coef=ENT, vf_coef=VF, clip_vloss=True, value_clip_coef=None):
     """The six terms, in NumPy and float64."""
     terms = np.zeros(len(LOSS_TERMS))
-    numpy_ppo_loss_forward(*rows.astype(np.float64), clip_coef, ent_coef, vf_coef, clip_vloss, terms)
+    settings = clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef or clip_coef
+    numpy_ppo_loss_forward(*rows.astype(np.float64), *settings, terms)
     return dict(zip(LOSS_TERMS, terms, strict=True))
 
 

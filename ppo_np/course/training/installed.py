@@ -38,7 +38,6 @@ SAME_ARGUMENTS = {
     "bernoulli_backward": (distributions, ("dlogits",)),
     "gaussian_forward": (distributions, ("logprobs", "entropies")),
     "gaussian_backward": (distributions, ("dmeans", "dlog_std")),
-    "ppo_loss_backward": (model, ("dlogprobs", "dentropies", "dvalues")),
     "gae": (rollout, ("advantages", "returns")),
     "normalize": (minibatches, ("normalized",)),
 }
@@ -80,6 +79,7 @@ class Installation:
             "multi_categorical_forward": (MultiCategorical, "forward", _method(self._multi_forward)),
             "multi_categorical_backward": (MultiCategorical, "backward", _method(self._multi_backward)),
             "ppo_loss": (model, "ppo_loss_forward", self._ppo_loss(model.ppo_loss_forward)),
+            "ppo_loss_backward": (model, "ppo_loss_backward", self._ppo_loss_backward),
             "minibatches": (MinibatchSampler, "epochs", _method(self._epochs)),
         }
         for name, (module, results) in SAME_ARGUMENTS.items():
@@ -119,11 +119,16 @@ class Installation:
         """The kernel computes the terms for the logs; the function gives the loss itself."""
 
         def hook(*arguments: Any) -> None:
-            *inputs, terms = arguments
-            kernel(*inputs, terms)
+            *inputs, _value_clip_coef, terms = arguments  # in the course it is clip_coef
+            kernel(*arguments)
             self._caller.call("ppo_loss", inputs, [("loss", terms[0:1].reshape(()))])
 
         return hook
+
+    def _ppo_loss_backward(self, *arguments: Any) -> None:
+        *inputs, _value_clip_coef, dlogprobs, dentropies, dvalues = arguments  # in the course it is clip_coef
+        targets = [("dlogprobs", dlogprobs), ("dentropies", dentropies), ("dvalues", dvalues)]
+        self._caller.call("ppo_loss_backward", inputs, targets)
 
     def _collect(self, original: Callable[..., RolloutReport]) -> Callable[..., RolloutReport]:
         """The rollout, by the learner's function or by the package's; the buffer is noted."""

@@ -132,7 +132,7 @@ def ppo_loss(
     terms = np.empty(len(loss.LOSS_TERMS))
     loss.ppo_loss_forward(
         logprobs, entropies, values, old_logprobs, old_values, advantages, returns, clip_coef, ent_coef, vf_coef,
-        clip_vloss, terms,
+        clip_vloss, clip_coef, terms,
     )  # fmt: skip
     return float(terms[0])
 
@@ -140,7 +140,8 @@ def ppo_loss(
 def ppo_loss_backward(dloss: float, logprobs: Array, *constants: Any) -> tuple[Array, Array, Array]:
     """Gradients of the log-probabilities, entropies and values, (B,) each; arguments as in the course."""
     results = np.empty(len(logprobs)), np.empty(len(logprobs)), np.empty(len(logprobs))
-    loss.ppo_loss_backward(dloss, logprobs, *constants, *results)
+    clip_coef = constants[6]  # in the course also that of the value
+    loss.ppo_loss_backward(dloss, logprobs, *constants, clip_coef, *results)
     return results
 
 

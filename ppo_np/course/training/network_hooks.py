@@ -10,7 +10,6 @@ from kernels.acting import FINE, NOT_FINITE
 from kernels.activation import RELU
 from kernels.finite import all_finite, first_outside
 from ppo_np.course.training.calls import PARAMETER_BITS, Array, Caller, Targets
-from ppo_np.learning import ppo
 from ppo_np.network import model as model_module
 from ppo_np.network import optimizer
 from ppo_np.network.activations import Activations, Tower
@@ -47,7 +46,7 @@ class NetworkHooks:
             found.append((ActorCritic, "act", lambda *arguments: self._act(*arguments)))
         one_by_one: dict[str, Replacement] = {
             "orthogonal": (model_module, "orthogonal", self._orthogonal),
-            "clip_by_global_norm": (ppo, "clip_by_global_norm", self._clip_by_global_norm),
+            "clip_by_global_norm": (optimizer, "clip_by_global_norm", self._clip_by_global_norm),
             "adam": (optimizer, "adam", self._adam),
         }
         return found + [replacement for name, replacement in one_by_one.items() if name in names]
