@@ -74,9 +74,9 @@ def ppo_loss_backward(
     dH_b     = dloss/B (-c_H)
     dV_b     = dloss/B c_V (V_b - R_b),  but 0 if |V_b - V_old_b| > epsilon_V and |Vc_b - R_b| > |V_b - R_b|
 
-    On the edges (rho_b = 1+-epsilon, |V_b - V_old_b| = epsilon_V, equal errors) the unclipped branch is used. Inside the
-    clip ranges the two branches are equal. The conditions test whether a number is outside its range, so rounding does
-    not choose.
+    On the edges (rho_b = 1+-epsilon, |V_b - V_old_b| = epsilon_V, equal errors) the unclipped branch is used. Inside
+    the clip ranges the two branches are equal. The conditions test whether a number is outside its range, so rounding
+    does not choose.
 
     Derivation: docs/gradients.md, "Clipped surrogate", "Clipped value loss" and the section after those.
 

@@ -5,9 +5,9 @@
 
 f is `kl_adaptive_factor` (1.5), t `kl_adaptive_threshold` (2), lr_min and lr_max `kl_adaptive_min_lr` and
 `kl_adaptive_max_lr`. rsl_rl compares before each step, with the exact KL of two Gaussians. Here KL is the mean
-approx_kl over the minibatches of the last epoch, of all ranks, and the comparison is after each update. approx_kl exists
-for every action distribution. In the first minibatch of an update the policy has not changed, so its KL is 0 or a
-rounding error, which must not decide. And so an update has one learning rate: the one that is logged.
+approx_kl over the minibatches of the last epoch, of all ranks, and the comparison is after each update: approx_kl
+exists for every action distribution; in the first minibatch of an update the policy has not changed, so its KL is 0 or
+a rounding error, which must not decide; and an update has one learning rate, the one that is logged.
 """
 
 from ppo_np.config import PPOConfig

@@ -199,7 +199,8 @@ class OnPolicyAlgorithm:
                 UserError, and `predict` works.
 
         Raises:
-            UserError: A name in `schedules` is not that of a schedule that was a function. There is no such file, it is not a checkpoint, or it does not fit its environment.
+            UserError: There is no such file, it is not a checkpoint, or it does not fit its environment; or a name in
+                `schedules` is not that of a schedule that was a function.
         """
         saved = read_checkpoint(path)
         if not saved.config.env_id and env is None:

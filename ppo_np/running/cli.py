@@ -17,7 +17,7 @@ from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_n
 from ppo_np.errors import RunError, UserError, check
 from ppo_np.literals import literal, literal_text
 from ppo_np.running.output import is_broken_pipe, lenient_output, stdout_failure
-from ppo_np.schedules import FACTORS, Schedule, as_text
+from ppo_np.schedules import FACTORS, SETTINGS, Schedule, as_text, field_of
 
 Options = TypeVar("Options")
 
@@ -108,7 +108,23 @@ def parse_from(default: Options, arguments: Sequence[str], prog: str, more_help:
     """Read options from the command line. Flags change the values of `default`; see `parse_with_preset`."""
     description = f"{inspect.getdoc(type(default))}\n\nPresets: {', '.join(preset_names())}.{more_help}"
     with NUMBERS:
-        return tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
+        options = tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
+    _check_annealing(getattr(options, "config", None), arguments)
+    return options
+
+
+def _check_annealing(config: PPOConfig | None, arguments: Sequence[str]) -> None:
+    """Raise UserError if an --anneal flag was given that contradicts the schedule in force."""
+    for setting, flag in SETTINGS.items() if config else ():
+        yes, no = f"--{flag.replace('_', '-')}", f"--no-{flag.replace('_', '-')}"
+        given = [one for argument in arguments if (one := argument.replace("_", "-")) in (yes, no)]
+        schedule = config.schedules[setting]
+        wanted = "linear" if given[-1:] == [yes] else "constant"
+        if not given or schedule == wanted:
+            continue
+        adaptive = setting == "learning_rate" and config.kl_adaptive_lr is not None
+        name, value = ("kl_adaptive_lr", config.kl_adaptive_lr) if adaptive else (field_of(setting), schedule)
+        check(False, name, value, f"{'' if adaptive else f'{wanted} or '}left away with {given[-1]}")
 
 
 def whole_number(text: str) -> int:

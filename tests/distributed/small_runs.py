@@ -109,6 +109,12 @@ RUNS = {
     "MultiDiscrete, masks, NEXT_STEP": (masked_multi, SHARED | {"action_mask": "info:action_mask"}),
     "MultiBinary": (multi_binary, NORMALIZED),
     "Box, shared": (box, SHARED),
+    "Box, adaptive learning rate, the value apart": (
+        box, SHARED | {
+            "kl_adaptive_lr": 0.005, "value_learning_rate": 0.02, "value_clip_coef": 0.1, "max_grad_norm_value": 0.2,
+            "clip_coef_schedule": "exponential", "ent_coef_schedule": lambda left: 0.02 * left**2,
+        },
+    ),
     "Box, separate, normalised, annealed": (
         box, NORMALIZED | {"anneal_clip_coef": True, "anneal_ent_coef": True, "target_kl": 0.02},
     ),

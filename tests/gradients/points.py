@@ -82,7 +82,7 @@ def ratio_sides(point: Point) -> np.ndarray:
 
 def value_sides(point: Point) -> tuple[np.ndarray, np.ndarray]:
     """Whether the value left the clip range, and whether it did and the clipped error is the larger one, (B,) each."""
-    minibatch, values, e = point.minibatch, point.activations.values, point.config.clip_coef
+    minibatch, values, e = point.minibatch, point.activations.values, point.config.value_clip
     change = values - minibatch.old_values
     clipped = minibatch.old_values + np.clip(change, -e, e)
     outside = np.abs(change) > e

@@ -1,5 +1,6 @@
 """The gradient of the whole loss of the whole network, against central differences and against the complex step."""
 
+import dataclasses
 import itertools
 
 import complex_step
@@ -75,6 +76,21 @@ def test_every_coordinate_against_the_complex_step(head, network, activation, cl
     for name, tensor in point.model.named(analytic).items():
         error = np.linalg.norm(tensor - point.model.named(oracle)[name])
         assert error <= COMPLEX_TOLERANCE * np.linalg.norm(tensor) + 1e-15, name
+
+
+@every_network
+@pytest.mark.parametrize("value_clip_coef", [0.1, 0.35])
+def test_a_clip_range_of_the_values_own(network, value_clip_coef):
+    config = dataclasses.replace(config_of(network, "tanh"), value_clip_coef=value_clip_coef)
+    point = off_policy_point(config, 100)
+    analytic, numeric, oracle = analytic_gradient(point), central_differences(point), complex_step.gradient(point)
+    assert set(value_branches(point)) == THREE_BRANCHES
+    for name, tensor in point.model.named(analytic).items():
+        assert_gradient(tensor, point.model.named(numeric)[name], name)
+        error = np.linalg.norm(tensor - point.model.named(oracle)[name])
+        assert error <= COMPLEX_TOLERANCE * np.linalg.norm(tensor) + 1e-15, name
+    other = analytic_gradient(point._replace(config=config_of(network, "tanh")))
+    assert np.linalg.norm(other - numeric) > 1e-3 * np.linalg.norm(numeric)  # with clip_coef it would be wrong
 
 
 @every_head

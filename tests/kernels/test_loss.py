@@ -48,6 +48,16 @@ def kernels_ratio(log_ratio):
     return backward(rows, clip_coef=10.0)[0][0]
 
 
+@given(seeds, st.sampled_from([0.1, 0.25, 0.5, 2.0]))
+def test_a_clip_range_of_the_values_own(seed, value_clip_coef):
+    """The terms by the formulas, and of the backward pass only dvalues depends on it."""
+    rows = rows_in_every_region(seed)
+    settings = {"value_clip_coef": value_clip_coef}
+    assert_terms(forward(rows, **settings), reference(rows, **settings), 1e-6)
+    analytic, as_ratio, as_value = backward(rows, **settings), backward(rows), backward(rows, clip_coef=value_clip_coef)
+    np.testing.assert_array_equal(np.array(analytic), [*as_ratio[:2], as_value[2]])
+
+
 @given(seeds, st.integers(1, ALL), st.booleans())
 def test_gradient_of_every_coordinate(seed, count, clip_vloss):
     rows = rows_in_every_region(seed, count)

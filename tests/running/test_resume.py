@@ -19,6 +19,7 @@ WRAPPED = [
     *BASE, "--env-id", "CartPole-v1", "--env-kwargs", "sutton_barto_reward=True", "--max-episode-steps", "9",
     "--wrappers", "gymnasium.wrappers:FrameStackObservation(stack_size=3)", "gymnasium.wrappers:FlattenObservation",
 ]  # fmt: skip
+APART = ["--value-clip-coef", "0.1", "--value-learning-rate", "0.01", "--max-grad-norm-value", "0.2"]
 KINDS = {
     "plain": CARTPOLE,
     "workers": [*CARTPOLE, "--vectorization", "async"],
@@ -31,6 +32,8 @@ KINDS = {
     "masks in workers": [*BASE, "--env-id", "Taxi-v4", "--action-mask", "info:action_mask", "--vectorization", "async"],
     "numbered observations": [*BASE, "--env-id", "FrozenLake-v1"],
     "keyword arguments, wrappers and a limit": WRAPPED,
+    "schedules": [*CARTPOLE, "--learning-rate-schedule", "exponential", "--clip-coef-schedule", "cosine"],
+    "an adaptive learning rate, the value apart": [*CARTPOLE, "--kl-adaptive-lr", "0.002", *APART],
     "all three in workers": [*WRAPPED, "--vectorization", "async"],
 }
 
