@@ -182,6 +182,28 @@ def test_what_only_one_distribution_has(actions, name):
     np.testing.assert_allclose(lines_of(walkthrough)[name].numbers, expected.T)
 
 
+def test_the_value_only_part_has_a_clip_range_a_norm_and_a_learning_rate_of_its_own(tmp_path):
+    """As in training: the next update of a run, bit for bit, with the settings that are in force by then."""
+    path = tmp_path / "checkpoint.h5"
+    own = {"value_clip_coef": 0.3, "value_learning_rate": 2e-3, "max_grad_norm_value": 0.05, "max_grad_norm": 0.1}
+    changing = {"kl_adaptive_lr": 1e-9, "learning_rate": 1e-3, "clip_coef_schedule": "exponential"}
+    trained(path, update_epochs=2, num_minibatches=1, network="both", **own, **changing)
+    subject = next_subject(read_checkpoint(path), 2)
+    config = subject.config
+    assert config.learning_rate == 1e-3 / 1.5 / 1.5  # after two updates whose KL was too large
+    np.testing.assert_allclose([config.value_learning_rate, config.value_clip], [2e-3 / 2.25, 1.5 * config.clip_coef])
+    walkthrough = walk(subject)
+    assert not walkthrough.wrong
+    lines = lines_of(walkthrough)
+    assert lines["clip factor"].labels == ("others", "value only")
+    assert [row[1] for row in lines["clip factor"].numbers] == [0.1, 0.05]
+    assert lines["theta"].note.endswith("lr = 0.000444444, that of the value 0.000888889")
+    metrics, state = next_update(path)
+    assert metrics.learning_rate == config.learning_rate
+    np.testing.assert_array_equal(subject.model.params, state.model.params)
+    np.testing.assert_array_equal(subject.optimizer.v, state.optimizer.v)
+
+
 def test_the_step_is_that_of_the_formulas():
     config = small(max_grad_norm=0.1, learning_rate=0.01)
     walkthrough = walk(off_policy_subject(config))
@@ -261,6 +283,8 @@ def test_the_branches_of_the_value_loss():
     expected = ["V=Vold, inside", "V>Vold, inside", "V>Vold, outside: flat", "V>Vold, outside"]
     expected += ["V<Vold, outside: flat", "V<Vold, outside", "V<Vold, outside"]
     assert value_branches_of(values, minibatch, small(clip_coef=0.25)) == expected
+    own = small(clip_coef=9.0, value_clip_coef=0.25)
+    assert value_branches_of(values, minibatch, own) == expected
     assert value_branches_of(values, minibatch, small(clip_coef=0.25, clip_vloss=False)) == [NO_CLIP] * 7
 
 

@@ -140,7 +140,7 @@ def ppo_loss(
 def ppo_loss_backward(dloss: float, logprobs: Array, *constants: Any) -> tuple[Array, Array, Array]:
     """Gradients of the log-probabilities, entropies and values, (B,) each; arguments as in the course."""
     results = np.empty(len(logprobs)), np.empty(len(logprobs)), np.empty(len(logprobs))
-    clip_coef = constants[6]  # in the course also that of the value
+    clip_coef = constants[5]  # in the course also that of the value
     loss.ppo_loss_backward(dloss, logprobs, *constants, clip_coef, *results)
     return results
 
