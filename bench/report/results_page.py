@@ -181,7 +181,8 @@ def setting_cells(document: Document) -> dict[str, str]:
         "network": "; ".join([*network, config["activation"]]),
     }
     for heading, name in NUMBERS.items():
-        cells[heading] = f"{config[name]:g}" + (", annealed" if config.get(ANNEALED.get(name)) else "")
+        schedule = config.get(f"{name}_schedule") or ("annealed" if config.get(ANNEALED.get(name)) else "constant")
+        cells[heading] = f"{config[name]:g}" + ("" if schedule == "constant" else f", {schedule}")
     normalised = [name.removeprefix("norm_") for name in config if name.startswith("norm_") and config[name]]
     return cells | {"normalised": ", ".join(normalised) or "none"}
 

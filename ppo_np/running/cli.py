@@ -109,13 +109,14 @@ def parse_from(default: Options, arguments: Sequence[str], prog: str, more_help:
     description = f"{inspect.getdoc(type(default))}\n\nPresets: {', '.join(preset_names())}.{more_help}"
     with NUMBERS:
         options = tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
-    _check_annealing(getattr(options, "config", None), arguments)
+    if isinstance(config := getattr(options, "config", None), PPOConfig):
+        _check_annealing(config, arguments)
     return options
 
 
-def _check_annealing(config: PPOConfig | None, arguments: Sequence[str]) -> None:
+def _check_annealing(config: PPOConfig, arguments: Sequence[str]) -> None:
     """Raise UserError if an --anneal flag was given that contradicts the schedule in force."""
-    for setting, flag in SETTINGS.items() if config else ():
+    for setting, flag in SETTINGS.items():
         yes, no = f"--{flag.replace('_', '-')}", f"--no-{flag.replace('_', '-')}"
         given = [one for argument in arguments if (one := argument.replace("_", "-")) in (yes, no)]
         schedule = config.schedules[setting]

@@ -22,7 +22,10 @@ CASES = {
     "Discrete": ({}, [(0, "logits", 2, 3.25), (0, "old_logprob", None, -3.0), (1, "advantage", None, -2.5)]),
     "MultiDiscrete": ({"clip_coef": 0.1}, [(1, "logits", 7, -800.0), (5, "logits", 0, 1.5), (2, "value", None, 4.0)]),
     "MultiBinary": ({"clip_vloss": False}, [(3, "logits", 1, -2.0), (3, "value", None, -1), (0, "advantage", None, 0)]),
-    "Box": ({"norm_adv": False, "value_clip_coef": 0.35}, [(4, "means", 0, 0.125), (4, "means", 1, -1.0), (2, "old_logprob", None, 2.0)]),
+    "Box": (
+        {"norm_adv": False, "value_clip_coef": 0.35},
+        [(4, "means", 0, 0.125), (4, "means", 1, -1.0), (2, "old_logprob", None, 2.0)],
+    ),
 }  # fmt: skip
 ROWS = 6
 
