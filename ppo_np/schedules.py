@@ -189,6 +189,11 @@ class Scheduled:
         given = {field_of(setting): one for setting, one in self.schedules.items() if is_function(one)}
         return dataclasses.replace(self, **{name: loaded(name, one) for name, one in given.items()})  # type: ignore[type-var]
 
+    def without_functions(self) -> Self:
+        """These settings with FROM_PYTHON in place of the functions that were given from Python."""
+        texts = {field_of(setting): as_text(one) for setting, one in self.schedules.items() if callable(one)}
+        return dataclasses.replace(self, **texts) if texts else self  # type: ignore[type-var]
+
     def with_schedules(self, given: Mapping[str, Schedule]) -> Self:
         """These settings with other functions, or FILE.py:function, by field name.
 

@@ -43,7 +43,7 @@ class Policy:
     def __init__(
         self, observation_space: Space, action_space: Space, config: PPOConfig, rng: np.random.Generator | None
     ):
-        self.config = config
+        self.config = config.without_functions()  # which a pickle cannot hold
         self.observations = ObservationAdapter(observation_space)
         self.actions = ActionAdapter(action_space)
         self.model = ActorCritic(self.observations.size, action_head(action_space, config), config, rng)

@@ -1,6 +1,7 @@
 """Schedules, the KL-adaptive learning rate, and the value's own settings, in the training loop and after a restart."""
 
 import dataclasses
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -153,6 +154,13 @@ def test_a_function_from_python_is_to_be_given_again(tmp_path):
     PPO(SMALL).save(tmp_path / "plain.h5")
     with pytest.raises(UserError, match="must be left away, because none of the run's schedules is a function"):
         PPO.load(tmp_path / "plain.h5", schedules={"clip_coef_schedule": slowly})
+
+
+def test_a_policy_whose_training_had_a_function_can_be_pickled():
+    ppo = PPO(dataclasses.replace(SMALL, ent_coef_schedule=lambda left: 0.01 * left))
+    again = pickle.loads(pickle.dumps(ppo.policy))
+    assert again.predict(np.ones(4, np.float32)) == ppo.predict(np.ones(4, np.float32))
+    assert callable(ppo.config.ent_coef_schedule)
 
 
 def test_a_file_is_run_once_and_early(config_of, tmp_path):
