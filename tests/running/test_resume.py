@@ -20,6 +20,7 @@ WRAPPED = [
     "--wrappers", "gymnasium.wrappers:FrameStackObservation(stack_size=3)", "gymnasium.wrappers:FlattenObservation",
 ]  # fmt: skip
 APART = ["--value-clip-coef", "0.1", "--value-learning-rate", "0.01", "--max-grad-norm-value", "0.2"]
+APART += ["--clip-coef-schedule", "cosine"]
 KINDS = {
     "plain": CARTPOLE,
     "workers": [*CARTPOLE, "--vectorization", "async"],
@@ -32,7 +33,6 @@ KINDS = {
     "masks in workers": [*BASE, "--env-id", "Taxi-v4", "--action-mask", "info:action_mask", "--vectorization", "async"],
     "numbered observations": [*BASE, "--env-id", "FrozenLake-v1"],
     "keyword arguments, wrappers and a limit": WRAPPED,
-    "schedules": [*CARTPOLE, "--learning-rate-schedule", "exponential", "--clip-coef-schedule", "cosine"],
     "an adaptive learning rate, the value apart": [*CARTPOLE, "--kl-adaptive-lr", "0.002", *APART],
     "all three in workers": [*WRAPPED, "--vectorization", "async"],
 }
