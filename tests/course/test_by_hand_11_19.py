@@ -1,4 +1,4 @@
-"""The numbers that are worked by hand on the pages of lessons 11 to 19 and 21: those of the exercises' points and functions.
+"""The numbers worked by hand on the pages of lessons 11 to 19 and 21: those of the exercises' points and functions.
 
 A line is a chain `name = expression = number`, as in docs/gradients.md. A name stands for an argument of the point that
 the exercise calls "worked by hand", or for what the worked function returns there.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_np.course.exercise import Exercise, Functions, Point, gradient
+from ppo_np.course.exercise import ContractError, Exercise, Functions, Point, gradient
 
 LOGITS = np.log([[1.0, 3.0, 4.0], [2.0, 5.0, 2.0]])
 MASK = np.array([[True, True, False], [True, False, True]])
@@ -93,9 +93,11 @@ def _backward_points(rng: np.random.Generator) -> list[Point]:
 def _as_probabilities(function: Callable[..., Any], arguments: list[Any]) -> Any:
     """The result with p in place of log p: an infinite number has no differences."""
     result = function(*arguments)
-    if isinstance(result, tuple | list) and len(result) == 3 and isinstance(result[0], np.ndarray):
+    if isinstance(result, tuple | list) and len(result) == 3:
         return np.exp(result[0]), *result[1:]
-    return result
+    if result is None:
+        return None
+    raise ContractError("Your function must return 3 values: log_probs, logprobs, entropies.")
 
 
 def _masked_backward(mine: Functions, point: Point) -> np.ndarray:
@@ -130,7 +132,7 @@ def _entropy_in_range(point: Point, result: tuple[np.ndarray, ...]) -> str | Non
     if not wrong.size:
         return None
     b = int(wrong[0])
-    return f"Row {b} has {counts[b]} valid actions. Can H be {entropies[b]:.4g}, outside [0, log {counts[b]}]?"
+    return f"H of row {b} is {entropies[b]:.4g}. Can it be below 0, or above log {counts[b]}, with {counts[b]} valid?"
 
 
 def _as_lesson_6(point: Point, result: tuple[np.ndarray, ...]) -> str | None:

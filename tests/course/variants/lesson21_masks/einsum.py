@@ -34,8 +34,7 @@ def masked_categorical_sample(logits, mask, uniforms):
     cumulative = np.add.accumulate(probs, axis=1)
     cumulative[np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] <= 1] = 1.0  # from the last valid action on
     actions = np.argmax(mask & (cumulative > uniforms[:, np.newaxis]), axis=1)
-    one_hot = np.eye(logits.shape[1])[actions]
-    return actions, np.einsum("bk,bk->b", one_hot, logarithm(probs, mask))
+    return actions, np.log(np.take_along_axis(probs, actions[:, np.newaxis], axis=1)[:, 0])
 
 
 PLANT = {
@@ -54,5 +53,5 @@ PLANT = {
     ),
     "entropy-sign": ("dlog_probs -= ", "dlog_probs += "),
     "row-mean": ("jacobian)", "jacobian / len(probs))"),
-    "probability-for-log-sample": ("one_hot, logarithm(probs, mask))", "one_hot, probs)"),
+    "probability-for-log-sample": ("return actions, np.log(", "return actions, ("),
 }  # fmt: skip
