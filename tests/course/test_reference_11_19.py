@@ -210,8 +210,11 @@ def test_masked_categorical():
 def test_masked_categorical_sample():
     for point, mine in calls(21, "masked_categorical_sample"):
         actions, logprobs = np.empty(len(point.logits), np.int64), np.empty(len(point.logits))
+        log_probs = np.empty_like(point.logits)
         masked_categorical.masked_categorical_sample(
-            point.logits, point.mask.astype(np.int8), point.uniforms, np.empty_like(point.logits), actions, logprobs
+            point.logits, point.mask.astype(np.int8), point.uniforms, log_probs, actions, logprobs
         )
+        if point.label == "u is the largest number below 1":  # then rounding leaves the sums below 1
+            assert (np.exp(log_probs).cumsum(axis=1)[:, -1] <= point.uniforms).all()
         np.testing.assert_array_equal(mine[0], actions)
         assert_close(mine[1], logprobs)

@@ -197,14 +197,14 @@ def _random_draws(rng: np.random.Generator, rows: int, actions: int) -> Point:
 
 def _sums_below_one(rng: np.random.Generator) -> Point:
     """Rows whose valid p add up to less than 1 by rounding, however they are computed; the last actions are invalid."""
-    logits, mask = rng.uniform(-1, 1, (2000, 63)), np.ones((2000, 63), bool)
+    logits, mask = rng.uniform(-1, 1, (600, 63)), np.ones((600, 63), bool)
     mask[:, 60:] = False
     sums = []
     for valid in (logits[:, :60], np.where(mask, logits, -np.inf)):
         for l in (valid, valid - valid.max(axis=1, keepdims=True)):
             weights = np.exp(l)
-            totals = weights.sum(axis=1, keepdims=True)
-            sums += [p.cumsum(axis=1)[:, -1] for p in (weights / totals, np.exp(l - np.log(totals)))]
+            for totals in (weights.sum(axis=1, keepdims=True), weights.cumsum(axis=1)[:, -1:]):  # in another order
+                sums += [p.cumsum(axis=1)[:, -1] for p in (weights / totals, np.exp(l - np.log(totals)))]
     below = np.argsort(np.max(sums, axis=0))[:4]
     expected = np.full(len(below), 59), _log_softmax(logits, mask)[below, 59]
     uniforms = np.full(len(below), BELOW_ONE)
