@@ -24,9 +24,10 @@ def row(page: Path, worked: Path = WORKED) -> str:
     if heading is None:
         raise ValueError(f"{page.name} has no heading '# ...'")
     title = re.sub(r"^(Lesson )?\d+[.:]? *", "", heading[1])
-    settings = worked / f"{page.stem}.toml"
-    question = tomllib.loads(settings.read_text(encoding="utf-8")).get("question", "") if settings.is_file() else ""
-    return f"| {int(page.stem[6:8])} | [{title}]({page.name}) | {question} |\n"
+    file = worked / f"{page.stem}.toml"
+    settings = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    extra = " (extra)" if settings.get("extra") else ""
+    return f"| {int(page.stem[6:8])} | [{title}]({page.name}){extra} | {settings.get('question', '')} |\n"
 
 
 def table(course: Path = COURSE) -> str:

@@ -71,7 +71,7 @@ def check_lesson(
     results = []
     for one in chosen_lessons:
         check_argument(
-            one.has_functions, "LESSON", one.number, "a lesson with functions to write; for the last one: train"
+            one.has_functions, "LESSON", one.number, "a lesson with functions to write; for lesson 20: train"
         )
         result = check(
             one, own.existing_file(folder, one), secrets.randbelow(SEEDS) if seed is None else seed, from_reference

@@ -29,7 +29,7 @@ def export(path: Path, secret: str, names: Sequence[str]) -> list[str]:
     Args:
         path: of the zip file; a file that is there is replaced.
         secret: chooses the hidden points; it stands in the zip, which students never see.
-        names: lessons, or a teacher's own files with EXERCISES; empty for all lessons.
+        names: lessons, or a teacher's own files with EXERCISES; empty for lessons 1 to 19.
 
     Raises UserError if the file cannot be written.
     """

@@ -80,6 +80,11 @@ class Lesson:
         return self._text["needs"]
 
     @property
+    def extra(self) -> bool:
+        """Whether the lesson stands beside the main course, which ends with the training of lesson 20."""
+        return self._text.get("extra", False)
+
+    @property
     def hints(self) -> list[str]:
         """From a question to the formula."""
         return self._text["hints"]
@@ -91,12 +96,12 @@ class Lesson:
 
     @cached_property
     def source(self) -> str:
-        """The worked functions; "" for the last lesson, which has none of its own."""
+        """The worked functions; "" for lesson 20, which has none of its own."""
         return "" if not self.has_functions else (WORKED / f"{self.name}.py").read_text(encoding="utf-8")
 
     @cached_property
     def exercises(self) -> list[Exercise]:
-        """What the learner writes, in the order in which it is graded; empty for the last lesson."""
+        """What the learner writes, in the order in which it is graded; empty for lesson 20."""
         return (
             [] if not self.has_functions else importlib.import_module(f"ppo_np.course.exercises.{self.name}").EXERCISES
         )

@@ -80,7 +80,7 @@ def _table(rows: list[Row]) -> Iterator[str]:
 
 
 def print_progress(console: "Console", progress: Progress) -> None:
-    """A table of all lessons."""
+    """A table of all lessons, and how many of the main course are passed."""
     from rich import box
     from rich.table import Table
 
@@ -89,13 +89,14 @@ def print_progress(console: "Console", progress: Progress) -> None:
         table.add_column(column, justify="right" if column in ("lesson", "points", "hints") else "left")
     for lesson in lessons().values():
         entry = progress.of(lesson)
+        title = f"{lesson.title} (extra)" if lesson.extra else lesson.title
         table.add_row(
-            str(lesson.number), lesson.title, entry.get("points", ""), str(entry.get("hints", "") or ""),
+            str(lesson.number), title, entry.get("points", ""), str(entry.get("hints", "") or ""),
             "found" if entry.get("hunted") else "", _state(lesson, entry),
         )  # fmt: skip
     console.print(table)
-    passed = sum(bool(progress.of(lesson).get("passed")) for lesson in lessons().values())
-    console.print(f"{passed} of {len(lessons())} lessons passed.")
+    passed = [bool(progress.of(lesson).get("passed")) for lesson in lessons().values() if not lesson.extra]
+    console.print(f"{sum(passed)} of {len(passed)} lessons passed.")
 
 
 def _state(lesson: Lesson, entry: dict[str, object]) -> str:

@@ -22,7 +22,7 @@ def grade(
     Args:
         submissions: A folder with a folder for each student.
         secret_file: A file with any text that students do not know.
-        lessons: Numbers, names, or Python files with EXERCISES of your own (default: all lessons).
+        lessons: Numbers, names, or Python files with EXERCISES of your own (default: lessons 1 to 19).
         csv: Write the marks into this file.
         json: Print one JSON object.
     """
@@ -50,7 +50,7 @@ def export(
         target: For which service.
         path: The zip file to upload.
         secret_file: A file with any text that students do not know: it chooses the hidden points.
-        lessons: Numbers, names, or Python files with EXERCISES of your own (default: all lessons).
+        lessons: Numbers, names, or Python files with EXERCISES of your own (default: lessons 1 to 19).
     """
     names = gradescope.export(path, own.secret_of(secret_file), lessons)
     make_console().print(f"{path} grades {len(names)} lessons.")

@@ -46,9 +46,9 @@ class Mark:
 
 
 def chosen_lessons(names: Sequence[str]) -> list[Lesson]:
-    """The lessons of numbers, names, and files with EXERCISES; without names all that have exercises."""
+    """The lessons of numbers, names, and files with EXERCISES; without names those of the main course."""
     if not names:
-        return [lesson for lesson in lessons().values() if lesson.has_functions]
+        return [lesson for lesson in lessons().values() if lesson.has_functions and not lesson.extra]
     return [variant_of(Path(name)) if name.endswith(".py") else lesson_of(name) for name in names]
 
 

@@ -134,6 +134,8 @@ def test_a_lesson_has_its_number_title_and_question(tmp_path):
     page.write_text("# Lesson 3: A linear layer\n\nText.\n")
     (tmp_path / "lesson03_linear.toml").write_text('question = "What touches what?"\n')
     assert lessons.row(page, tmp_path) == "| 3 | [A linear layer](lesson03_linear.md) | What touches what? |\n"
+    (tmp_path / "lesson03_linear.toml").write_text("extra = true\n")
+    assert lessons.row(page, tmp_path) == "| 3 | [A linear layer](lesson03_linear.md) (extra) |  |\n"
     page.write_text("Text.\n")
     with pytest.raises(ValueError, match=r"lesson03_linear\.md has no heading"):
         lessons.row(page, tmp_path)

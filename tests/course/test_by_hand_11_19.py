@@ -1,4 +1,4 @@
-"""The numbers that are worked by hand on the pages of lessons 11 to 19: those of the exercises' points and functions.
+"""The numbers worked by hand on the pages of lessons 11 to 19 and 21: those of the exercises' points and functions.
 
 A line is a chain `name = expression = number`, as in docs/gradients.md. A name stands for an argument of the point that
 the exercise calls "worked by hand", or for what the worked function returns there.
@@ -128,8 +128,20 @@ def loop():
     }  # fmt: skip
 
 
+def masks():
+    point, (p, logprobs, entropies) = point_and_result(21, "masked_categorical_forward")
+    _, dlogits = point_and_result(21, "masked_categorical_backward")
+    _, (drawn, _) = point_and_result(21, "masked_categorical_sample")
+    forgotten, _, _ = worked(21).masked_categorical_forward(point.logits, point.mask | True, point.actions)
+    return {
+        "p": p, "logprobs": logprobs, "entropies": entropies, "dlogits": dlogits, "forgotten": np.exp(forgotten),
+        "ratio": np.exp(forgotten[[0, 1], point.actions] - logprobs), "drawn": drawn,
+    }  # fmt: skip
+
+
 NAMES = {
     11: surrogate, 12: value_loss, 13: whole_loss, 14: gaussian, 15: many_choices, 16: normalize, 18: adam, 19: loop,
+    21: masks,
 }  # fmt: skip
 of_each_page = pytest.mark.parametrize("number", NAMES)
 

@@ -1,10 +1,10 @@
-"""The worked functions of lessons 11 to 18 are the kernels in float64, at the points of their exercises."""
+"""The worked functions of lessons 11 to 18 and 21 are the kernels in float64, at the points of their exercises."""
 
 from functools import cache
 
 import numpy as np
 
-from kernels import advantage, bernoulli, gaussian, loss, mlp, moments, optimizer
+from kernels import advantage, bernoulli, gaussian, loss, masked_categorical, mlp, moments, optimizer
 from kernels.activation import activation_number
 from kernels.linear import linear_backward_input
 from ppo_np.course.grading import points_rng
@@ -189,3 +189,33 @@ def test_adam():
         optimizer.adam(*state, point.step, point.learning_rate, point.beta1, point.beta2, point.eps)
         for one, other in zip(mine, (state[0], *state[2:]), strict=True):
             assert_close(one, other)
+
+
+def test_masked_categorical():
+    for point, (p, logprobs, entropies) in calls(21, "masked_categorical_forward"):
+        log_probs, outputs = np.empty_like(point.logits), np.empty((2, len(point.logits)))
+        masked_categorical.masked_categorical_forward(
+            point.logits, point.mask.astype(np.int8), point.actions, log_probs, *outputs
+        )
+        assert_close(p, np.exp(log_probs))
+        assert_close(np.array([logprobs, entropies]), outputs)
+    for point, mine in calls(21, "masked_categorical_backward"):
+        dlogits, mask = np.empty_like(point.logits), point.mask.astype(np.int8)
+        upstream = point.dlogprobs, point.dentropies
+        masked_categorical.masked_categorical_backward(
+            *upstream, mask, point.actions, point.log_probs, point.entropies, dlogits
+        )
+        assert_close(mine, dlogits)
+
+
+def test_masked_categorical_sample():
+    for point, mine in calls(21, "masked_categorical_sample"):
+        actions, logprobs = np.empty(len(point.logits), np.int64), np.empty(len(point.logits))
+        log_probs = np.empty_like(point.logits)
+        masked_categorical.masked_categorical_sample(
+            point.logits, point.mask.astype(np.int8), point.uniforms, log_probs, actions, logprobs
+        )
+        if point.label == "u is the largest number below 1":  # then rounding leaves the sums below 1
+            assert (np.exp(log_probs).cumsum(axis=1)[:, -1] <= point.uniforms).all()
+        np.testing.assert_array_equal(mine[0], actions)
+        assert_close(mine[1], logprobs)

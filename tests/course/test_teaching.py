@@ -13,7 +13,7 @@ import pytest
 
 from ppo_np.course.__main__ import main
 from ppo_np.course.lesson import lesson_of
-from ppo_np.course.teaching import hidden_seed
+from ppo_np.course.teaching import chosen_lessons, hidden_seed
 from ppo_np.errors import UserError
 
 LINEAR = lesson_of("linear")
@@ -43,6 +43,11 @@ def test_hidden_seeds_depend_on_secret_student_and_lesson():
     assert len(seeds) == 8
     assert hidden_seed("x", "ada", "lesson03") == hidden_seed("x", "ada", "lesson03")
     assert min(seeds) >= 0
+
+
+def test_extra_lessons_are_graded_only_if_they_are_named():
+    assert [lesson.number for lesson in chosen_lessons([])] == list(range(1, 20))
+    assert [lesson.number for lesson in chosen_lessons(["21"])] == [21]
 
 
 def test_grade_marks_every_student(classroom, capsys):

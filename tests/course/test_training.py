@@ -1,4 +1,4 @@
-"""The last lesson: the same bits for right functions, and for wrong ones their names."""
+"""Lesson 20: the same bits for right functions, and for wrong ones their names."""
 
 import dataclasses
 import io

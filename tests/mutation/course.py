@@ -57,6 +57,8 @@ EQUIVALENT: dict[tuple[int, str], str] = {
     ),
     (19, 'rollout["final_values"][t, n] = act(final_obs[None])[2][ -1]'): "there is one row",
     (16, "if len(advantages) <= 1:"): "there is always a row",
+    (21, "finite = np.where(mask, log_probs, 1)"): "p is 0 there",
+    (21, "finite = np.where(mask, log_probs, -1)"): "p is 0 there",
     (18, "factor = max_norm / norm if norm >= max_norm else 1.0"): "1 if they are equal",
     **dict.fromkeys(
         [

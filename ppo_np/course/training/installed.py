@@ -111,7 +111,7 @@ class Installation:
         self._caller.call("multi_categorical_forward", (logits, actions, owner.sizes), targets)
 
     def _multi_backward(self, owner: MultiCategorical, dlogprobs: Array, dentropies: Array, *arrays: Array) -> None:
-        logits, actions, dlogits, *_mask = arrays  # which is None: the course has no masks
+        logits, actions, dlogits, *_mask = arrays  # which is None: no environment of the course has masks
         arguments = dlogprobs, dentropies, logits, actions, owner.sizes
         self._caller.call("multi_categorical_backward", arguments, [("dlogits", dlogits)])
 

@@ -1,6 +1,6 @@
 """The kernels of the package with the signatures of the course: they take arrays and return new ones, in float64.
 
-They are what the learner's functions are compared with in the last lesson. `docs/course` derives each of them.
+They are what the learner's functions are compared with in lesson 20. `docs/course` derives each of them.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What the last lesson finds out about the learner's functions."""
+"""What lesson 20 finds out about the learner's functions."""
 
 from dataclasses import dataclass, field
 
@@ -44,7 +44,7 @@ class Mismatch:
 
 @dataclass
 class TrainingResult:
-    """The result of the last lesson.
+    """The result of lesson 20.
 
     Attributes:
         env, seed: of the run.

@@ -1,4 +1,4 @@
-"""How the last lesson is shown: progress, the learning curve as text, and the verdict."""
+"""How lesson 20 is shown: progress, the learning curve as text, and the verdict."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The last lesson: the learner's functions train CartPole or LunarLander in place of the kernels.
+"""Lesson 20: the learner's functions train CartPole or LunarLander in place of the kernels.
 
 1. Are the gradients right? Differences of the whole loss in float64, with the learner's functions installed.
 2. Are the parameters after each update the same bits as those of the package's own run, under the same rounding?
