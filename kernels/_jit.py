@@ -129,19 +129,50 @@ COMPILED = not numba.config.DISABLE_JIT
 CACHE_DIR = _cache_dir()
 
 
+class _UsersCache(_KernelCache):
+    """The cache of a kernel that calls functions of a user: its folder is named by a hash of their code.
+
+    Numba would look at the objects in the kernel's closure, which are others in each process.
+    """
+
+    def _index_key(self, sig, codegen):
+        return sig, codegen.magic_tuple(), ""
+
+
 def kernel(function):
     """Compile `function` with the options above and the cache folder of this version of the sources.
 
     With ``NUMBA_DISABLE_JIT=1`` the function is returned unchanged: plain Python, for use with a debugger.
     """
     compiled = numba.njit(function, nogil=True, fastmath=set(FASTMATH), error_model="numpy")
-    users_cache_dir = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = CACHE_DIR
+    return _cached(compiled, function, _KernelCache, CACHE_DIR)
+
+
+def users_kernel(function, key):
+    """Compile a function of ours that calls functions of a user; as `kernel`, but without ``fastmath``.
+
+    Args:
+        function: with the user's functions in its closure.
+        key: hash of the code of the user's functions; empty if it is unknown: then nothing is cached.
+    """
+    compiled = numba.njit(function, nogil=True, error_model="numpy")
+    return _cached(compiled, function, _UsersCache, users_cache_dir(key))
+
+
+def users_cache_dir(key):
+    """The folder of the compiled functions of a user; empty if there is none."""
+    return str(Path(CACHE_DIR) / key) if CACHE_DIR and key else ""
+
+
+def _cached(compiled, function, cache, folder):
+    """`compiled`, with a cache of this class in a folder, or without one if `folder` is empty."""
+    users_setting = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = folder
     try:
-        if CACHE_DIR:
-            compiled._cache = _KernelCache(function)  # as `cache=True` does with Numba's own class
-    except RuntimeError:  # Numba's, if no folder can be made in CACHE_DIR
-        _warn_of_no_cache(f"{CACHE_DIR}: no folder can be made in it")
+        if folder:
+            compiled._cache = cache(function)  # as `cache=True` does with Numba's own class
+    except RuntimeError:  # Numba's, if no folder can be made in it
+        _warn_of_no_cache(f"{folder}: no folder can be made in it")
     finally:
-        numba.config.CACHE_DIR = users_cache_dir
+        numba.config.CACHE_DIR = users_setting
     return compiled

@@ -16,13 +16,18 @@ from ppo_np.errors import UserError
 
 if TYPE_CHECKING:
     from ppo_np.config import PPOConfig
+    from ppo_np.environments.compiled import CompiledEnv
     from ppo_np.errors import DivergedError, EnvironmentFault
     from ppo_np.learning.ppo import PPO
 
 __version__ = "0.1.0"
-__all__ = ["PPO", "DivergedError", "EnvironmentFault", "PPOConfig", "UserError", "__version__"]
+__all__ = ["PPO", "CompiledEnv", "DivergedError", "EnvironmentFault", "PPOConfig", "UserError", "__version__"]
 
-_MODULES = {"PPO": "ppo_np.learning.ppo", "PPOConfig": "ppo_np.config"}  # of the names outside ppo_np.errors
+_MODULES = {  # of the names outside ppo_np.errors
+    "PPO": "ppo_np.learning.ppo",
+    "PPOConfig": "ppo_np.config",
+    "CompiledEnv": "ppo_np.environments.compiled",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -42,8 +42,8 @@ class PPOConfig(Scheduled):
     """Environment steps to train for, over all environments; rounded up to whole rollouts."""
     num_envs: int = 4
     """Environments stepped in parallel."""
-    vectorization: Literal["sync", "async", "vector", "envpool"] = "sync"
-    """How they are stepped: one by one, in worker processes, by the environment's own vector version, or by EnvPool."""
+    vectorization: Literal["sync", "async", "vector", "envpool", "compiled"] = "sync"
+    """How they are stepped: one by one, in workers, by the environment's vector version, by EnvPool, or compiled."""
     num_env_threads: int = 0
     """With envpool: number of its threads; 0 = one per core."""
     env_timeout: float = 60.0

@@ -28,8 +28,9 @@ ROOMS = {
     "gradient_report diagnosis",
     "learning": "ppo adaptive_lr on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
-    "environments": "make stream env_recorder observed wrapping serial workers guard action_masks watchdog env_restore "
-    "film spaces",
+    "environments": "make stream env_recorder compiled_envs examples.acrobot examples.cartpole examples.mountain_car "
+    "examples.mountain_car_continuous examples.pendulum compiled stepping fingerprint observed wrapping serial workers "
+    "guard action_masks watchdog env_restore film spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",

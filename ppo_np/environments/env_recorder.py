@@ -10,7 +10,8 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from ppo_np.environments.action_masks import MASK
-from ppo_np.environments.env_restore import WORDS, EpisodeStart, Restored, RestorePlan
+from ppo_np.environments.compiled_envs import CompiledVectorEnv
+from ppo_np.environments.env_restore import NO_SEED, WORDS, EpisodeStart, Restored, RestorePlan
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.workers import WorkerEnvs
@@ -25,6 +26,7 @@ class Mark(NamedTuple):
         observed: what they show, with flat observations, (N, D).
         returns, lengths: (N,), of the present episodes. steps: of each environment in all.
         starts: how each episode began; empty if the environments cannot be restored.
+        states: (N, W), as in `EnvRecord`; None if the environments do not show them.
     """
 
     observed: Observed
@@ -32,6 +34,7 @@ class Mark(NamedTuple):
     lengths: np.ndarray
     steps: int
     starts: Sequence[EpisodeStart]
+    states: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +46,10 @@ class EnvRecord:
         returns, lengths: (N,), sums of rewards and numbers of steps of the present episodes.
         steps: (), steps of each environment in all.
         episodes, seeds: (N,), rng_then, rng_now: (N, 6), as in `EpisodeStart`.
-        known: (N,), 1 where the environment can be restored, else 0.
+        known: (N,), 1 where the environment can be restored by its actions, else 0.
         actions: (sum of the lengths where known, ...), one environment after the other.
         action_mask: (N, K), as in `Observed`; None if all actions are valid.
+        states: (N, W) uint64, the states of compiled environments, as bits; None for others.
     """
 
     obs: np.ndarray
@@ -59,6 +63,7 @@ class EnvRecord:
     known: np.ndarray
     actions: np.ndarray
     action_mask: np.ndarray | None = None
+    states: np.ndarray | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for a checkpoint."""
@@ -70,7 +75,7 @@ class EnvRecord:
         """The inverse of `arrays`; None for an empty mapping. Raises ValueError if the arrays do not fit together."""
         if not arrays:
             return None
-        if arrays.keys() | {"action_mask"} != {field.name for field in fields(cls)}:
+        if arrays.keys() | {"action_mask", "states"} != {field.name for field in fields(cls)}:
             raise ValueError("arrays of environments are missing")
         record = cls(**arrays)
         envs = len(record.returns)
@@ -82,6 +87,8 @@ class EnvRecord:
         fits &= {array.shape for array in words} == {(envs, WORDS)}
         fits &= record.obs.ndim == 2 and len(record.obs) == envs
         fits &= record.action_mask is None or record.action_mask.shape[:1] == (envs,)
+        if record.states is not None:
+            fits &= record.states.ndim == 2 and len(record.states) == envs and record.states.dtype == np.uint64
         if not fits or record.steps.shape:
             raise ValueError("arrays of environments have different lengths")
         if (record.lengths < 0).any() or record.steps < 0:
@@ -174,6 +181,7 @@ class EnvRecorder:
             rng_then=np.array([none if start.rng_then is None else start.rng_then for start in starts]),
             rng_now=np.array([none if start.rng_now is None else start.rng_now for start in starts]),
             known=known.astype(np.uint8), actions=np.concatenate(parts) if parts else history[:0, 0],
+            states=mark.states,
         )  # fmt: skip
 
     def restore(
@@ -210,6 +218,36 @@ class EnvRecorder:
             for n, actions in restored.items():
                 history[len(history) - len(actions) :, n] = actions
             self._actions = list(history)
+
+
+class StateRecorder(EnvRecorder):
+    """The same for compiled environments: their state is an array, so nothing is repeated, and no action recorded."""
+
+    def __init__(self, envs: CompiledVectorEnv):
+        super().__init__(envs)
+        self._compiled = envs
+        self.can_restore = True
+
+    def add(self, actions: np.ndarray) -> None:
+        """Nothing is recorded."""
+
+    def mark(self, observed: Observed, returns: np.ndarray, lengths: np.ndarray, steps: int) -> Mark:
+        """Note the present state of the environments."""
+        states, words = self._compiled.snapshot()
+        starts = [EpisodeStart(0, NO_SEED, None, own) for own in words]
+        return Mark(Observed(*map(copy, observed)), returns.copy(), lengths.copy(), steps, starts, states)
+
+    def restore(
+        self, record: EnvRecord, flatten: Callable[[Any, np.ndarray], None], timeout: float
+    ) -> tuple[Observed, np.ndarray]:
+        """Restore the environments; those that show another observation than in the record begin another episode."""
+        states = np.zeros((len(record.obs), 0), np.uint64) if record.states is None else record.states
+        obs = self._compiled.restore(states, record.rng_now, record.lengths)
+        flat_obs = np.zeros_like(record.obs)
+        for one, flat in zip(obs, flat_obs, strict=True):
+            flatten(one, flat)
+        same = (flat_obs == record.obs).all(axis=1) & (states.shape[1] > 0)
+        return Observed(obs if same.all() else self._compiled.restart(~same)), same
 
 
 def _is_same(one: Restored | None, record: EnvRecord, n: int, flatten: Callable[[Any, np.ndarray], None]) -> bool:

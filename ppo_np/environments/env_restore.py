@@ -51,14 +51,24 @@ def rng_words(env: gymnasium.Env) -> np.ndarray | None:
     generator = getattr(env.unwrapped, "np_random", None)
     if not isinstance(generator, np.random.Generator) or not isinstance(generator.bit_generator, np.random.PCG64):
         return None
-    state = generator.bit_generator.state
+    return generator_words(generator)
+
+
+def generator_words(generator: np.random.Generator) -> np.ndarray:
+    """State of a generator with a PCG64, (6,) uint64."""
+    state: Any = generator.bit_generator.state
     halves = [*divmod(state["state"]["state"], _HALF), *divmod(state["state"]["inc"], _HALF)]
     return np.array([*halves, state["has_uint32"], state["uinteger"]], np.uint64)
 
 
 def set_rng_words(env: gymnasium.Env, words: np.ndarray) -> None:
     """Set the state of an environment's random generator; the inverse of `rng_words`."""
+    set_generator_words(env.unwrapped.np_random, words)
+
+
+def set_generator_words(generator: np.random.Generator, words: np.ndarray) -> None:
+    """Set the state of a generator; the inverse of `generator_words`."""
     high, low, inc_high, inc_low, has_uint32, uinteger = map(int, words)
     state = {"state": high * _HALF + low, "inc": inc_high * _HALF + inc_low}
-    bits = env.unwrapped.np_random.bit_generator
+    bits = generator.bit_generator
     bits.state = {"bit_generator": "PCG64", "state": state, "has_uint32": has_uint32, "uinteger": uinteger}

@@ -16,6 +16,8 @@ from gymnasium.wrappers import TimeLimit
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
+from ppo_np.environments.compiled import is_compiled
+from ppo_np.environments.compiled_envs import CompiledVectorEnv, registered_model
 from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
 from ppo_np.environments.guard import Guard, close_all, close_watched, describe
 from ppo_np.environments.serial import SerialEnvs
@@ -142,11 +144,12 @@ def make_vector_env(
 ) -> VectorEnv:
     """Make this rank's share of `config.num_envs` environments, vectorised as `config.vectorization` says.
 
-    "sync" and "async" reset an environment in the step that ends its episode; "vector" and "envpool" in the next step.
+    "sync", "async" and "compiled" reset an environment in the step that ends its episode; "vector" and "envpool" in the
+    next step.
 
     Args:
         config: `num_envs` and `vectorization`, and what `make_env` uses.
-        factory: makes one environment, of `config.env_kwargs`; None makes it by `config.env_id`.
+        factory: makes one environment, of `config.env_kwargs`, or is a CompiledEnv; None makes it by `config.env_id`.
         video, seed, ranks: as for `open_environments`.
 
     Raises:
@@ -155,10 +158,15 @@ def make_vector_env(
         EnvironmentFault: An environment raised an exception or took too long when it was made.
     """
     own = ranks.envs(config.num_envs)
-    if config.vectorization in ("vector", "envpool"):
-        if factory or video or config.wrappers:
-            what = "a factory" if factory else "a video" if video else "a wrapper"
+    if config.vectorization in ("vector", "envpool", "compiled"):
+        compiled = config.vectorization == "compiled"
+        if (factory and not is_compiled(factory)) or video or config.wrappers or (compiled and config.action_mask):
+            what = "a video" if video else "a wrapper" if config.wrappers else "a factory" if factory else "a mask"
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
+        if compiled:
+            with _as_user_error(config):
+                model = factory if is_compiled(factory) else registered_model(config.env_id)
+                return CompiledVectorEnv(model, len(own), **_arguments(config))
         if config.vectorization == "vector":
             with _as_user_error(config):
                 mode = "vector_entry_point"
@@ -306,4 +314,6 @@ def open_environments(
         raise UserError(
             f"env is {env!r}, but it must be {allowed}: a single environment cannot be stepped in parallel."
         )
+    if is_compiled(env):
+        config = replace(config, vectorization="compiled")
     return replace(config, env_id=""), make_vector_env(config, env, video, None, ranks)

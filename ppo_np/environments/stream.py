@@ -10,7 +10,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from kernels.acting import count_step
 from kernels.finite import first_outside
 from ppo_np.environments.action_masks import MASK, MaskReader
-from ppo_np.environments.env_recorder import EnvRecord, EnvRecorder, Mark
+from ppo_np.environments.compiled_envs import CompiledVectorEnv
+from ppo_np.environments.env_recorder import EnvRecord, EnvRecorder, Mark, StateRecorder
 from ppo_np.environments.guard import Guard, describe
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.serial import SerialEnvs
@@ -94,12 +95,12 @@ class EnvStream:
             raise UserError(f"autoreset_mode of the vector environment is {mode}, but it must be {allowed}.")
         self.envs = envs
         self.next_step = mode == AutoresetMode.NEXT_STEP
-        self.checked = isinstance(envs, SerialEnvs)
+        self.checked = isinstance(envs, SerialEnvs | CompiledVectorEnv)
         self.steps = 0
         self.guests: list[Guard] = []
         self._timeout = timeout
         self._first = first
-        self._recorder = EnvRecorder(envs, first)
+        self._recorder = StateRecorder(envs) if isinstance(envs, CompiledVectorEnv) else EnvRecorder(envs, first)
         self._masks = MaskReader(action_mask, envs.single_action_space) if action_mask else None
         self._guarded = self._recorder.can_restore  # their masks are checked and have the name `MASK`
         if self._masks and not self._masks.in_infos and not self._guarded:
