@@ -16,7 +16,7 @@ from gymnasium.wrappers import TimeLimit
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
-from ppo_np.environments.compiled import is_compiled
+from ppo_np.environments.compiled import CompiledEnv, is_compiled
 from ppo_np.environments.compiled_envs import CompiledVectorEnv, registered_model
 from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
 from ppo_np.environments.guard import Guard, close_all, close_watched, describe
@@ -28,7 +28,7 @@ from ppo_np.errors import EnvironmentFault, UserError, check, require_extra, sho
 from ppo_np.network.action_head import action_head
 
 Factory = Callable[..., gymnasium.Env]
-EnvSource = str | Factory | VectorEnv | None
+EnvSource = str | Factory | type[CompiledEnv] | VectorEnv | None
 Spaces = tuple[gymnasium.Space, gymnasium.Space]
 
 
@@ -149,7 +149,7 @@ def make_vector_env(
 
     Args:
         config: `num_envs` and `vectorization`, and what `make_env` uses.
-        factory: makes one environment, of `config.env_kwargs`, or is a CompiledEnv; None makes it by `config.env_id`.
+        factory: makes one environment, of `config.env_kwargs`; None makes it by `config.env_id`.
         video, seed, ranks: as for `open_environments`.
 
     Raises:
@@ -159,14 +159,11 @@ def make_vector_env(
     """
     own = ranks.envs(config.num_envs)
     if config.vectorization in ("vector", "envpool", "compiled"):
-        compiled = config.vectorization == "compiled"
-        if (factory and not is_compiled(factory)) or video or config.wrappers or (compiled and config.action_mask):
-            what = "a video" if video else "a wrapper" if config.wrappers else "a factory" if factory else "a mask"
+        if factory or video or config.wrappers:
+            what = "a factory" if factory else "a video" if video else "a wrapper"
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
-        if compiled:
-            with _as_user_error(config):
-                model = factory if is_compiled(factory) else registered_model(config.env_id)
-                return CompiledVectorEnv(model, len(own), **_arguments(config))
+        if config.vectorization == "compiled":
+            return _compiled(config, None, len(own))
         if config.vectorization == "vector":
             with _as_user_error(config):
                 mode = "vector_entry_point"
@@ -196,6 +193,15 @@ def make_vector_env(
         on_error.pop_all()
     in_order = iter(made)
     return SerialEnvs([lambda: next(in_order)] * len(made))
+
+
+def _compiled(config: PPOConfig, model: type[CompiledEnv] | None, num_envs: int) -> VectorEnv:
+    """So many environments of a model, or of that of `config.env_id` if `model` is None."""
+    allowed = "empty with compiled environments: all actions are valid"
+    check(not config.action_mask, "action_mask", config.action_mask, allowed)
+    with _as_user_error(config):
+        model = model or registered_model(config.env_id)
+        return CompiledVectorEnv(model, num_envs, **_arguments(config))
 
 
 def _check(make: partial[gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> Spaces:
@@ -288,7 +294,8 @@ def open_environments(
 
     Args:
         config: settings; `config.env_id` is used if `env` is None.
-        env: an id, a function that makes a gymnasium.Env of `config.env_kwargs`, or a VectorEnv.
+        env: an id, a function that makes a gymnasium.Env of `config.env_kwargs`, a CompiledEnv, which is a class, or a
+            VectorEnv.
         video: which episodes of environment 0 are filmed.
         seed: for EnvPool, whose environments are seeded when they are made; None means `config.seed`.
         ranks: the ranks that share the environments.
@@ -315,5 +322,9 @@ def open_environments(
             f"env is {env!r}, but it must be {allowed}: a single environment cannot be stepped in parallel."
         )
     if is_compiled(env):
-        config = replace(config, vectorization="compiled")
-    return replace(config, env_id=""), make_vector_env(config, env, video, None, ranks)
+        for name, given in (("wrappers", config.wrappers), ("video", video)):
+            check(not given, name, given, "left away with a CompiledEnv")
+        config = replace(config, env_id="", vectorization="compiled")
+        return config, _compiled(config, env, len(ranks.envs(config.num_envs)))
+    factory: Any = env
+    return replace(config, env_id=""), make_vector_env(config, factory, video, None, ranks)

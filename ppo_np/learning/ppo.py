@@ -22,8 +22,8 @@ class PPO(OnPolicyAlgorithm):
 
     Args:
         config: all settings; the default is the article's run on LunarLander.
-        env: what to train on instead of `config.env_id`: an id, a function that makes a gymnasium.Env, or a
-            gymnasium.vector.VectorEnv, whose `num_envs` then holds.
+        env: what to train on instead of `config.env_id`: an id, a function that makes a gymnasium.Env, a
+            subclass of `CompiledEnv`, or a gymnasium.vector.VectorEnv, whose `num_envs` then holds.
         video: film episodes of environment 0.
         resume: a checkpoint of the same network and environment, from which training continues.
         ranks: processes that train together; each makes its own PPO with the same config and calls the same methods.

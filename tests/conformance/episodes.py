@@ -137,7 +137,7 @@ def make(way, scripts, reward=reward_of):
 
 def sent_to(envs):
     """The actions that reached each environment, in order."""
-    return envs.sent if isinstance(envs, ScriptedVector) else list(envs.get_attr("sent"))
+    return envs.sent if hasattr(envs, "sent") else list(envs.get_attr("sent"))
 
 
 IN_PROCESS = ("sync-same", "sync-next", "native-same", "native-next")
