@@ -1,7 +1,7 @@
 """Compiled environments as Gymnasium's objects: N of them as a `VectorEnv`, or a single `Env`."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -89,8 +89,8 @@ class CompiledVectorEnv(VectorEnv):
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Do one action in each environment, (N, ...); raises EnvironmentFault if the user's functions fail."""
         actions = np.ascontiguousarray(actions, self.single_action_space.dtype).reshape(self._action_shape)
-        fixed = actions, self._starts, self._limit, True
-        ended = self._program.call(self._program.step_envs, *fixed, self._states, *self._arrays)
+        kernel, args = self.kernel_call()
+        ended = self._program.call(kernel, actions, *args)
         infos: dict[str, Any] = {}
         if ended:
             dones = self._terminations | self._truncations
@@ -100,6 +100,10 @@ class CompiledVectorEnv(VectorEnv):
                 self._draw(n)
         rewards, terminations, truncations = self._rewards, self._terminations, self._truncations
         return self._obs.copy(), rewards.copy(), terminations.copy(), truncations.copy(), infos
+
+    def kernel_call(self) -> tuple[Callable[..., int], tuple[Any, ...]]:
+        """`step_envs` and its arguments after the actions: arrays that stay the same and are modified by each step."""
+        return self._program.step_envs, (self._starts, self._limit, True, self._states, *self._arrays)
 
     def snapshot(self) -> tuple[np.ndarray, np.ndarray]:
         """The state of all environments: (N, 2 S) uint64, the bits of states and beginnings; (N, 6) of generators."""

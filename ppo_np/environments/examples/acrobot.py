@@ -31,7 +31,7 @@ class Acrobot(CompiledEnv):
     max_episode_steps, reward_threshold = 500, -100.0
 
     def reset(self, rng):
-        """Both links hang almost straight down. 2 is the exponent of squares: as a constant, it would become a product."""
+        """Both links hang almost straight down. 2 is an exponent: as a constant, it would become a product."""
         return [*rng.uniform(-0.1, 0.1, 4).astype(np.float32), 2.0]
 
     @staticmethod
