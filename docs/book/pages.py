@@ -16,7 +16,16 @@ DOCS = Path(__file__).resolve().parents[1]
 
 CHAPTERS = {
     "Learn": ["course/index", "gradients", "notation", "pictures"],
-    "Use": ["running", "explain", "python", "environments", "compiled-environments", "checkpoint", "reproducibility", "scale-out"],
+    "Use": [
+        "running",
+        "explain",
+        "python",
+        "environments",
+        "compiled-environments",
+        "checkpoint",
+        "reproducibility",
+        "scale-out",
+    ],
     "Look inside": ["architecture", "testing", "results", "performance", "benchmarks", "article"],
 }
 FIGURE = re.compile(r"^\[([^\]]+)\]\(((?:\.\./)?interactive/\w+\.html)\)$", re.MULTILINE)

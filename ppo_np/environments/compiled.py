@@ -5,6 +5,7 @@ import math
 import numbers
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -19,6 +20,7 @@ from kernels._jit import COMPILED, users_cache_dir
 from ppo_np.environments.fingerprint import fingerprint
 from ppo_np.environments.guard import describe
 from ppo_np.environments.stepping import stepping_kernels
+from ppo_np.environments.wrapping import signature
 from ppo_np.errors import EnvironmentFault, UserError, check, short
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}  # no fastmath: every operation rounds as in NumPy
@@ -116,11 +118,14 @@ def program(model: Any, kwargs: dict[str, Any]) -> Program:
     Args:
         model: a subclass of CompiledEnv. kwargs: of its `__init__`.
 
-    Raises UserError: what is wrong with it, with the name of the function; and what its `__init__` raises.
+    Raises UserError that names the function if something is wrong with it.
     """
     name = getattr(model, "__name__", short(model))
     check(is_compiled(model), "model", model, "a subclass of ppo_np.CompiledEnv")
-    made = model(**kwargs)
+    try:
+        made = model(**kwargs)
+    except Exception as error:
+        raise UserError(f"{name} raised {describe(error)} when it was made{signature(model, error)}.") from error
     _check_attributes(made, name)
     first = Program(made, name, _no_kernel, _no_kernel, 0)
     try:
@@ -136,7 +141,7 @@ def program(model: Any, kwargs: dict[str, Any]) -> Program:
         _try_in_python(ready, state.copy(), action)
     if COMPILED:
         _compile(ready, state, action)
-    if not tried.exists() and users_cache_dir(key):
+    with suppress(OSError):
         tried.touch()
     return ready
 

@@ -15,8 +15,10 @@ from kernels import _jit
 from ppo_np import PPO, EnvironmentFault, PPOConfig, UserError
 from ppo_np.environments import compiled
 from ppo_np.environments.compiled_envs import CompiledVectorEnv
+from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.fingerprint import fingerprint
 from ppo_np.environments.make import make_env, make_vector_env
+from ppo_np.environments.stream import EnvStream
 from ppo_np.evaluation.episodes import evaluation_env
 
 CONFIG = PPOConfig(
@@ -158,6 +160,25 @@ def test_an_environment_that_was_changed_begins_new_episodes(plain, tmp_path, ch
         PPO.load(tmp_path / "half.h5", changed).learn()
 
 
+def test_a_checkpoint_holds_the_state_for_any_number_of_ranks():
+    four = EnvStream(CompiledVectorEnv(Drift, 4)).reset(seed=3)
+    actions = np.array([[5, 6, 7, 6], [6, 7, 7, 5], [7, 7, 5, 5]])
+    for own in actions:
+        four.step(own)
+    record = four.record(four.mark(four.observed))
+    parts = [record.part(range(2)), record.part(range(2, 4))]
+    joined = EnvRecord.of_arrays(EnvRecord.joined(parts).arrays())
+    assert all(np.array_equal(array, record.arrays()[name]) for name, array in joined.arrays().items())
+    assert record.states.shape == (4, 4)
+    two = EnvStream(CompiledVectorEnv(Drift, 2), first=2)
+    assert two.restore(parts[1], 0, lambda obs, flat: np.copyto(flat, obs)).all()
+    for own in np.tile(actions, (4, 1)):
+        mine, others = two.step(own[2:]), four.step(own)
+        assert np.array_equal(two.observed.obs, four.observed.obs[2:])
+        assert np.array_equal(mine.rewards, others.rewards[2:])
+        assert np.array_equal(mine.truncations, others.truncations[2:])
+
+
 def no_write(state, obs):
     obs[0] = state[0]
 
@@ -223,7 +244,7 @@ def test_a_mistake_is_one_sentence_with_the_function(changes, message):
         ({"env_id": "Nothing-v0"}, "env_id is 'Nothing-v0', but no such environment can be made: "),
         ({"action_mask": "info:mask"}, "action_mask is 'info:mask', but it must be empty with compiled environments"),
         ({"wrappers": ("a:B",)}, "vectorization is 'compiled', but a wrapper needs 'sync' or 'async'."),
-        ({"env_kwargs": {"foo": 1}}, "env_id is 'ppo_np_test/Drift-v0', but no such environment can be made: it"),
+        ({"env_kwargs": {"foo": 1}}, "Drift raised TypeError: Drift.__init__() got an unexpected keyword argument 'foo'"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_fit(settings, message):
