@@ -109,7 +109,8 @@ class Program(NamedTuple):
             return kernel(*args)
         except Exception as error:
             which = "step or observe" if kernel is self.step_envs else "observe"
-            raise EnvironmentFault(f"{self.name}.{which} raised {describe(error)}") from error
+            told = f"{type(error).__name__}: {error} (NUMBA_DISABLE_JIT=1 shows where)" if COMPILED else describe(error)
+            raise EnvironmentFault(f"{self.name}.{which} raised {told}") from error
 
 
 def program(model: Any, kwargs: dict[str, Any]) -> Program:
@@ -188,15 +189,23 @@ def _check_attributes(made: CompiledEnv, name: str) -> None:
     good = limit is None or (isinstance(limit, int) and limit >= 1)
     check(good, f"{name}.max_episode_steps", limit, "an integer >= 1, or None")
     for function, arguments in (("step", "state, action"), ("observe", "state, obs")):
-        given = inspect.signature(getattr(getattr(type(made), function), "py_func", getattr(type(made), function)))
+        written = _python(getattr(type(made), function))
+        given = inspect.signature(written)
         allowed = f"a static function with the arguments ({arguments})"
         check(len(given.parameters) == 2, f"{name}.{function}", str(given), allowed)
+        if "random" in written.__code__.co_names:  # Numba's generator, which no checkpoint holds
+            raise UserError(f"{name}.{function} draws random numbers, but only reset may: put them into the state.")
+
+
+def _python(function: Any) -> Any:
+    """The function as it is written, if Numba compiles it."""
+    return getattr(function, "py_func", function)
 
 
 def _try_in_python(ready: Program, state: np.ndarray, action: np.ndarray) -> None:
     """Run `observe` and `step` once, without the compiler, where an index out of bounds raises an exception."""
     name, made = ready.name, ready.model
-    step, observe = (getattr(f, "py_func", f) for f in (type(made).step, type(made).observe))
+    step, observe = _python(type(made).step), _python(type(made).observe)
     low, high = np.zeros((2, *(made.observation_space.shape or ())), made.observation_space.dtype)
     high += np.ones_like(high)
     before = state.copy()
@@ -238,7 +247,7 @@ def _compile(ready: Program, state: np.ndarray, action: np.ndarray) -> None:
         for name, args in (("observe", (states[0], obs[0])), ("step", (states[0], actions[0]))):
             function = getattr(type(ready.model), name)
             try:
-                numba.njit(getattr(function, "py_func", function), **OPTIONS).compile(tuple(map(numba.typeof, args)))
+                numba.njit(_python(function), **OPTIONS).compile(tuple(map(numba.typeof, args)))
             except NumbaError as own:
                 raise _not_compiled(f"{ready.name}.{name}", own) from own
         raise _not_compiled(f"What {ready.name}.step returns", error) from error

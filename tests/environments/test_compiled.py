@@ -221,6 +221,7 @@ def changing(state, obs):
         ({"step": nan}, "The first reward of Broken.step is nan, but it must be a finite number."),
         ({"step": raising}, "Broken.step raised ValueError: no (test_compiled.py, line "),
         ({"step": of_self}, "Broken.step is '(self, state, action)', but it must be a static function with the argum"),
+        ({"step": lambda s, a: (np.random.random(), False)}, "Broken.step draws random numbers, but only reset may"),
         ({"reset": lambda self, rng: 1 / 0}, "Broken.reset raised ZeroDivisionError: division by zero"),
         ({"reset": lambda self, rng: 1.0}, "Broken.reset gave a state of shape () and type float64, but it must be"),
         ({"reset": lambda self, rng: "ab"}, "Broken.reset gave a state of shape () and type <U2, but it must"),
