@@ -150,7 +150,7 @@ def program(model: Any, kwargs: dict[str, Any]) -> Program:
 @cache
 def _kernels(step: Any, observe: Any, form: tuple) -> tuple[Callable[..., int], Callable[..., None], str]:
     """The kernels of two functions for arrays of this form, and the key of their cache."""
-    key = fingerprint(step, observe, form)
+    key = fingerprint(step, observe, form, stepping_kernels.__code__)
     step, observe = (f if hasattr(f, "py_func") else numba.njit(f, **OPTIONS) for f in (step, observe))
     return *stepping_kernels(step, observe, key), key
 

@@ -10,6 +10,7 @@ from compiled_models import Drift
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from numba.core.errors import TypingError
 
 from kernels import _jit
 from ppo_np import PPO, EnvironmentFault, PPOConfig, UserError
@@ -228,7 +229,6 @@ def changing(state, obs):
         ({"observation_space": spaces.Discrete(2)}, "Broken.observation_space is Discrete(2), but it must be a Box"),
         ({"action_space": spaces.Text(2)}, "Broken.action_space is Text("),
         ({"max_episode_steps": 0}, "Broken.max_episode_steps is 0, but it must be an integer >= 1, or None."),
-        ({"action_space": spaces.Box(-1, 1, (1,)), "step": lambda s, a: (s @ [1.0, 1.0], False)}, "Broken.step cannot"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_with_the_function(changes, message):
@@ -236,6 +236,24 @@ def test_a_mistake_is_one_sentence_with_the_function(changes, message):
         CompiledVectorEnv(variant(**changes))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+def not_typed(state, action):
+    return (np.zeros(1) if state[0] > 5 else 0.0), False
+
+
+@pytest.mark.slow  # the first function that a process compiles takes seconds
+def test_what_numba_cannot_compile_is_one_sentence_with_the_function():
+    with pytest.raises(UserError, match=r"^Broken.step cannot be compiled by Numba: Cannot unify .*[^.]\.$") as error:
+        CompiledVectorEnv(variant(step=not_typed))
+    assert "\n" not in str(error.value)
+
+
+def test_what_numba_says_is_shortened_to_one_line():
+    numbas = "Failed in nopython mode pipeline (step: nopython frontend)\n\nCannot unify A and B\nDuring: typing of x"
+    assert str(compiled._not_compiled("X.step", TypingError(numbas))) == (
+        "X.step cannot be compiled by Numba: Cannot unify A and B."
+    )
 
 
 @pytest.mark.parametrize(
