@@ -188,7 +188,8 @@ class OnPolicyAlgorithm:
     ) -> Self:  # fmt: skip
         """Rebuild the object from a file that `save` wrote; `learn` then continues exactly where it stopped.
 
-        Environments are restored by repeating their actions; if that fails, a RuntimeWarning names them.
+        Environments are restored by repeating their actions, compiled ones by their states; if that fails, a
+        RuntimeWarning names them.
 
         Args:
             path: of the file.
