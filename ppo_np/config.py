@@ -36,6 +36,14 @@ class PPOConfig(Scheduled):
     """Wrappers of each environment, the first one innermost: module:Class or "module:Class(name=literal, ...)"."""
     max_episode_steps: int | None = None
     """Steps after which an episode is cut off, before wrappers (default: the limit that the environment registers)."""
+    obs_grayscale: bool = False
+    """Turn images with three colours into grey ones, after wrappers."""
+    obs_resize: tuple[int, ...] = ()
+    """Height and width to which images are resized, after obs_grayscale; needs the extra `images`; empty = as is."""
+    frame_stack: int = 1
+    """Show the last N observations as one, after obs_resize; the first one of an episode is repeated; 1 = off."""
+    rescale_actions: bool = False
+    """Map actions in [-1, 1] to the environment's Box, which must be finite."""
     seed: int = 42
     """Seed of everything random: weights, actions, minibatches, environments (environment i starts from seed + i)."""
     total_timesteps: int = 2_000_000
@@ -136,6 +144,10 @@ class PPOConfig(Scheduled):
             wrapper_call(wrapper)
         limit = self.max_episode_steps
         check(limit is None or limit >= 1, "max_episode_steps", limit, "an integer >= 1")
+        sizes = self.obs_resize
+        good = len(sizes) in (0, 2) and all(1 <= size <= 2**14 for size in sizes)
+        check(good, "obs_resize", sizes, "height and width, integers from 1 to 2**14, or empty")
+        check(1 <= self.frame_stack <= 2**14, "frame_stack", self.frame_stack, "an integer from 1 to 2**14")
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
         for setting in SETTINGS:
