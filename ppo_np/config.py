@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 from ppo_np.errors import UserError, check
@@ -16,6 +17,7 @@ from ppo_np.schedules import SETTINGS, Schedule, Scheduled, as_text, checked, fi
 
 _PRESETS = files("ppo_np") / "presets"
 ARTICLE = "article"
+GENERIC_DISCRETE, GENERIC_CONTINUOUS = "generic-discrete", "generic-continuous"  # for environments without a preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,10 +259,30 @@ class PPOConfig(Scheduled):
 
     @classmethod
     def preset(cls, name: str) -> "PPOConfig":
-        """The settings of ``presets/<name>.toml``. Raises UserError if there is no such preset."""
-        if name not in preset_names():
-            raise UserError(f"preset is {name!r}, but it must be one of {', '.join(preset_names())}.")
+        """The settings of a preset that comes with the package, or of a file: a name that ends with .toml.
+
+        Raises UserError if there is no such preset, or if the file cannot be read or has wrong settings; the message
+        names the file.
+        """
+        if name.endswith(".toml"):
+            return cls._of_file(name)
+        allowed = f"one of {', '.join(preset_names())}, or a file that ends with .toml"
+        check(name in preset_names(), "preset", name, allowed)
         return cls.from_dict(tomllib.loads((_PRESETS / f"{name}.toml").read_text()), f"preset {name}")
+
+    @classmethod
+    def _of_file(cls, file: str) -> "PPOConfig":
+        try:
+            settings = tomllib.loads(Path(file).read_text("utf-8"))
+        except OSError as error:
+            raise UserError(f"preset is {file!r}, but that file cannot be read: {error.strerror}.") from error
+        except (ValueError, RecursionError) as error:  # of the encoding, or of the form
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise UserError(f"preset is {file!r}, but that file is not in TOML: {reason}.") from error
+        try:
+            return cls.from_dict(settings, "the file")
+        except UserError as error:
+            raise UserError(f"preset {file!r}: {error}") from error
 
 
 def preset_names() -> list[str]:

@@ -133,6 +133,15 @@ def spaces_of(config: PPOConfig) -> Spaces:
     return env.observation_space, env.action_space
 
 
+def spaces_of_training(config: PPOConfig) -> Spaces:
+    """As `spaces_of`, of the environment that `vectorization` steps; raises UserError as `make_vector_env` does."""
+    if config.vectorization in ("sync", "async"):
+        return spaces_of(config)
+    envs = make_vector_env(config)
+    close_environments(envs)
+    return envs.single_observation_space, envs.single_action_space
+
+
 def make_vector_env(
     config: PPOConfig,
     factory: Factory | None = None,

@@ -85,6 +85,13 @@ def same_form(one: spaces.Space, other: spaces.Space) -> bool:
     return one == other
 
 
+def has_numbers(space: spaces.Space) -> bool:
+    """Whether the space, or a part of it, is a Box: the others become zeros and ones, or indices."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        return any(map(has_numbers, space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces))
+    return isinstance(space, spaces.Box)
+
+
 def _part(observations: Any, path: tuple) -> Any:
     return reduce(getitem, path, observations) if path else observations
 

@@ -100,7 +100,8 @@ def _resized(env: gymnasium.Env, config: PPOConfig) -> gymnasium.Env:
     shapes = "(height, width) or (height, width, channels)"
     check(good, "obs_resize", config.obs_resize, f"left away{NO_IMAGE} {shapes}, but in {short(space)}")
     require_extra("cv2", "images", "--obs-resize")
-    return ResizeObservation(env, config.obs_resize)
+    height, width = config.obs_resize
+    return ResizeObservation(env, (height, width))
 
 
 def _stacked(env: gymnasium.Env, config: PPOConfig) -> gymnasium.Env:
@@ -121,8 +122,8 @@ def _rescaled(env: gymnasium.Env, config: PPOConfig) -> gymnasium.Env:
     if not isinstance(space, spaces.Box):
         raise UserError(f"rescale_actions is {config.rescale_actions}, but it must be {allowed}.")
     low, high = space.low.astype(float), space.high.astype(float)
-    good = space.dtype.kind == "f" and np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()
-    check(good, "rescale_actions", config.rescale_actions, allowed)
+    good = space.dtype.kind == "f" and np.isfinite([low, high]).all() and (low < high).all()
+    check(bool(good), "rescale_actions", config.rescale_actions, allowed)
 
     def own(action: np.ndarray) -> np.ndarray:
         share = (action.astype(float) + 1) / 2

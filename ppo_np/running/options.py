@@ -22,7 +22,8 @@ class TrainOptions:
     """Train PPO with hand-written gradients. Without arguments: the article's run, LunarLander in 2,000,000 steps."""
 
     preset: str = "article"
-    """Settings that the other flags then change (default: the preset for --env-id if there is one, else article)."""
+    """Settings that the other flags then change: a name, or a file .toml (default: the preset for --env-id, else
+    generic-discrete or generic-continuous, by its actions; without --env-id: article)."""
     list_presets: bool = False
     """Only print the list of presets."""
     config: tyro.conf.OmitArgPrefixes[PPOConfig]
