@@ -147,6 +147,8 @@ def far_box_warning(space: gymnasium.Space, config: PPOConfig) -> str:
         return ""
     which = "" if far.all() else f" in component {int(far.reshape(-1).argmax())}"
     remedy = "rescale_actions (--rescale-actions) maps [-1, 1] to it"
+    if not finite.all():
+        remedy = "let the environment, or a wrapper, map numbers near 0 to it"
     return f"The action space is {short(space)}, far{which} from [-1, 1], where a Gaussian begins: {remedy}."
 
 

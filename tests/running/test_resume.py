@@ -21,6 +21,7 @@ WRAPPED = [
 ]  # fmt: skip
 APART = ["--value-clip-coef", "0.1", "--value-learning-rate", "0.01", "--max-grad-norm-value", "0.2"]
 APART += ["--clip-coef-schedule", "cosine"]
+STACKED = [*BASE, "--env-id", "ppo_np_test/Picture-v0", "--obs-grayscale", "--frame-stack", "3", "--rescale-actions"]
 KINDS = {
     "plain": CARTPOLE,
     "workers": [*CARTPOLE, "--vectorization", "async"],
@@ -35,6 +36,8 @@ KINDS = {
     "keyword arguments, wrappers and a limit": WRAPPED,
     "an adaptive learning rate, the value apart": [*CARTPOLE, "--kl-adaptive-lr", "0.002", *APART],
     "all three in workers": [*WRAPPED, "--vectorization", "async"],
+    "stacked images, rescaled actions": [*STACKED, *NORMALIZED],
+    "the same images in workers": [*STACKED, "--vectorization", "async"],
 }
 
 
