@@ -171,7 +171,7 @@ def test_a_checkpoint_holds_them_and_predict_speaks_of_the_wrapped_environment(t
         assert loaded.envs.single_observation_space.shape == (2, 4, 6)
         action = loaded.predict(np.zeros((2, 4, 6), np.uint8))
     assert action in spaces.Box(-1, 1, (1,), np.float32)
-    assert evaluate(file, episodes=2)["episodes"] == 2
+    assert evaluate(file, 2, seed=0)["episodes"] == 2
 
 
 BYTES = spaces.Box(0, 255, (128,), np.uint8)
