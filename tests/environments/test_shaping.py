@@ -4,6 +4,7 @@ import re
 import sys
 import warnings
 from contextlib import closing
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -20,6 +21,7 @@ from ppo_np.environments.stream import EnvStream
 from ppo_np.environments.wrapping import far_box_warning
 from ppo_np.errors import UserError, short
 from ppo_np.evaluation.playback import evaluate
+from ppo_np.saving.checkpoint import read_checkpoint
 
 sample_environments.register()
 RESCALED = {"rescale_actions": True, "obs_grayscale": True, "frame_stack": 2}
@@ -138,6 +140,13 @@ def test_rescaled_actions_never_leave_the_box_and_reach_its_ends(dtype):
         assert (abs(inner.action - expected) <= scale).all()
 
 
+def test_a_box_of_a_few_numbers_is_not_left_by_rounding():
+    inner = Spaces(spaces.Box(0.1, np.nextafter(0.1, 1), (100,), np.float64))
+    env = make_env(config(rescale_actions=True), factory=lambda: inner)
+    env.step(np.random.default_rng(0).uniform(-1, 1, 100))
+    assert inner.action in inner.action_space
+
+
 def test_rescaled_actions_are_those_of_gymnasium():
     ours, theirs = Spaces(Picture.action_space), Spaces(Picture.action_space)
     env = make_env(config(rescale_actions=True), factory=lambda: ours)
@@ -172,6 +181,16 @@ def test_a_checkpoint_holds_them_and_predict_speaks_of_the_wrapped_environment(t
         action = loaded.predict(np.zeros((2, 4, 6), np.uint8))
     assert action in spaces.Box(-1, 1, (1,), np.float32)
     assert evaluate(file, 2, seed=0)["episodes"] == 2
+
+
+def test_environments_of_a_checkpoint_with_normalised_images_in_float32_are_restored(tmp_path):
+    """As checkpoints had them before."""
+    with closing(PPO(config(total_timesteps=32, norm_obs=True, **RESCALED))) as ppo:
+        ppo.learn().save(tmp_path / "policy.h5")
+    saved = read_checkpoint(tmp_path / "policy.h5")
+    record = replace(saved.environments, obs=saved.environments.obs * np.float32(1 / 255))
+    with closing(PPO(saved.config, resume=replace(saved, environments=record))) as resumed:
+        assert (saved.environments.obs.dtype, resumed.lost_envs) == (np.uint8, [])
 
 
 BYTES = spaces.Box(0, 255, (128,), np.uint8)
