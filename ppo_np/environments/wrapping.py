@@ -115,7 +115,7 @@ def _stacked(env: gymnasium.Env, config: PPOConfig) -> gymnasium.Env:
 def _rescaled(env: gymnasium.Env, config: PPOConfig) -> gymnasium.Env:
     """The environment with actions a in [-1, 1] for its own ones: low (1 - t) + high t,   t = (a + 1) / 2.
 
-    As Gymnasium's RescaleAction, but rounding never leads out of the bounds.
+    As Gymnasium's RescaleAction, but nothing leads out of the bounds, as rounding does there.
     """
     space = env.action_space
     allowed = f"left away if actions are not in a Box of floats with finite bounds, but in {short(space)}"
