@@ -6,6 +6,7 @@ import signal
 import sys
 
 import pytest
+import sample_environments  # noqa: F401  registers the test environments
 from durability.kill.compare import differences, rows
 from resuming import BASE, CARTPOLE, EVALUATED, Whole, contents, go_on, stopped, train, warnings_in
 
