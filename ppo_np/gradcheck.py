@@ -38,7 +38,7 @@ class GradcheckOptions:
     """
 
     preset: str = "article"
-    """Settings that the other flags then change: a name, or a file .toml (default: as for ppo_np.train)."""
+    """Settings that the other flags then change: a name or FILE.toml (default: as for ppo_np.train)."""
     config: tyro.conf.OmitArgPrefixes[PPOConfig]
     json: bool = False
     """Print one JSON object instead of a table."""

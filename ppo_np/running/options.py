@@ -22,8 +22,7 @@ class TrainOptions:
     """Train PPO with hand-written gradients. Without arguments: the article's run, LunarLander in 2,000,000 steps."""
 
     preset: str = "article"
-    """Settings that the other flags then change: a name, or a file .toml (default: the preset for --env-id, else
-    generic-discrete or generic-continuous, by its actions; without --env-id: article)."""
+    """Settings that other flags then change: a name or FILE.toml (default: that for --env-id, or for its actions)."""
     list_presets: bool = False
     """Only print the list of presets."""
     config: tyro.conf.OmitArgPrefixes[PPOConfig]
