@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "ppo_np/__init__.py").read_text(), re.MULTILINE)[1]
 
 VIDEO = ["imageio-ffmpeg>=0.6"]
+IMAGES = ["opencv-python-headless>=4.10"]
 PLOT = ["matplotlib>=3.9"]
 ENVPOOL = ["envpool>=1.2.5"]
 MPI = ["mpi4py>=4.0", "mpich>=4.2"]
@@ -55,6 +56,7 @@ setup(
     ],
     extras_require={
         "video": VIDEO,
+        "images": IMAGES,
         "plot": PLOT,
         "envpool": ENVPOOL,
         "mpi": MPI,

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 from ppo_np.errors import UserError, check
@@ -16,6 +17,7 @@ from ppo_np.schedules import SETTINGS, Schedule, Scheduled, as_text, checked, fi
 
 _PRESETS = files("ppo_np") / "presets"
 ARTICLE = "article"
+GENERIC_DISCRETE, GENERIC_CONTINUOUS = "generic-discrete", "generic-continuous"  # for environments without a preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,14 @@ class PPOConfig(Scheduled):
     """Wrappers of each environment, the first one innermost: module:Class or "module:Class(name=literal, ...)"."""
     max_episode_steps: int | None = None
     """Steps after which an episode is cut off, before wrappers (default: the limit that the environment registers)."""
+    obs_grayscale: bool = False
+    """Turn images with three colours into grey ones, after wrappers."""
+    obs_resize: tuple[int, ...] = ()
+    """Height and width to which images are resized, after obs_grayscale; needs the extra `images`; empty = as is."""
+    frame_stack: int = 1
+    """Show the last N observations as one, after obs_resize; the first one of an episode is repeated; 1 = off."""
+    rescale_actions: bool = False
+    """Map actions in [-1, 1] to the environment's Box, which must be finite."""
     seed: int = 42
     """Seed of everything random: weights, actions, minibatches, environments (environment i starts from seed + i)."""
     total_timesteps: int = 2_000_000
@@ -136,6 +146,10 @@ class PPOConfig(Scheduled):
             wrapper_call(wrapper)
         limit = self.max_episode_steps
         check(limit is None or limit >= 1, "max_episode_steps", limit, "an integer >= 1")
+        sizes = self.obs_resize
+        good = len(sizes) in (0, 2) and all(1 <= size <= 2**14 for size in sizes)
+        check(good, "obs_resize", sizes, "height and width, integers from 1 to 2**14, or empty")
+        check(1 <= self.frame_stack <= 2**14, "frame_stack", self.frame_stack, "an integer from 1 to 2**14")
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
         for setting in SETTINGS:
@@ -245,10 +259,30 @@ class PPOConfig(Scheduled):
 
     @classmethod
     def preset(cls, name: str) -> "PPOConfig":
-        """The settings of ``presets/<name>.toml``. Raises UserError if there is no such preset."""
-        if name not in preset_names():
-            raise UserError(f"preset is {name!r}, but it must be one of {', '.join(preset_names())}.")
+        """The settings of a preset that comes with the package, or of a file: a name that ends with .toml.
+
+        Raises UserError if there is no such preset, or if the file cannot be read or has wrong settings; the message
+        names the file.
+        """
+        if name.endswith(".toml"):
+            return cls._of_file(name)
+        allowed = f"one of {', '.join(preset_names())}, or a file that ends with .toml"
+        check(name in preset_names(), "preset", name, allowed)
         return cls.from_dict(tomllib.loads((_PRESETS / f"{name}.toml").read_text()), f"preset {name}")
+
+    @classmethod
+    def _of_file(cls, file: str) -> "PPOConfig":
+        try:
+            settings = tomllib.loads(Path(file).read_text("utf-8"))
+        except OSError as error:
+            raise UserError(f"preset is {file!r}, but that file cannot be read: {error.strerror}.") from error
+        except (ValueError, RecursionError) as error:  # of the encoding, or of the form
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise UserError(f"preset is {file!r}, but that file is not in TOML: {reason}.") from error
+        try:
+            return cls.from_dict(settings, "the file")
+        except UserError as error:
+            raise UserError(f"preset {file!r}: {error}") from error
 
 
 def preset_names() -> list[str]:

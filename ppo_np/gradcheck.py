@@ -38,7 +38,7 @@ class GradcheckOptions:
     """
 
     preset: str = "article"
-    """Named settings that the other flags then change."""
+    """Settings that the other flags then change: a name or FILE.toml (default: as for ppo_np.train)."""
     config: tyro.conf.OmitArgPrefixes[PPOConfig]
     json: bool = False
     """Print one JSON object instead of a table."""
@@ -170,6 +170,8 @@ def _print(bug: str | None, report: Report, notes: list[str], options: Gradcheck
     elif options.hunt is not None:
         console.print("A bug hunt: one of the bugs of --list-bugs is planted. Which one?")
         console.print(f"The answer: the same command with --hunt {options.hunt} --answer\n")
+    if line := cli.preset_line(options.preset, options.config):
+        console.print(f"{line}\n")
     console.print(_table(report, options))
     for hint, checks in groupby(report.checks, lambda check: check.hint):
         if hint:

@@ -41,6 +41,7 @@ def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     if number > ranks.size:
         from ppo_np.running.launch import launch
 
+        arguments = cli.with_chosen_preset(arguments, PROGRAM, options.preset, options.config)
         return launch(number, "ppo_np.train", arguments, signals)
     # Gymnasium and Numba take a second to import. Imported here, they do not delay --help and error messages.
     from ppo_np.running.run import train

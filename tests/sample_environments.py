@@ -125,6 +125,32 @@ class Screen(Counting):
         return self.frame(self.count)
 
 
+class Picture(gymnasium.Env):
+    """Random images of uint8, 4 x 6 with three colours; a reward for an action with the right sign; either end."""
+
+    metadata = {"render_modes": []}
+    observation_space = spaces.Box(0, 255, (4, 6, 3), np.uint8)
+    action_space = spaces.Box(0, 1000, (1,), np.float32)
+
+    def __init__(self, render_mode=None):
+        self.actions = []
+
+    def _obs(self):
+        self.picture = self.np_random.integers(0, 256, (4, 6, 3), dtype=np.uint8)
+        return self.picture
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._obs(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.actions.append(action.copy())
+        reward = float((action[0] > 500) == (self.picture.mean() > 127))
+        terminated, truncated = (bool(u < 0.1) for u in self.np_random.random(2))
+        return self._obs(), reward, terminated, truncated, {}
+
+
 class Endless(gymnasium.Env):
     """Observations of no fixed length, which no network here can take."""
 
@@ -139,7 +165,7 @@ class Endless(gymnasium.Env):
 def register():
     """Make the environments known to `gymnasium.make`; doing so twice is harmless."""
     own = {"Counting-v0": Counting, "Guess-v0": Guess, "Endless-v0": Endless, "Screen-v0": Screen, "Cards-v0": Cards}
-    for name, environment in own.items():
+    for name, environment in (own | {"Picture-v0": Picture}).items():
         if f"ppo_np_test/{name}" not in gymnasium.registry:
             gymnasium.register(f"ppo_np_test/{name}", environment)
     vector = "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv"

@@ -13,6 +13,7 @@ from ppo_np.config import PPOConfig, preset_about, preset_for, preset_names
 from ppo_np.errors import UserError
 from ppo_np.literals import wrapper_call
 
+GENERIC = ("generic-discrete", "generic-continuous")
 ARTICLE = {
     "env_id": "LunarLander-v3", "seed": 42, "total_timesteps": 2_000_000, "num_envs": 4, "num_steps": 128,
     "num_minibatches": 4, "update_epochs": 4, "learning_rate": 2.5e-4, "anneal_lr": True, "gamma": 0.99,
@@ -36,7 +37,7 @@ def test_every_preset_loads():
 
 
 def test_presets_are_named_by_their_environment():
-    for name in set(preset_names()) - {"article", "cleanrl"}:
+    for name in set(preset_names()) - {"article", "cleanrl", *GENERIC}:
         assert preset_for(PPOConfig.preset(name).env_id) == name
         assert preset_about(name)[0].isupper()
     for env_id in ("CartPole-v0", "Nope-v1", "mymodule:CartPole-v1", "article", ""):
@@ -284,6 +285,45 @@ def test_an_unknown_setting_is_refused():
 def test_an_unknown_preset_is_refused_with_the_list():
     with pytest.raises(UserError, match="^preset is 'nope', but it must be one of acrobot, article, bipedalwalker, "):
         PPOConfig.preset("nope")
+
+
+def test_the_generic_presets_are_as_documented():
+    generic = [PPOConfig.preset(name) for name in GENERIC]
+    for config in generic:
+        assert (config.policy_sizes, config.value_sizes, config.shared_sizes) == ((64, 64), (64, 64), ())
+        assert (config.activation, config.total_timesteps, config.anneal_lr) == ("tanh", 1_000_000, False)
+        assert config.norm_obs and config.norm_reward
+    assert generic[1] == dataclasses.replace(generic[0], ent_coef=0.0) != generic[0]
+
+
+def test_a_preset_may_be_a_file(tmp_path, monkeypatch):
+    text = 'env_id = "FrozenLake-v1"\ngamma = 0.9\nshared_sizes = [8]\nenv_kwargs = {is_slippery = false}\n'
+    (tmp_path / "my.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    settings = {"gamma": 0.9, "shared_sizes": (8,), "env_kwargs": {"is_slippery": False}}
+    assert PPOConfig.preset("my.toml") == PPOConfig(env_id="FrozenLake-v1", **settings)
+    assert PPOConfig.preset(str(tmp_path / "my.toml")) == PPOConfig.preset("my.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"gama = 0.9", r"preset '{}': the file has the unknown setting 'gama'; known are action_mask, .*\."),
+        (b"gamma = 9", r"preset '{}': gamma is 9, but it must be in \[0, 1\]\."),
+        (b"gamma = 1979-05-27", r"preset '{}': gamma is datetime.*, but it must be a finite number\."),
+        (b"[ppo]\ngamma = 0.9", r"preset '{}': the file has the unknown setting 'ppo'; known are .*\."),
+        (b"gamma = ", r"preset is '{}', but that file is not in TOML: Invalid value \(at .*\)\."),
+        (b"gamma = 1 # \xff", r"preset is '{}', but that file is not in TOML: 'utf-8' codec can't decode .*\."),
+        (None, r"preset is '{}', but that file cannot be read: No such file or directory\."),
+    ],
+)
+def test_a_file_with_a_mistake_is_one_sentence_with_its_name(text, sentence, tmp_path):
+    file = tmp_path / "my.toml"
+    if text is not None:
+        file.write_bytes(text)
+    with pytest.raises(UserError) as caught:
+        PPOConfig.preset(str(file))
+    assert re.fullmatch(sentence.format(re.escape(str(file))), str(caught.value)), str(caught.value)
 
 
 @pytest.mark.parametrize(("total", "updates"), [(1, 1), (512, 1), (513, 2), (2_000_000, 3907)])

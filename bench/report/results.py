@@ -1,13 +1,17 @@
 """Results of the presets over several seeds: train them, then write docs/results.md.
 
     python -m bench.report.results train --presets cartpole acrobot --seeds 1 2 3 4 5
+    python -m bench.report.results train --presets generic --seeds 11 12 13
     python -m bench.report.results table
     python -m bench.report.results show RUN [RUN ...]
 
-`train` leaves a run in runs/results/<preset>/<seed>/, its output in <seed>.log beside it, and, when all is done,
+A name of --presets is that of a preset or of one of the `CASES`: a preset with other flags, such as an environment. The
+name generic stands for all cases of the generic presets.
+
+`train` leaves a run in runs/results/<name>/<seed>/, its output in <seed>.log beside it, and, when all is done,
 results.json in the run folder: how the greedy policy plays 100 episodes with the unseen seeds 10,000 to 10,099. Runs
 that have one are kept, whatever their settings; runs that were cut short are done anew. `table` writes
-docs/results/<preset>.json for each preset that was trained, and the page from all files there: presets that were not
+docs/results/<name>.json for each name that was trained, and the page from all files there: presets that were not
 trained anew stay as they are. `show` prints a Markdown table of any finished runs.
 """
 
@@ -25,9 +29,10 @@ from typing import Any
 
 from bench.contests.contest import write
 from bench.machine import ROOT, commit, processor
+from bench.report.cases import CASES, GENERIC
 from bench.report.results_page import document_of, page, preset_cells, read_results, seed_cells
 from bench.report.tables import print_table, table_of
-from ppo_np.config import preset_names
+from ppo_np.config import GENERIC_CONTINUOUS, GENERIC_DISCRETE, preset_names
 from ppo_np.errors import UserError
 from ppo_np.evaluation.playback import evaluate
 from ppo_np.logs.filenames import CHECKPOINT, CONFIG
@@ -36,6 +41,7 @@ from ppo_np.running import cli
 
 EPISODES, FIRST_SEED = 100, 10_000
 RESULTS = "results.json"
+NO_ENVIRONMENT = GENERIC_DISCRETE, GENERIC_CONTINUOUS
 SHORT = ("preset", "seeds", "time", "greedy return, IQM", "95% interval", "worst seed", "seeds at threshold")
 
 
@@ -64,11 +70,11 @@ def measure(run: Path) -> dict[str, Any]:
     }
 
 
-def train_one(run: Path, preset: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def train_one(run: Path, name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Train in a process of its own, and return what is known only then; UserError if the run has failed."""
     shared = {name: getattr(options, name) for name in ("threads", "total_timesteps") if getattr(options, name)}
-    flags = {"preset": preset, "seed": seed, "run-dir": run.absolute()} | shared
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+    flags = {"seed": seed, "run-dir": run.absolute()} | shared
+    arguments = CASES.get(name, ["--preset", name]) + [f"--{k.replace('_', '-')}={v}" for k, v in flags.items()]
     run.parent.mkdir(parents=True, exist_ok=True)
     if (run / CONFIG).is_file():  # cut short; a folder that is no run is left to training, which refuses it
         shutil.rmtree(run)
@@ -83,7 +89,8 @@ def train_one(run: Path, preset: str, seed: int, options: argparse.Namespace) ->
 
 def train(options: argparse.Namespace) -> int:
     """Do all runs that are not there yet, `options.jobs` at a time; evaluate each here when it has ended."""
-    every = [(options.runs / preset / str(seed), preset, seed) for preset in options.presets for seed in options.seeds]
+    names = [name for given in options.presets for name in (GENERIC if given == "generic" else [given])]
+    every = [(options.runs / name / str(seed), name, seed) for name in names for seed in options.seeds]
     todo, failed = [one for one in every if not (one[0] / RESULTS).is_file()], 0
     print(f"{len(todo)} runs to do", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -91,7 +98,7 @@ def train(options: argparse.Namespace) -> int:
         for future in as_completed(futures):
             run = futures[future]
             try:
-                result = future.result() | measure(run)
+                result = future.result() | measure(run) | {"preset": run.parent.name}
             except UserError as error:
                 print(f"error: {error}", flush=True)
                 failed += 1
@@ -124,9 +131,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m bench.report.results", description=__doc__, formatter_class=form)
     commands = parser.add_subparsers(required=True, metavar="train|table|show")
-    names, runs = preset_names(), Path("runs/results")
+    names, runs = [*set(preset_names()).difference(NO_ENVIRONMENT), *CASES], Path("runs/results")
     one = commands.add_parser("train", help="train and evaluate what has not been yet")
-    one.add_argument("--presets", nargs="+", choices=names, default=names, metavar="NAME", help="default: all")
+    one.add_argument(
+        "--presets",
+        nargs="+",
+        choices=[*sorted(names), "generic"],
+        default=sorted(names),
+        metavar="NAME",
+        help="default: all",
+    )
     one.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5], metavar="S", help="default: 1 to 5")
     one.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     one.add_argument("--threads", type=int, default=1, help="BLAS threads of a run (default: 1)")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap, trim_mean
 
+from bench.report.cases import CASES, GENERIC
 from bench.report.tables import table_of
 from ppo_np.errors import UserError, check
 from ppo_np.logs.filenames import CONFIG
@@ -53,7 +54,7 @@ This page is generated from the files in [results](results), every number of it;
   threshold; **seeds at threshold**: the runs whose score is. Some environments have none.
 - **Time** is the median over seeds, of training alone, imports and evaluation left out; the very first run on a machine
   compiles the kernels as well. SPS is the median of steps / time. Whatever else the machine did at the time is in both.
-
+{cases}
 ## Every seed
 
 {seeds}
@@ -204,6 +205,16 @@ def commands(documents: Sequence[Document]) -> Iterator[str]:
     yield f"{COMMAND} table"
 
 
+def cases(documents: Sequence[Document]) -> Iterator[str]:
+    """What the names stand for that are no presets."""
+    known = [document["preset"] for document in documents if document["preset"] in CASES]
+    if known:
+        yield "- **Names that are no presets** stand for other flags of `python -m ppo_np.train`:"
+    for name in known:
+        about = " (the generic preset was not tuned on it)" if name in GENERIC else ""
+        yield f"  - {name}: `{shlex.join(CASES[name])}`{about}"
+
+
 def distinct(texts: Iterable[str], between: str = " and ") -> str:
     """Each text once, in the given order."""
     return between.join(dict.fromkeys(texts))
@@ -236,5 +247,6 @@ def page(documents: Sequence[Document]) -> str:
         commands="\n".join(commands(documents)), origins="\n\n".join(origins(documents)),
         presets=table_of([preset_cells(one) for one in documents]), seeds=table_of(seeds),
         settings=table_of([setting_cells(one) for one in documents]),
-        episodes=episodes, first=first, last=first + episodes - 1, resamples=RESAMPLES,
+        cases="".join(f"{line}\n" for line in cases(documents)), episodes=episodes, first=first,
+        last=first + episodes - 1, resamples=RESAMPLES,
     )  # fmt: skip

@@ -23,7 +23,7 @@ from ppo_np.environments.guard import Guard, close_all, close_watched, describe
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.spaces import ObservationAdapter
 from ppo_np.environments.workers import WorkerEnvs
-from ppo_np.environments.wrapping import making_limit, signature, wrapped
+from ppo_np.environments.wrapping import making_limit, signature, wrapper_settings, wrapper_steps
 from ppo_np.errors import EnvironmentFault, UserError, check, require_extra, short
 from ppo_np.network.action_head import action_head
 
@@ -38,7 +38,7 @@ def make_env(config: PPOConfig, render_mode: str | None = None, factory: Factory
     Args:
         config: `env_id` is Gymnasium's id, and "module:id" imports the module first; `env_kwargs` are the keyword
             arguments of the environment, or of the factory; `max_episode_steps` replaces the limit that the environment
-            registers; `wrappers` are applied in their order.
+            registers; then all `wrapper_settings` are applied.
         render_mode: for films.
         factory: makes the environment instead of `env_id`, and a limit that it sets itself holds as well.
 
@@ -50,8 +50,8 @@ def make_env(config: PPOConfig, render_mode: str | None = None, factory: Factory
     """
     env = _registered(config, render_mode) if factory is None else _built(config, factory)
     try:
-        for wrapper in config.wrappers:
-            env = wrapped(env, wrapper)
+        for put in wrapper_steps(config):
+            env = put(env)
     except BaseException:
         close_watched(env, "the environment")
         raise
@@ -135,6 +135,15 @@ def spaces_of(config: PPOConfig) -> Spaces:
     return env.observation_space, env.action_space
 
 
+def spaces_of_training(config: PPOConfig) -> Spaces:
+    """As `spaces_of`, of the environment that `vectorization` steps; raises UserError as `make_vector_env` does."""
+    if config.vectorization in ("sync", "async"):
+        return spaces_of(config)
+    envs = make_vector_env(config)
+    close_environments(envs)
+    return envs.single_observation_space, envs.single_action_space
+
+
 def make_vector_env(
     config: PPOConfig,
     factory: Factory | None = None,
@@ -159,8 +168,9 @@ def make_vector_env(
     """
     own = ranks.envs(config.num_envs)
     if config.vectorization in ("vector", "envpool", "compiled"):
-        if factory or video or config.wrappers:
-            what = "a factory" if factory else "a video" if video else "a wrapper"
+        if factory or video or wrapper_settings(config):
+            what = "a factory" if factory else "a video" if video else wrapper_settings(config)[0]
+            what = "a wrapper" if what == "wrappers" else what
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
         if config.vectorization == "compiled":
             return _compiled(config, None, len(own))
@@ -312,9 +322,9 @@ def open_environments(
         if video:
             raise UserError("video needs environments that are made by their env_id, but env is a VectorEnv.")
         _check_vector(env)
-        for name in ("env_kwargs", "wrappers", "max_episode_steps"):
-            allowed = "left away with a VectorEnv, which is made already"
-            check(not getattr(config, name), name, getattr(config, name), allowed)
+        given = [name for name in ("env_kwargs", "max_episode_steps") if getattr(config, name)]
+        for name in given + wrapper_settings(config):
+            check(False, name, getattr(config, name), "left away with a VectorEnv, which is made already")
         return replace(config, env_id="", num_envs=env.num_envs), env
     if isinstance(env, gymnasium.Env) or not callable(env):
         allowed = "an id, a function that makes a gymnasium.Env, or a VectorEnv"

@@ -42,10 +42,10 @@ class ObservationAdapter:
         check(self.size >= 1, "The observation space", space, "of at least one number")
         self.space = space
         self._leaves = [(*leaf, _writer(leaf[1])) for leaf in _leaves(space)]
-        is_box, is_image = isinstance(space, spaces.Box), _is_image(space)
+        is_box, scaled = isinstance(space, spaces.Box), is_image(space)
         self.dtype = np.uint8 if is_box and space.dtype == np.uint8 else np.float32
-        self.scale = IMAGE_SCALE if is_image else np.float32(1)
-        self.copies = is_box and not is_image
+        self.scale = IMAGE_SCALE if scaled else np.float32(1)
+        self.copies = is_box and not scaled
 
     def flatten(self, observations: Any, flat_obs: np.ndarray) -> None:
         """Write a batch of observations into `flat_obs`, (B, D); an index out of its Discrete space becomes NaN."""
@@ -77,12 +77,19 @@ def same_form(one: spaces.Space, other: spaces.Space) -> bool:
     """Whether both spaces are equal up to bounds and precision of Boxes: a policy for one can play in the other."""
     if isinstance(one, spaces.Box) and isinstance(other, spaces.Box):
         alike = one.shape == other.shape and np.dtype(one.dtype).kind == np.dtype(other.dtype).kind
-        return alike and _is_image(one) == _is_image(other)
+        return alike and is_image(one) == is_image(other)
     if isinstance(one, spaces.Dict) and isinstance(other, spaces.Dict):
         return one.keys() == other.keys() and all(same_form(one[key], other[key]) for key in one)
     if isinstance(one, spaces.Tuple) and isinstance(other, spaces.Tuple):
         return len(one) == len(other) and all(map(same_form, one, other))
     return one == other
+
+
+def has_numbers(space: spaces.Space) -> bool:
+    """Whether the space, or a part of it, is a Box: the others become zeros and ones, or indices."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        return any(map(has_numbers, space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces))
+    return isinstance(space, spaces.Box)
 
 
 def _part(observations: Any, path: tuple) -> Any:
@@ -114,7 +121,8 @@ def _leaves(space: spaces.Space, path: tuple = (), start: int = 0) -> Iterator[t
         yield path, space, slice(start, start + spaces.flatdim(space))
 
 
-def _is_image(space: spaces.Space) -> bool:
+def is_image(space: spaces.Space) -> bool:
+    """Whether a space is a Box of uint8 from 0 to 255."""
     if not isinstance(space, spaces.Box) or space.dtype != np.uint8:
         return False
     return bool((space.low == 0).all() and (space.high == 255).all())
@@ -125,7 +133,7 @@ def _writer(leaf: spaces.Space) -> Callable[[Any, np.ndarray], None]:
     if isinstance(leaf, spaces.Discrete | spaces.MultiDiscrete):
         return partial(_write_one_hot, leaf)
     if isinstance(leaf, spaces.Box | spaces.MultiBinary):
-        return partial(_write_image if _is_image(leaf) else _write_numbers, leaf)
+        return partial(_write_image if is_image(leaf) else _write_numbers, leaf)
     return partial(_write_one_by_one, leaf)
 
 

@@ -8,6 +8,7 @@ from kernels.moments import MOMENTS_EPS, discounted_sums, standardize, update_mo
 from ppo_np.distributed.ranks import ALONE, Ranks
 
 CLIP = 10.0
+SCALED_NUMBERS = 2**20  # in memory at a time
 
 
 class RunningMoments:
@@ -38,6 +39,16 @@ class RunningMoments:
         counts, means, variances = map(np.array, zip(*groups, strict=True))
         if counts.any():
             self.count[:], self.mean[:], self.variance[:] = merge_moments(counts, means, variances)
+
+    def update_scaled(self, rows: np.ndarray, scale: np.float32, valid: np.ndarray, ranks: Ranks = ALONE) -> None:
+        """As `update` with rows * scale, (B, D) float32, of which only some columns are in memory at a time."""
+        columns = max(1, SCALED_NUMBERS // max(len(rows), 1))
+        group = RunningMoments(0)
+        for start in range(0, len(self.mean), columns):
+            part = slice(start, start + columns)
+            group.count, group.mean, group.variance = self.count.copy(), self.mean[part], self.variance[part]
+            group.update(rows[:, part] * scale, valid, ranks)
+        self.count[:] = group.count
 
     def standardize(self, rows: np.ndarray, normalized: np.ndarray) -> None:
         """Write (rows - mean) / std, clipped to +-10, (B, D), into `normalized`, which may be `rows`."""

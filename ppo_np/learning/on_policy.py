@@ -15,6 +15,7 @@ from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import VideoOptions
 from ppo_np.environments.make import EnvSource, close_environments, open_environments
 from ppo_np.environments.stream import EnvStream, Episode
+from ppo_np.environments.wrapping import far_box_warning
 from ppo_np.errors import UserError, check
 from ppo_np.learning.divergence import DivergenceCheck
 from ppo_np.learning.minibatches import MinibatchSampler
@@ -56,6 +57,8 @@ class OnPolicyAlgorithm:
             self.own_envs = ranks.envs(config.num_envs)
             weights_rng, *rngs = map(np.random.default_rng, np.random.SeedSequence(config.seed).spawn(4))
             spaces = envs.single_observation_space, envs.single_action_space
+            if (warning := far_box_warning(spaces[1], config)) and not resume and ranks.rank == 0:
+                warnings.warn(warning, RuntimeWarning, 3)
             self.policy = Policy(*spaces, config, None if resume else weights_rng)
             self.reward_scaler = RewardScaler(len(self.own_envs), config.gamma) if config.norm_reward else None
             model, statistics = self.policy.model, {"obs": self.policy.obs_moments, "reward": self.reward_scaler}

@@ -49,7 +49,7 @@ class Policy:
         self.model = ActorCritic(self.observations.size, action_head(action_space, config), config, rng)
         self.obs_moments = RunningMoments(self.observations.size) if config.norm_obs else None
         self.rounding = RoundingCheck(self.observations.size) if config.norm_obs else None
-        self.obs_dtype = self.model.dtype if config.norm_obs else self.observations.dtype
+        self.obs_dtype = self.observations.dtype
         self.preprocesses = config.norm_obs or self.obs_dtype == np.uint8
         self._idle = [self.workspace(1)]  # a call of `predict` takes one out, so that each thread has its own
 
@@ -62,12 +62,17 @@ class Policy:
         inputs = np.zeros((rows, self.observations.size), self.model.dtype)
         return ActingWorkspace(inputs, self.model.activations(rows))
 
-    def preprocess(self, flat_obs: np.ndarray, inputs: np.ndarray) -> None:
-        """Scale or normalise flat observations, (B, D), into `inputs`, (B, D), which may be the same array."""
-        if self.obs_moments:
-            self.obs_moments.standardize(flat_obs, inputs)
-        elif flat_obs.dtype == np.uint8:
+    def preprocess(self, flat_obs: np.ndarray, inputs: np.ndarray, moments: RunningMoments | None = None) -> None:
+        """Scale and normalise flat observations, (B, D), into `inputs`, (B, D), which may be the same array.
+
+        Normalised by other `moments` than `obs_moments` if they are given.
+        """
+        moments = moments or self.obs_moments
+        if flat_obs.dtype == np.uint8:
             np.multiply(flat_obs, self.observations.scale, out=inputs)
+            flat_obs = inputs
+        if moments:
+            moments.standardize(flat_obs, inputs)
         elif inputs is not flat_obs:
             inputs[:] = flat_obs
 

@@ -93,7 +93,7 @@ class PPO(OnPolicyAlgorithm):
             if self.reward_scaler:
                 self.reward_scaler.scale(buffer.rewards, buffer.valid, buffer.dones, self.ranks)
             if self.policy.obs_moments:
-                buffer.normalize_obs(self.policy.obs_moments, self.ranks)
+                buffer.normalize_obs(self.policy, self.ranks)
 
             # CALCULATE ADVANTAGES backwards through the rollout
             buffer.compute_advantages(config.gamma, config.gae_lambda)

@@ -83,9 +83,11 @@ def restore_environments(
         EnvironmentFault: A reset failed.
     """
     record, seed, own = saved.environments, another_seed(saved), ranks.envs(num_envs)
-    shape, dtype = (num_envs, policy.observations.size), policy.obs_dtype
+    shape = num_envs, policy.observations.size
+    dtypes = policy.obs_dtype, policy.model.dtype  # the latter was that of all normalised observations
     masked = record is not None and record.action_mask is not None
-    if record is None or record.obs.shape != shape or record.obs.dtype != dtype or masked != policy.model.head.masked:
+    fits = record is not None and record.obs.shape == shape and record.obs.dtype in dtypes
+    if record is None or not fits or masked != policy.model.head.masked:
         stream.reset(seed)
         same = np.zeros(len(own), bool)
     else:

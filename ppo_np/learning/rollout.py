@@ -28,7 +28,8 @@ class RolloutBuffer:
     """Preallocated arrays for the T x N transitions of one rollout.
 
     Attributes:
-        obs: (T, N, D), flat observations, uint8 or float32; `normalize_obs` replaces them by normalised ones.
+        obs: (T, N, D), flat observations, uint8 or float32; `normalize_obs` replaces those in float32 by normalised
+            ones. Those in uint8 are scaled and normalised in each minibatch.
         actions: (T, N, ...), as drawn.
         action_masks: (T, N, K) int8, 1 where an action was valid; None without masks.
         logprobs, rewards, advantages, returns: (T, N).
@@ -53,20 +54,27 @@ class RolloutBuffer:
         loss_inputs = self.logprobs, self.values[:-1], self.advantages, self.returns
         self._flat_loss_inputs = [array.reshape(-1) for array in loss_inputs]
         self._minibatches: dict[int, Minibatch] = {}  # by rows; all share the memory of the largest
+        self._moments: RunningMoments | None = None  # with which observations in uint8 are normalised
 
     @property
     def dones(self) -> np.ndarray:
         """(T, N) bool, where an episode ended."""
         return self.terminations | self.truncations
 
-    def normalize_obs(self, moments: RunningMoments, ranks: Ranks = ALONE) -> None:
-        """Replace `obs` by the inputs of the network, and add them to the statistics for the next rollout.
+    def normalize_obs(self, policy: Policy, ranks: Ranks = ALONE) -> None:
+        """Replace `obs` by the inputs of the network, and add them to the policy's statistics for the next rollout.
 
         The statistics do not change within a rollout, so the network learns from the inputs that it acted on.
         """
-        flat_obs, used = self.obs.reshape(-1, self.obs.shape[-1]), deepcopy(moments)
-        moments.update(flat_obs, self.valid.reshape(-1), ranks)
-        used.standardize(flat_obs, flat_obs)
+        moments, valid = policy.obs_moments, self.valid.reshape(-1)
+        assert moments is not None
+        used = deepcopy(moments)
+        if self.obs.dtype == np.uint8:
+            moments.update_scaled(self._flat_obs, policy.observations.scale, valid, ranks)
+            self._moments = used
+        else:
+            moments.update(self._flat_obs, valid, ranks)
+            used.standardize(self._flat_obs, self._flat_obs)
 
     def compute_advantages(self, gamma: float, gae_lambda: float) -> None:
         """Fill `advantages` and `returns`; their values in reset rows have no meaning."""
@@ -94,7 +102,7 @@ class RolloutBuffer:
         if self._flat_obs.dtype == minibatch.obs.dtype:
             self._flat_obs.take(indices, 0, minibatch.obs, "clip")
         else:
-            policy.preprocess(self._flat_obs[indices], minibatch.obs)
+            policy.preprocess(self._flat_obs[indices], minibatch.obs, self._moments)
         self._flat_actions.take(indices, 0, minibatch.actions, "clip")
         if self._flat_masks is not None:
             self._flat_masks.take(indices, 0, minibatch.action_mask, "clip")

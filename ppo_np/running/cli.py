@@ -1,6 +1,7 @@
 """Shared code of the commands: exit codes, error messages, settings from a preset and flags."""
 
 import argparse
+import dataclasses
 import inspect
 import os
 import sys
@@ -13,13 +14,22 @@ from typing import Any, TypeVar
 
 import tyro
 
-from ppo_np.config import ARTICLE, PPOConfig, preset_about, preset_for, preset_names
+from ppo_np.config import (
+    ARTICLE,
+    GENERIC_CONTINUOUS,
+    GENERIC_DISCRETE,
+    PPOConfig,
+    preset_about,
+    preset_for,
+    preset_names,
+)
 from ppo_np.errors import RunError, UserError, check
 from ppo_np.literals import literal, literal_text
 from ppo_np.running.output import is_broken_pipe, lenient_output, stdout_failure
 from ppo_np.schedules import FACTORS, SETTINGS, Schedule, as_text, field_of
 
 Options = TypeVar("Options")
+GENERIC = GENERIC_DISCRETE, GENERIC_CONTINUOUS
 
 DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130  # exit codes
 NUMBERS = tyro.constructors.ConstructorRegistry()  # 1e6 for integers, and name=value: `with NUMBERS: tyro.cli(...)`
@@ -84,16 +94,46 @@ def parse_with_preset(
 ) -> Options:
     """Read `options`, a dataclass with `preset` and `config`, from the command line `arguments` of the command `prog`.
 
-    The flags change the settings of a preset: the one that --preset names, else the one for --env-id, else the
-    article's. `more_help` is added to the end of the help text.
+    The flags change the settings of a preset: the one that --preset names; else the one for --env-id; else, if there is
+    an --env-id, the generic one for the spaces of that environment, which is made to see them; else the article's.
+    `more_help` is added to the end of the help text.
 
     Raises:
-        UserError: A value is not allowed, or there is no such preset.
+        UserError: A value is not allowed, or there is no such preset, or the environment cannot be made.
+        EnvironmentFault: The environment was not made in time.
         SystemExit: A flag is unknown or malformed, or help was requested.
     """
     given = partial_parser(prog, "--preset", "--env-id").parse_known_args(arguments)[0]
-    preset = given.preset or (given.env_id and preset_for(given.env_id)) or ARTICLE
-    return parse_from(options(preset=preset, config=PPOConfig.preset(preset)), arguments, prog, more_help)
+    preset = given.preset or (preset_for(given.env_id) if given.env_id else ARTICLE)
+    if preset:
+        return parse_from(options(preset=preset, config=PPOConfig.preset(preset)), arguments, prog, more_help)
+    config = PPOConfig.preset(GENERIC_DISCRETE)
+    seen: Any = parse_from(options(preset=GENERIC_DISCRETE, config=config), arguments, prog, more_help)
+    if any(argument.startswith("--list") for argument in arguments):
+        return seen
+    preset, norm_obs = _generic(seen.config)
+    config = dataclasses.replace(PPOConfig.preset(preset), norm_obs=norm_obs)
+    return parse_from(options(preset=preset, config=config), arguments, prog, more_help)
+
+
+def _generic(config: PPOConfig) -> tuple[str, bool]:
+    """The generic preset for an environment, and whether to normalise its observations: not if they are one-hot."""
+    from gymnasium.spaces import Box  # slow imports: here, they do not delay --help
+
+    from ppo_np.environments.make import spaces_of_training
+    from ppo_np.environments.spaces import has_numbers
+
+    observation_space, action_space = spaces_of_training(config)
+    preset = GENERIC_CONTINUOUS if isinstance(action_space, Box) else GENERIC_DISCRETE
+    return preset, has_numbers(observation_space)
+
+
+def with_chosen_preset(arguments: Sequence[str], prog: str, preset: str, config: PPOConfig) -> list[str]:
+    """The arguments of a command, in which the preset that was chosen for them is named: no other process looks."""
+    given = partial_parser(prog, "--preset", "--resume").parse_known_args(arguments)[0]
+    if given.preset or given.resume or preset not in GENERIC:
+        return list(arguments)
+    return ["--preset", preset, "--norm-obs" if config.norm_obs else "--no-norm-obs", *arguments]
 
 
 def partial_parser(prog: str, *flags: str) -> argparse.ArgumentParser:
@@ -193,6 +233,15 @@ def preset_list() -> str:
     """The presets, one per line: name, environment, steps and description."""
     configs = {name: PPOConfig.preset(name) for name in preset_names()}
     return "\n".join(
-        f"{name:<22}  {config.env_id:<26}{config.total_timesteps:>11,} steps  {preset_about(name)}"
+        f"{name:<22}  {'any' if name in GENERIC else config.env_id:<26}{config.total_timesteps:>11,} steps  "
+        f"{preset_about(name)}"
         for name, config in configs.items()
     )
+
+
+def preset_line(preset: str, config: PPOConfig) -> str:
+    """A line about a generic preset, which may have been chosen by the spaces; empty for another one."""
+    if preset not in GENERIC:
+        return ""
+    without = "" if config.norm_obs else " --no-norm-obs"
+    return f"settings: --preset {preset}{without}; those of the article: --preset {ARTICLE}"

@@ -22,7 +22,7 @@ class TrainOptions:
     """Train PPO with hand-written gradients. Without arguments: the article's run, LunarLander in 2,000,000 steps."""
 
     preset: str = "article"
-    """Settings that the other flags then change (default: the preset for --env-id if there is one, else article)."""
+    """Settings that other flags then change: a name or FILE.toml (default: that for --env-id, or for its actions)."""
     list_presets: bool = False
     """Only print the list of presets."""
     config: tyro.conf.OmitArgPrefixes[PPOConfig]

@@ -23,7 +23,7 @@ from ppo_np.logs.incidents import Incidents
 from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.run_logs import RunLogs
 from ppo_np.network.threads import blas_threads
-from ppo_np.running import resume
+from ppo_np.running import cli, resume
 from ppo_np.running.interval import Interval
 from ppo_np.running.options import TrainOptions
 from ppo_np.running.output import make_console, shows_bar
@@ -84,6 +84,8 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
             errors.print(f"warning: {warning}")
         if ranks.size > 1:
             tell(ranks_line(ranks))
+        if not saved and (line := cli.preset_line(options.preset, options.config)):
+            tell(line)
         tell(start_line(ppo, saved, folder, options.config.total_timesteps))
         console.print(model_table(ppo.policy.model))
         if eval_env:

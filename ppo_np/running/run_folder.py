@@ -62,10 +62,12 @@ def _make(folder: Path, exist_ok: bool = True) -> tuple[Path, list[Path]]:
 def _make_default(options: TrainOptions) -> tuple[Path, list[Path]]:
     """Make runs/<env>__<preset>__<seed>__<time>, with a counter if there is such a folder; returns the same as `_make`.
 
+    Of a preset that is a file, this is its name without folder and .toml.
     It is made the moment its name is chosen, so that runs that start in the same second get different folders.
     """
     env = options.config.env_id.replace("/", "_").replace(":", "_")
-    name = f"{env}__{options.preset}__{options.config.seed}__{datetime.now():%Y%m%d-%H%M%S}"
+    preset = Path(options.preset).stem if options.preset.endswith(".toml") else options.preset
+    name = f"{env}__{preset}__{options.config.seed}__{datetime.now():%Y%m%d-%H%M%S}"
     base = folder = Path("runs").absolute() / name
     number = 1
     while True:

@@ -12,6 +12,7 @@ import pytest
 from commands import run
 
 from bench.report import results
+from bench.report.cases import GENERIC
 from bench.report.results_page import PAGE, interval, iqm
 from ppo_np import train as trainer
 from ppo_np.running import cli
@@ -139,6 +140,26 @@ def trained(monkeypatch):
     monkeypatch.setattr(results, "evaluate", fake_evaluation)
     monkeypatch.setattr(results.subprocess, "run", fake_training)
     return done
+
+
+def test_a_case_is_a_preset_with_other_flags_and_has_a_line_on_the_page(trained, tmp_path):
+    runs = tmp_path / "runs"
+    arguments = "train", "--runs", runs, "--presets", "generic-frozenlake", "--seeds", 1, "--total-timesteps", 1000
+    assert run(results.main, *arguments) == 0
+    config = json.loads((runs / "generic-frozenlake" / "1" / "config.json").read_text())
+    assert (config["preset"], config["config"]["env_id"]) == ("generic-discrete", "FrozenLake-v1")
+    assert (config["config"]["env_kwargs"], config["config"]["norm_obs"]) == ({"is_slippery": "False"}, False)
+    lines = table(runs)
+    flags = "--preset generic-discrete --env-id FrozenLake-v1 --env-kwargs is_slippery=False --no-norm-obs"
+    assert f"  - generic-frozenlake: `{flags}` (the generic preset was not tuned on it)" in lines
+    assert any(line.startswith("| generic-frozenlake | FrozenLake-v1 | 1 | 1,024 |") for line in lines)
+    assert "--presets generic-frozenlake --seeds 1" in "".join(lines)
+
+
+def test_generic_stands_for_six_environments(trained, tmp_path):
+    assert run(results.main, "train", "--runs", tmp_path, "--presets", "generic", "--seeds", 1) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == set(GENERIC) and len(names) == 6
 
 
 def train(folder, *more):

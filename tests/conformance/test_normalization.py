@@ -88,17 +88,21 @@ def test_statistics_are_those_of_all_valid_observations_so_far(observations, mod
     normalize_obs, seen = RolloutBuffer.normalize_obs, []
     largest = {"floats": 110, "image": 1, "bytes": 99}[observations]
 
-    def spy(self, moments, ranks):
-        raw = self.obs.astype(np.float64)
+    def spy(self, policy, ranks):
+        moments, scale = policy.obs_moments, policy.observations.scale if self.obs.dtype == np.uint8 else 1
+        raw = (self.obs * scale).astype(np.float64)
         every = np.concatenate([*seen, np.zeros((0, raw.shape[-1]))])
         mean, variance = (every.mean(axis=0), every.var(axis=0)) if seen else (0.0, 1.0)
         assert_moments(moments, len(every), mean, variance)  # the rollout has not moved them
         seen.append(raw[self.valid])
-        normalize_obs(self, moments, ranks)
+        normalize_obs(self, policy, ranks)
         every = np.concatenate(seen)
         assert_moments(moments, len(every), every.mean(axis=0), every.var(axis=0))
         expected = np.clip((raw - mean) / np.sqrt(variance + 1e-8), -10, 10)
-        np.testing.assert_allclose(self.obs, expected, rtol=1e-6, atol=1e-5)
+        rows = self.valid.size
+        minibatch = policy.model.minibatch(rows)
+        self.gather(np.arange(rows), policy, minibatch)
+        np.testing.assert_allclose(minibatch.obs.reshape(raw.shape), expected, rtol=1e-6, atol=1e-5)
 
     monkeypatch.setattr(RolloutBuffer, "normalize_obs", spy)
     ppo = PPO(CONFIG, noise(mode, observations)).learn()

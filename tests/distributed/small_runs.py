@@ -22,6 +22,7 @@ BASE = {
     "shared_sizes": (), "policy_sizes": (16, 8), "value_sizes": (16,), "activation": "tanh", "ent_coef": 0.02,
 }  # fmt: skip
 SHARED = {"shared_sizes": (16,), "policy_sizes": (), "value_sizes": (8,), "activation": "relu"}
+SHAPED = {"obs_grayscale": True, "frame_stack": 2, "rescale_actions": True}
 NORMALIZED = {"norm_obs": True, "norm_reward": True}
 
 
@@ -47,6 +48,15 @@ class Actions(gymnasium.Env):
 
     def _obs(self):
         return self.np_random.standard_normal(3).astype(np.float32)
+
+
+class Pictures(Actions):
+    """Noise in three colours."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (2, 3, 3), np.uint8)
+
+    def _obs(self):
+        return self.np_random.integers(0, 256, (2, 3, 3), dtype=np.uint8)
 
 
 class Masked(Actions):
@@ -95,6 +105,10 @@ def box() -> gymnasium.Env:
     return Actions(gymnasium.spaces.Box(-1, 1, (2,), np.float32))
 
 
+def pictures() -> gymnasium.Env:
+    return Pictures(gymnasium.spaces.Box(0, 20, (2,), np.float32))
+
+
 RUNS = {
     "Discrete, separate": (discrete, {}),
     "Discrete, shared, normalised": (discrete, SHARED | NORMALIZED),
@@ -118,6 +132,7 @@ RUNS = {
     "Box, separate, normalised, annealed": (
         box, NORMALIZED | {"anneal_clip_coef": True, "anneal_ent_coef": True, "target_kl": 0.02},
     ),
+    "Box, stacked images": (pictures, NORMALIZED | SHAPED),
 }  # fmt: skip
 COMPARED = tuple(
     METRICS_COLUMNS.index(name) for name in METRICS_COLUMNS if "time" not in name and name not in ("SPS", "update")

@@ -158,9 +158,20 @@ def test_native_environments_cannot_have_wrappers(vectorization):
         make_vector_env(config("CartPole-v1", vectorization=vectorization, wrappers=TIMES_PLUS))
 
 
+SHAPING = [{"obs_grayscale": True}, {"obs_resize": (4, 4)}, {"frame_stack": 2}, {"rescale_actions": True}]
+
+
+@pytest.mark.parametrize("vectorization", ["vector", "envpool"])
+@pytest.mark.parametrize("settings", SHAPING, ids=lambda s: next(iter(s)))
+def test_native_environments_cannot_be_shaped(settings, vectorization):
+    (name,) = settings
+    with pytest.raises(UserError, match=f"^vectorization is '{vectorization}', but {name} needs 'sync' or 'async'"):
+        make_vector_env(config("CartPole-v1", vectorization=vectorization, **settings))
+
+
 @pytest.mark.parametrize(
     "settings",
-    [{"env_kwargs": {"a": 1}}, {"wrappers": ("a:B",)}, {"max_episode_steps": 3}],
+    [{"env_kwargs": {"a": 1}}, {"wrappers": ("a:B",)}, {"max_episode_steps": 3}, *SHAPING],
     ids=lambda s: next(iter(s)),
 )
 def test_a_ready_vector_environment_cannot_have_them(settings):

@@ -8,6 +8,7 @@ import pytest
 
 from kernels.moments import MOMENTS_EPS
 from ppo_np import PPO, PPOConfig
+from ppo_np.learning import normalizer
 from ppo_np.learning.normalizer import CLIP, RewardScaler, RunningMoments
 
 
@@ -30,6 +31,19 @@ def test_rows_come_out_with_mean_0_and_standard_deviation_1():
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(rows.std(axis=0), 1, rtol=1e-9)
     assert moments.count == 1000
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5, 99])
+def test_scaled_rows_count_as_all_at_once(columns, monkeypatch):
+    """Bit for bit, however many columns are in memory at a time."""
+    monkeypatch.setattr(normalizer, "SCALED_NUMBERS", 20 * columns)
+    rng, whole, parts = np.random.default_rng(0), RunningMoments(5), RunningMoments(5)
+    for _ in range(2):
+        rows, valid = rng.integers(0, 256, (20, 5), dtype=np.uint8), rng.random(20) < 0.8
+        whole.update(rows * np.float32(1 / 255), valid)
+        parts.update_scaled(rows, np.float32(1 / 255), valid)
+    np.testing.assert_equal(parts.arrays(), whole.arrays())
+    assert whole.count > 20
 
 
 def test_a_copy_stands_still():

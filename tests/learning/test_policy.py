@@ -117,11 +117,11 @@ def test_an_action_given_away_stays_as_it_is():
 @pytest.mark.parametrize(("high", "scale"), [(255, 1 / 255), (254, 1)])
 @pytest.mark.parametrize("norm_obs", [False, True])
 def test_what_the_network_sees_of_bytes(high, scale, norm_obs):
-    """Images from 0 to 1, other bytes as they are; both in rows of float32 where they are to be normalised."""
+    """Images from 0 to 1, other bytes as they are; rows of uint8 in both cases, also where they are normalised."""
     space = spaces.Box(0, high, (2, 2), np.uint8)
     config = PPOConfig(shared_sizes=(8,), norm_obs=norm_obs)
     policy = Policy(space, spaces.Discrete(2), config, np.random.default_rng(0))
-    assert policy.obs_dtype == (np.float32 if norm_obs else np.uint8)
+    assert policy.obs_dtype == np.uint8
     obs = np.random.default_rng(1).integers(high, size=(5, 2, 2), dtype=np.uint8)
     rows, inputs = np.zeros((5, 4), policy.obs_dtype), np.full((5, 4), np.nan, np.float32)
     policy.observations.flatten(obs, rows)

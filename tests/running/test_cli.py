@@ -79,9 +79,9 @@ def test_every_flag_with_an_integer_reads_scientific_notation():
     assert {"seed", "value_sizes"} <= set(fields[PPOConfig])
     assert {"eval_every", "ranks"} <= set(fields[TrainOptions])
     flags = [f"--{name.replace('_', '-')}" for names in fields.values() for name in names]
-    options = parse([text for flag in flags for text in (flag, "0.4e1")])
+    options = parse([text for flag in flags for text in (flag, *["0.4e1"] * (1 + (flag == "--obs-resize")))])
     for given, names in zip((options.config, options), fields.values(), strict=True):
-        assert {repr(getattr(given, name)) for name in names} <= {"4", "(4,)"}
+        assert {repr(getattr(given, name)) for name in names} <= {"4", "(4,)", "(4, 4)"}
 
 
 def test_the_other_commands_read_it_too(capsys):

@@ -6,6 +6,7 @@ import signal
 import sys
 
 import pytest
+import sample_environments  # noqa: F401  registers the test environments
 from durability.kill.compare import differences, rows
 from resuming import BASE, CARTPOLE, EVALUATED, Whole, contents, go_on, stopped, train, warnings_in
 
@@ -21,6 +22,7 @@ WRAPPED = [
 ]  # fmt: skip
 APART = ["--value-clip-coef", "0.1", "--value-learning-rate", "0.01", "--max-grad-norm-value", "0.2"]
 APART += ["--clip-coef-schedule", "cosine"]
+STACKED = [*BASE, "--env-id", "ppo_np_test/Picture-v0", "--obs-grayscale", "--frame-stack", "3", "--rescale-actions"]
 KINDS = {
     "plain": CARTPOLE,
     "workers": [*CARTPOLE, "--vectorization", "async"],
@@ -35,6 +37,8 @@ KINDS = {
     "keyword arguments, wrappers and a limit": WRAPPED,
     "an adaptive learning rate, the value apart": [*CARTPOLE, "--kl-adaptive-lr", "0.002", *APART],
     "all three in workers": [*WRAPPED, "--vectorization", "async"],
+    "stacked images, rescaled actions": [*STACKED, *NORMALIZED],
+    "the same images in workers": [*STACKED, "--vectorization", "async"],
 }
 
 

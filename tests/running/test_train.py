@@ -95,7 +95,8 @@ def test_a_video_run_plays_the_same_game(tmp_path):
         (["--env_id", "CartPole-v1"], "cartpole"),
         (["--env-id", "LunarLander-v3"], "lunarlander"),
         (["--env-id", "CartPole-v1", "--preset", "article"], "article"),
-        (["--env-id", "FrozenLake-v1"], "article"),
+        (["--env-id", "FrozenLake-v1", "--preset", "article"], "article"),
+        (["--env-id", "Nope-v0", "--preset", "generic-discrete"], "generic-discrete"),
     ],
 )
 def test_the_preset_for_an_environment_is_chosen_by_itself(arguments, preset):
