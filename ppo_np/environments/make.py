@@ -332,8 +332,9 @@ def open_environments(
             f"env is {env!r}, but it must be {allowed}: a single environment cannot be stepped in parallel."
         )
     if is_compiled(env):
-        for name, given in (("wrappers", config.wrappers), ("video", video)):
-            check(not given, name, given, "left away with a CompiledEnv")
+        for name in wrapper_settings(config):
+            check(False, name, getattr(config, name), "left away with a CompiledEnv")
+        check(not video, "video", video, "left away with a CompiledEnv")
         config = replace(config, env_id="", vectorization="compiled")
         return config, _compiled(config, env, len(ranks.envs(config.num_envs)))
     factory: Any = env
