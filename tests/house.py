@@ -31,11 +31,11 @@ ROOMS = {
     "environments": "make stream env_recorder observed wrapping serial workers guard action_masks watchdog env_restore "
     "film spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
-    "distributions",
+    "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
     "settings": "config schedules literals errors",
-    "kernels": "acting mlp linear activation loss advantage categorical masked_categorical bernoulli gaussian moments "
-    "optimizer initializer finite _jit",
+    "kernels": "acting mlp linear activation loss advantage categorical masked_categorical squashed beta bernoulli "
+    "gaussian special moments optimizer initializer finite _jit",
 }
 PLACES = [(room, name) for room, names in ROOMS.items() for name in names.split()]
 FORBIDDEN_IN_KERNELS = ("ppo_np", "gymnasium", "h5py")

@@ -24,7 +24,7 @@ from ppo_np.errors import UserError
 from ppo_np.network.action_head import action_head
 from ppo_np.network.activations import Activations
 from ppo_np.network.minibatch import Minibatch
-from ppo_np.network.model import LOG_STD, ActorCritic
+from ppo_np.network.model import ActorCritic
 from ppo_np.network.threads import blas_threads, limit_blas_threads
 
 Direction = tuple[int | None, slice, np.ndarray]  # coordinate or None, a part of a flat tensor, direction in the part
@@ -69,10 +69,11 @@ def check_gradients(config: PPOConfig) -> Report:
 def perturb(model: ActorCritic, rng: np.random.Generator) -> None:
     """Add noise to all parameters, so that biases are not 0 and the policy is not uniform.
 
-    log_std is set close to 0 first: with a standard deviation as small as `H`, the differences would be inaccurate.
+    log_std is set close to 0 first, also where it is a bias: with a standard deviation as small as `H`, the differences
+    would be inaccurate.
     """
-    for name, tensor in model.named(model.params).items():
-        if name == LOG_STD:
+    for tensor in model.named(model.params).values():
+        if tensor.ndim == 1:
             tensor[:] = 0
         scale = 0.3 if tensor.ndim == 1 else 0.5 / np.sqrt(tensor.shape[0])
         tensor += scale * rng.standard_normal(tensor.shape)
