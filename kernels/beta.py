@@ -4,8 +4,8 @@ The 2A outputs of the network are o_0, o'_0, o_1, o'_1, ...: of each component o
 
     alpha = 1 + softplus(o),   beta = 1 + softplus(o').
 
-Both are above 1, so the density has one maximum and is 0 at both ends. The action in the Box is low + (high - low) x, so
-its density is that of x divided by high - low.
+Both are above 1, so the density has one maximum and is 0 at both ends. The action in the Box is low + (high - low) x.
+Its density is that of x divided by high - low.
 """
 
 import math

@@ -1,8 +1,8 @@
 """The logarithm of the gamma function and its first two derivatives, for positive numbers.
 
 Each function uses Stirling's series, whose error falls quickly with x. Below `LARGE`, the recurrence
-Gamma(x + 1) = x Gamma(x) leads from x to x + n >= `LARGE` first. The second function is the derivative of the first, and
-the third is that of the second, term by term.
+Gamma(x + 1) = x Gamma(x) leads from x to x + n >= `LARGE` first. The second function is the derivative of the first,
+and the third is that of the second, term by term.
 """
 
 import math

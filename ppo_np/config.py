@@ -121,7 +121,7 @@ class PPOConfig(Scheduled):
     log_std: Literal["parameter", "state"] = "parameter"
     """Where a Gaussian's log_std comes from: a parameter of each component, or an output that depends on the state."""
     action_distribution: Literal["gaussian", "squashed", "beta"] = "gaussian"
-    """Of real-valued actions: a Gaussian, clipped to the bounds; in a bounded Box also a tanh-squashed Gaussian or Beta."""
+    """Of actions in a Box: gaussian (clipped to the bounds), or in a bounded one squashed (by tanh) or beta."""
     action_mask: str = ""
     """Where environments say which actions are valid: info:action_mask or method:action_masks; empty = nowhere."""
     norm_obs: bool = False

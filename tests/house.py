@@ -25,7 +25,7 @@ ROOMS = {
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "
-    "gradient_report diagnosis",
+    "continuous_bugs gradient_report diagnosis",
     "learning": "ppo adaptive_lr on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder observed wrapping serial workers guard action_masks watchdog env_restore "

@@ -23,6 +23,7 @@ from ppo_np.environments.spaces import ObservationAdapter
 from ppo_np.errors import UserError
 from ppo_np.network.action_head import action_head
 from ppo_np.network.activations import Activations
+from ppo_np.network.continuous import StateSquashed
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
 from ppo_np.network.threads import blas_threads, limit_blas_threads
@@ -96,6 +97,8 @@ def off_policy_minibatch(
         draw_masks(minibatch.action_mask, model.head.sizes, rng)
     distribution.sample(activations.policy_outputs, rng, minibatch.action_mask)
     minibatch.actions[:] = distribution.actions
+    if isinstance(distribution, StateSquashed):
+        separate_noise(minibatch.actions)
     distribution.forward(activations.policy_outputs, minibatch.actions, minibatch.action_mask)
 
     sign, side = np.where(row % 2, -1, 1), row // 2 % 3
@@ -121,6 +124,15 @@ def draw_masks(action_mask: np.ndarray, sizes: Sequence[int], rng: np.random.Gen
     rows = np.arange(len(action_mask))
     for start, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
         action_mask[rows, start + rng.integers(size, size=len(rows))] = 1
+
+
+def separate_noise(actions: np.ndarray) -> None:
+    """Give the stored actions u, xi of a squashed Gaussian, (B, 2 A), the xi of other rows.
+
+    Then mu + sigma xi is not u, as after a step of gradient descent, and the two cannot be exchanged.
+    """
+    components = actions.shape[1] // 2
+    actions[:, components:] = actions[::-1, components:].copy()
 
 
 class Point:

@@ -16,7 +16,8 @@ OF_BOX: dict[tuple[str, str], type[Distribution]] = {
     ("gaussian", "parameter"): Gaussian, ("gaussian", "state"): StateGaussian,
     ("squashed", "parameter"): Squashed, ("squashed", "state"): StateSquashed, ("beta", "parameter"): Beta,
 }  # fmt: skip
-DISTRIBUTIONS = {kind.__name__: kind for kind in (Categorical, MultiCategorical, Bernoulli, *OF_BOX.values())}
+DISCRETE: tuple[type[Distribution], ...] = (Categorical, MultiCategorical, Bernoulli)
+DISTRIBUTIONS = {kind.__name__: kind for kind in (*DISCRETE, *OF_BOX.values())}
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def action_head(space: spaces.Space, config: PPOConfig) -> ActionHead:
         head = ActionHead(MultiCategorical, tuple(int(n) for n in space.nvec.reshape(-1)))
     elif isinstance(space, spaces.MultiBinary):
         head = ActionHead(Bernoulli, (1,) * int(np.prod(space.shape)))
-    elif is_box:
+    elif isinstance(space, spaces.Box) and is_box:
         head = _of_box(space, config)
     else:
         allowed = "Discrete, MultiDiscrete, MultiBinary or a Box of floats"

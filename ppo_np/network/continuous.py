@@ -1,4 +1,4 @@
-"""Distributions over real numbers other than `Gaussian`: with log_std from the network, squashed into a Box, and Beta."""
+"""Distributions over real numbers besides `Gaussian`: with a log_std from the network, squashed into a Box, Beta."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -136,7 +136,7 @@ class Squashed(StateSquashed):
         self.log_std[:] = self._parameter
 
     def _join(self, doutputs: Array) -> None:
-        """All rows share log_std, so its gradient is the sum over the rows."""
+        """All rows share log_std: dlog_sigma_a = sum_b dlog_sigma_ba."""
         doutputs[:] = self._dmeans
         np.sum(self._dlog_std, axis=0, out=self.dlog_std)
 

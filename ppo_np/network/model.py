@@ -4,8 +4,8 @@
                                 -> [value layers]  -> value head  -> values
 
 policy_outputs are the parameters of the distribution: logits, or the means of a Gaussian, whose log_std is one more
-parameter tensor, or as many numbers as the distribution needs. The backward pass takes the same steps in reverse order. Both towers take the trunk's output h as
-input, so the gradient with respect to h is the sum of their gradients.
+parameter tensor, or as many numbers as the distribution needs. The backward pass takes the same steps in reverse order.
+Both towers take the trunk's output h as input, so the gradient with respect to h is the sum of their gradients.
 """
 
 import math
