@@ -26,12 +26,15 @@ HEADS = {
     "MultiDiscrete": ActionHead(MultiCategorical, (3, 2, 4)),
     "MultiBinary": ActionHead(Bernoulli, (1, 1, 1)),
     "Box": ActionHead(Gaussian, (1, 1)),
-    "Box, log_std of the state": ActionHead(StateGaussian, (2, 2)),
-    "Box, squashed": ActionHead(Squashed, (1, 1), bounds=BOUNDS),
-    "Box, squashed, log_std of the state": ActionHead(StateSquashed, (2, 2), bounds=BOUNDS),
-    "Box, Beta": ActionHead(Beta, (2, 2), bounds=BOUNDS),
     "Discrete, masks": ActionHead(Categorical, (4,), masked=True),
     "MultiDiscrete, masks": ActionHead(MultiCategorical, (3, 2, 4), masked=True),
+}
+# Tested with fewer networks and settings, because they only add kernels and no path of their own.
+CONTINUOUS = {
+    "log_std of the state": ActionHead(StateGaussian, (2, 2)),
+    "squashed": ActionHead(Squashed, (1, 1), bounds=BOUNDS),
+    "squashed, log_std of the state": ActionHead(StateSquashed, (2, 2), bounds=BOUNDS),
+    "Beta": ActionHead(Beta, (2, 2), bounds=BOUNDS),
 }
 OBS_SIZE, ROWS = 3, 48
 
