@@ -34,7 +34,7 @@ def squashed_sample(means, log_std, log_width, normals, actions, logprobs):
 
     log pi_b is computed from the stored, rounded u, because the update uses that u.
 
-    Derivation: docs/gradients.md, "Squashed Gaussian".
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
 
     Args:
         means: mu, (B, A).
@@ -64,7 +64,7 @@ def squashed_forward(means, log_std, actions, log_width, logprobs, entropies):
     zeta_ba = (u_ba - mu_ba) / sigma_ba,   log |da/du| = log(high_a - low_a) - log 2 + 2 (log 2 - u - softplus(-2 u))
     H_b = sum_a (log sigma_ba + log(2 pi e) / 2 + log |da/du|(mu_ba + sigma_ba xi_ba))
 
-    Derivation: docs/gradients.md, "Squashed Gaussian".
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
 
     Args:
         means: mu, (B, A).
@@ -97,7 +97,7 @@ def squashed_backward(dlogprobs, dentropies, means, log_std, actions, dmeans, dl
     The log-density's part is that of the Gaussian, because u does not change. The entropy's is that of the estimate in
     `squashed_forward`, in which xi does not change, and the sample mu + sigma xi moves with mu and sigma.
 
-    Derivation: docs/gradients.md, "Squashed Gaussian".
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
 
     Args:
         dlogprobs: gradient of the loss with respect to log pi, (B,).
