@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 from commands import run
+from conftest import needs_jit
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from masked_runs import learned
@@ -162,6 +163,7 @@ def test_evaluation_and_films_by_the_commands(tmp_path, capsys):
     capsys.readouterr()
 
 
+@needs_jit  # without it, it takes a minute
 @pytest.mark.parametrize("kind", ["squashed", "beta"])
 def test_a_box_far_from_zero_is_learned(kind):
     """At random, the mean reward is about -1/3; the middle of the Box gives -1/4."""
