@@ -1,4 +1,8 @@
-"""Diagonal Gaussian over A real components. The standard deviations do not depend on the state."""
+"""Diagonal Gaussian over A real components.
+
+The standard deviations of the first three kernels do not depend on the state. Those of the last three do: each row is a
+distribution of its own.
+"""
 
 import math
 
@@ -84,3 +88,59 @@ def gaussian_backward(dlogprobs, dentropies, means, log_std, actions, dmeans, dl
             zeta = (actions[b, a] - means[b, a]) * inverse_std
             dmeans[b, a] = dlogprobs[b] * zeta * inverse_std
             dlog_std[a] += dlogprobs[b] * (zeta * zeta - 1) + dentropies[b]
+
+
+@kernel
+def state_gaussian_sample(means, log_std, normals, actions, logprobs):
+    """As `gaussian_sample`, with other standard deviations in each row.
+
+    x_ba = mu_ba + sigma_ba xi_ba
+
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
+
+    Args:
+        means, normals, actions, logprobs: as there.
+        log_std: log sigma, (B, A).
+    """
+    for b in range(means.shape[0]):
+        row = slice(b, b + 1)
+        gaussian_sample(means[row], log_std[b], normals[row], actions[row], logprobs[row])
+
+
+@kernel
+def state_gaussian_forward(means, log_std, actions, logprobs, entropies):
+    """As `gaussian_forward`, with other standard deviations in each row.
+
+    log pi_b = - sum_a (zeta_ba^2 / 2 + log sigma_ba + log(2 pi) / 2),   zeta_ba = (x_ba - mu_ba) / sigma_ba
+    H_b      = sum_a (log sigma_ba + log(2 pi e) / 2)
+
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
+
+    Args:
+        means, actions, logprobs, entropies: as there.
+        log_std: log sigma, (B, A).
+    """
+    for b in range(means.shape[0]):
+        row = slice(b, b + 1)
+        gaussian_forward(means[row], log_std[b], actions[row], logprobs[row], entropies[row])
+
+
+@kernel
+def state_gaussian_backward(dlogprobs, dentropies, means, log_std, actions, dmeans, dlog_std):
+    """As `gaussian_backward`, but each row has its own log sigma, and nothing is summed over the rows.
+
+    dmu_ba        = dlogpi_b zeta_ba / sigma_ba
+    dlog_sigma_ba = dlogpi_b (zeta_ba^2 - 1) + dH_b
+
+    Derivation: docs/gradients.md, "Diagonal Gaussian".
+
+    Args:
+        dlogprobs, dentropies, means, actions, dmeans: as there.
+        log_std: log sigma, (B, A).
+        dlog_std: output, (B, A), overwritten.
+    """
+    for b in range(means.shape[0]):
+        row = slice(b, b + 1)
+        gaussian_backward(
+            dlogprobs[row], dentropies[row], means[row], log_std[b], actions[row], dmeans[row], dlog_std[b]
+        )  # fmt: skip

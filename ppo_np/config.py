@@ -128,6 +128,10 @@ class PPOConfig(Scheduled):
     """Activation after each hidden layer."""
     log_std_init: float = 0.0
     """Initial logarithm of the standard deviation of real-valued actions, in [-10, 10]."""
+    log_std: Literal["parameter", "state"] = "parameter"
+    """Where a Gaussian's log_std comes from: a parameter of each component, or an output that depends on the state."""
+    action_distribution: Literal["gaussian", "squashed", "beta"] = "gaussian"
+    """Of actions in a Box: gaussian (clipped to the bounds), or in a bounded one squashed (by tanh) or beta."""
     action_mask: str = ""
     """Where environments say which actions are valid: info:action_mask or method:action_masks; empty = nowhere."""
     norm_obs: bool = False
@@ -175,6 +179,8 @@ class PPOConfig(Scheduled):
         check(self.adam_eps >= 1e-30, "adam_eps", self.adam_eps, "at least 1e-30")
         check(self.env_timeout >= 0.01, "env_timeout", self.env_timeout, "at least 0.01 (seconds)")
         check(-10 <= self.log_std_init <= 10, "log_std_init", self.log_std_init, "in [-10, 10]")
+        if self.action_distribution == "beta":
+            check(self.log_std == "parameter", "log_std", self.log_std, "'parameter' with beta, which has no log_std")
         kind, _, name = self.action_mask.partition(":")
         known = not self.action_mask or (kind in ("info", "method") and name.isidentifier())
         check(known, "action_mask", self.action_mask, '"info:NAME", "method:NAME" or empty')

@@ -25,18 +25,18 @@ ROOMS = {
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "
-    "gradient_report diagnosis",
+    "continuous_bugs gradient_report diagnosis",
     "learning": "ppo adaptive_lr on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder compiled_envs examples.acrobot examples.cartpole examples.mountain_car "
     "examples.mountain_car_continuous examples.pendulum compiled stepping fingerprint observed wrapping serial workers "
     "guard action_masks watchdog env_restore film spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
-    "distributions",
+    "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
     "settings": "config schedules literals errors",
-    "kernels": "acting mlp linear activation loss advantage categorical masked_categorical bernoulli gaussian moments "
-    "optimizer initializer finite _jit",
+    "kernels": "acting mlp linear activation loss advantage categorical masked_categorical squashed beta bernoulli "
+    "gaussian special moments optimizer initializer finite _jit",
 }
 PLACES = [(room, name) for room, names in ROOMS.items() for name in names.split()]
 FORBIDDEN_IN_KERNELS = ("ppo_np", "gymnasium", "h5py")

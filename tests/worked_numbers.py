@@ -7,9 +7,10 @@ from kernels.acting import acting_forward, count_step
 from kernels.activation import RELU, activation_backward, activation_forward, tanh_backward, tanh_forward
 from kernels.advantage import gae, normalize
 from kernels.bernoulli import bernoulli_backward, bernoulli_forward
+from kernels.beta import beta_backward, beta_forward, beta_mode
 from kernels.categorical import categorical_backward, categorical_forward
 from kernels.finite import all_finite, first_outside
-from kernels.gaussian import gaussian_backward, gaussian_forward
+from kernels.gaussian import gaussian_backward, gaussian_forward, state_gaussian_backward
 from kernels.initializer import orthogonal
 from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
 from kernels.loss import LOSS_TERMS, ppo_loss_backward, ppo_loss_forward
@@ -17,6 +18,8 @@ from kernels.masked_categorical import masked_categorical_backward, masked_categ
 from kernels.mlp import mlp_forward
 from kernels.moments import discounted_sums, standardize, update_moments
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
+from kernels.special import trigamma
+from kernels.squashed import squashed_backward, squashed_forward
 
 CLIP_COEF, ENT_COEF, VF_COEF = 0.2, 0.01, 0.5
 NO, YES = np.array([[False], [True]])
@@ -214,8 +217,40 @@ def gaussian():
     gaussian_forward(means, log_std, x, logprobs, entropies)
     gaussian_backward(dlogprobs, dentropies, means, log_std, x, dmeans, dlog_std)
     zeta = ((x - means) / 2)[:, 0]
-    return {
+    state_dmeans, state_dlog_std = zeros((2, 1), (2, 1))
+    state_log_std = np.full((2, 1), np.log(2))
+    state_gaussian_backward(dlogprobs, dentropies, means, state_log_std, x, state_dmeans, state_dlog_std)
+    return squashed(dlogprobs, dentropies) | {
         "zeta": zeta, "logprobs": logprobs, "entropies": entropies, "dmeans": dmeans[:, 0], "dlog_std": dlog_std[0],
+        "state_dlog_std": state_dlog_std[:, 0],
+    }  # fmt: skip
+
+
+def squashed(*upstream):
+    means, log_std = np.array([[0.0], [np.log(2)]]), np.array([[np.log(2)], [0.0]])
+    actions = np.array([[np.log(2), np.log(3) / 2], [-np.log(2), 0.0]])
+    logprobs, entropies, dmeans, dlog_std = zeros(2, 2, (2, 1), (2, 1))
+    squashed_forward(means, log_std, actions, np.log([4.0]), logprobs, entropies)
+    squashed_backward(*upstream, means, log_std, actions, dmeans, dlog_std)
+    return {
+        "squashed_actions": 2 * np.tanh(actions[:, 0]), "squashed_logprobs": logprobs, "squashed_entropies": entropies,
+        "squashed_dmeans": dmeans[:, 0], "squashed_dlog_std": dlog_std[:, 0],
+    }  # fmt: skip
+
+
+def beta():
+    outputs, x = np.log(np.exp([[1.0, 1.0], [2.0, 1.0]]) - 1), np.array([[0.25], [0.5]])
+    logprobs, entropies, doutputs, mode = zeros(2, 2, (2, 2), (2, 1))
+    dentropies, (gradients, only_entropy) = np.array([-0.005, -0.005]), zeros((2, 2), (2, 2))
+    beta_forward(outputs, x, np.log([4.0]), logprobs, entropies)
+    beta_backward(np.array([1.0, 0.5]), dentropies, outputs, x, doutputs)
+    beta_backward(np.zeros(2), np.ones(2), outputs, x, only_entropy)
+    beta_mode(outputs, mode)
+    gradients[:] = only_entropy * (1 + np.exp(-outputs))  # with respect to alpha and beta
+    return {
+        "logprobs": logprobs, "entropies": entropies, "doutputs": doutputs, "mode": mode[:, 0], "e": np.e,
+        "trigammas": np.array([trigamma(2.0), trigamma(3.0), trigamma(4.0)]),
+        "dH0": gradients[0, 0], "dH1": gradients[1],
     }  # fmt: skip
 
 
@@ -316,4 +351,5 @@ NAMES = {
     "Discounted reward": discounted,
     "Numbers out of range": out_of_range,
     "One call a step": one_call,
+    "Beta distribution": beta,
 }

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kernels.special import digamma, trigamma
 from ppo_np.checking.diagnosis import Term
 from ppo_np.checking.gradient_step import BackwardPass, Step
+from ppo_np.network.continuous import Beta, Squashed, StateGaussian, StateSquashed
 from ppo_np.network.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
 from ppo_np.network.model import LOG_STD
 
@@ -140,4 +142,89 @@ def _gaussian(p: BackwardPass, dlogpi: Array, dh: Array) -> dict[str, Step]:
     }
 
 
-STEPS = {Categorical: _categorical, MultiCategorical: _categorical, Bernoulli: _bernoulli, Gaussian: _gaussian}
+def _of_rows(p: BackwardPass, dlogpi: Array, dh: Array) -> dict[str, Step]:
+    """Gaussians whose log sigma belongs to the row, squashed or not; the gradients are those of the outputs.
+
+    dmu = dlogpi zeta / sigma - 2 dH t,   dlog_sigma = dlogpi (zeta^2 - 1) + dH (1 - 2 t sigma xi);
+    t = tanh(mu + sigma xi) if squashed, else 0.
+    """
+    outputs, actions, rows = p.activations.policy_outputs, p.minibatch.actions, p.minibatch.rows
+    components = len(p.model.head.sizes)
+    shared = p.model.head.has_log_std
+    means = outputs if shared else outputs[:, 0::2]
+    log_sigma = p.model.named(p.model.params)[LOG_STD] if shared else outputs[:, 1::2]
+    sigma = np.exp(log_sigma)
+    u = actions[:, :components]
+    zeta = (u - means) / sigma
+    squashed = actions.shape[1] > components
+    move = sigma * actions[:, components:] if squashed else 0 * zeta
+    t = np.tanh(means + move) if squashed else 0 * zeta
+
+    def both(dlogpi: Array, dh: Array, sigma: Array = sigma, t: Array = t, slope: Array = zeta**2 - 1) -> Array:
+        of_means = dlogpi * zeta / sigma - 2 * dh * t
+        of_log_std = dlogpi * slope + dh * (1 - 2 * t * move)
+        return np.stack([of_means, of_log_std], axis=2)
+
+    right = both(dlogpi, dh)
+    summed, once_more = right.copy(), right.copy()
+    summed[..., 1] = right[..., 1].sum(axis=0)
+    once_more[..., 0] += 2 * dlogpi * np.tanh(u)
+    fixed = both(dlogpi - dh, 0 * dh)
+    mistakes = [
+        *_mistakes_of_both(both, dlogpi, dh),
+        ("1/sigma is missing: zeta instead of zeta / sigma", both(dlogpi, dh, sigma=np.ones_like(sigma))),
+        ("the term -1 is missing: zeta^2 instead of zeta^2 - 1", both(dlogpi, dh, slope=zeta**2)),
+        ("log sigma's gradient is summed over the rows: each row has its own", summed),
+    ]
+    if squashed:
+        mistakes += [
+            ("the terms of the squashing, -2 tanh, are missing in the entropy's part", both(dlogpi, dh, t=0 * t)),
+            ("u stands in the entropy's part instead of mu + sigma xi", both(dlogpi, dh, t=np.tanh(u))),
+            ("the entropy's part is that of -log pi at the fixed action, of expectation 0", fixed),
+            ("the log-density's part has the Jacobian's slope: u does not move with the mean", once_more),
+        ]
+    if shared:
+        of_log_std = [(says, values[..., 1].sum(axis=0)) for says, values in mistakes]
+        return {
+            "loss/d{}": Step(right[..., 0], rows, [(says, values[..., 0]) for says, values in mistakes]),
+            LOG_STD: Step(right[..., 1].sum(axis=0), rows, of_log_std),
+        }
+    flat = [(says, values.reshape(rows, -1)) for says, values in mistakes]
+    return {"loss/d{}": Step(right.reshape(rows, -1), rows, flat)}
+
+
+def _beta(p: BackwardPass, dlogpi: Array, dh: Array) -> dict[str, Step]:
+    """do = sigmoid(o) (dlogpi (log x - psi(alpha) + psi(n)) + dH ((n - 2) psi'(n) - (alpha - 1) psi'(alpha))).
+
+    n = alpha + beta; and the same for beta with log(1 - x).
+    """
+    outputs, x = p.activations.policy_outputs, p.minibatch.actions
+    parameters, slopes = 1 + np.logaddexp(0, outputs), 1 / (1 + np.exp(-outputs))
+    n = np.repeat(parameters[:, 0::2] + parameters[:, 1::2], 2, axis=1)
+    log_x = np.stack([np.log(x), np.log1p(-x)], axis=2).reshape(outputs.shape)
+    psi, dpsi = np.vectorize(digamma), np.vectorize(trigamma)
+
+    def both(
+        dlogpi: Array, dh: Array, slopes: Array = slopes, log_x: Array = log_x, of_n: float = 1, dof_n: float = 1
+    ) -> Array:
+        of_logprob = dlogpi * (log_x - psi(parameters) + of_n * psi(n))
+        of_entropy = dh * (dof_n * (n - 2) * dpsi(n) - (parameters - 1) * dpsi(parameters))
+        return slopes * (of_logprob + of_entropy)
+
+    mistakes = [
+        *_mistakes_of_both(both, dlogpi, dh),
+        (
+            "the derivative of softplus is missing: it is the gradient of alpha and beta",
+            both(dlogpi, dh, slopes=np.ones_like(slopes)),
+        ),
+        ("log x stands in it for both parameters", both(dlogpi, dh, log_x=np.repeat(np.log(x), 2, axis=1))),
+        ("the term psi(alpha + beta) is missing", both(dlogpi, dh, of_n=0)),
+        ("the term (alpha + beta - 2) psi'(alpha + beta) is missing in the entropy's part", both(dlogpi, dh, dof_n=0)),
+    ]
+    return {"loss/d{}": Step(both(dlogpi, dh), len(x), mistakes)}
+
+
+STEPS = {
+    Categorical: _categorical, MultiCategorical: _categorical, Bernoulli: _bernoulli, Gaussian: _gaussian,
+    StateGaussian: _of_rows, StateSquashed: _of_rows, Squashed: _of_rows, Beta: _beta,
+}  # fmt: skip

@@ -14,9 +14,12 @@ from ppo_np.checking.branches import SURROGATE_REGIONS
 from ppo_np.checking.lines import DIFFERENCE, Line, as_text
 from ppo_np.checking.regions import NO_ADVANTAGE, NO_CLIP
 from ppo_np.checking.walkthrough import Walkthrough
+from ppo_np.network.continuous import Beta, StateGaussian
 from ppo_np.network.distributions import Bernoulli, Gaussian
+from ppo_np.network.model import LOG_STD
 
 TEMPLATE = "explain.html"
+KINDS = {Bernoulli: "bernoulli", Gaussian: "gaussian", StateGaussian: "gaussian", Beta: "beta"}
 CHARACTERS = 42  # of a row of a table, so that it fits a window of 400 px
 
 
@@ -48,7 +51,6 @@ def explorer_data(walkthrough: Walkthrough) -> dict[str, Any]:
     subject, nudged = walkthrough.subject, walkthrough.nudged
     minibatch, activations, config = nudged.minibatch, nudged.activations, subject.config
     distribution = activations.distribution
-    kinds = {Bernoulli: "bernoulli", Gaussian: "gaussian"}
     rows = [
         {
             "row": b,
@@ -63,10 +65,11 @@ def explorer_data(walkthrough: Walkthrough) -> dict[str, Any]:
         for b in walkthrough.rows.tolist()
     ]
     return {
-        "distribution": kinds.get(type(distribution), "categorical"),
+        "distribution": next((name for kind, name in KINDS.items() if isinstance(distribution, kind)), "categorical"),
         "output_name": distribution.output_name,
         "sizes": subject.model.head.sizes,
-        "log_std": distribution.log_std.tolist() if isinstance(distribution, Gaussian) else [],
+        "log_std": nudged.model.named(nudged.model.params).get(LOG_STD, np.zeros(0)).tolist(),
+        "log_width": getattr(distribution, "log_width", np.zeros(0)).tolist(),
         "total": minibatch.rows,
         "rest": _rest(walkthrough),
         "clip_coef": config.clip_coef,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ppo_np.network.action_head import ActionHead
+from ppo_np.network.continuous import Beta, Squashed, StateGaussian, StateSquashed
 from ppo_np.network.distributions import Bernoulli, Categorical, Distribution, Gaussian, MultiCategorical
 
 
@@ -17,8 +18,10 @@ class Source(NamedTuple):
 ACTIVATION, CATEGORICAL = "kernels/activation.py", "kernels/categorical.py"
 MASKED = "kernels/masked_categorical.py"
 BERNOULLI, GAUSSIAN = "kernels/bernoulli.py", "kernels/gaussian.py"
+SQUASHED, BETA = "kernels/squashed.py", "kernels/beta.py"
 LINEAR, LOSS, OPTIMIZER = "kernels/linear.py", "kernels/loss.py", "kernels/optimizer.py"
 DISTRIBUTIONS, MODEL = "ppo_np/network/distributions.py", "ppo_np/network/model.py"
+CONTINUOUS = "ppo_np/network/continuous.py"
 
 SOURCES = {
     "linear": Source("y_bo = sum_i x_bi W_io + b_o", "linear_forward", LINEAR),
@@ -64,6 +67,21 @@ _P = Source("p = math.exp(log_probs[b, k])", "categorical_backward", CATEGORICAL
 _DLOGITS = Source(
     "dl_bk = dlogpi_b (1[k = a_b] - p_bk) - dH_b p_bk (log p_bk + H_b)", "categorical_backward", CATEGORICAL
 )
+_SQUASHED = {
+    "zeta": Source("zeta_ba = (u_ba - mu_ba) / sigma_ba", "squashed_forward", SQUASHED),
+    "logprobs": Source(
+        "log pi_b = - sum_a (zeta_ba^2 / 2 + log sigma_ba + log(2 pi) / 2 + log |da/du|(u_ba))",
+        "squashed_forward", SQUASHED,
+    ),
+    "entropies": Source(
+        "H_b = sum_a (log sigma_ba + log(2 pi e) / 2 + log |da/du|(mu_ba + sigma_ba xi_ba))",
+        "squashed_forward", SQUASHED,
+    ),
+    "doutputs": Source(
+        "dmu_ba = dlogpi_b zeta_ba / sigma_ba - 2 dH_b t_ba, t_ba = tanh(mu_ba + sigma_ba xi_ba)",
+        "squashed_backward", SQUASHED,
+    ),
+}  # fmt: skip
 OF_DISTRIBUTION: dict[type[Distribution], dict[str, Source]] = {
     Categorical: {
         "log_probs": _LOG_SOFTMAX,
@@ -97,6 +115,33 @@ OF_DISTRIBUTION: dict[type[Distribution], dict[str, Source]] = {
         "dlog_std": Source(
             "dlog_sigma_a = sum_b (dlogpi_b (zeta_ba^2 - 1) + dH_b)", "gaussian_backward", GAUSSIAN
         ),
+    },
+    StateGaussian: {
+        "zeta": Source("zeta_ba = (x_ba - mu_ba) / sigma_ba", "state_gaussian_forward", GAUSSIAN),
+        "logprobs": Source(
+            "log pi_b = - sum_a (zeta_ba^2 / 2 + log sigma_ba + log(2 pi) / 2)", "state_gaussian_forward", GAUSSIAN
+        ),
+        "entropies": Source("H_b = sum_a (log sigma_ba + log(2 pi e) / 2)", "state_gaussian_forward", GAUSSIAN),
+        "doutputs": Source(
+            "dmu_ba = dlogpi_b zeta_ba / sigma_ba dlog_sigma_ba = dlogpi_b (zeta_ba^2 - 1) + dH_b",
+            "state_gaussian_backward", GAUSSIAN,
+        ),
+    },
+    StateSquashed: _SQUASHED,
+    Squashed: _SQUASHED | {
+        "dlog_std": Source("dlog_sigma_a = sum_b dlog_sigma_ba", "Squashed._join", CONTINUOUS),
+    },
+    Beta: {
+        "parameters": Source("alpha = 1 + softplus(o), beta = 1 + softplus(o')", "beta_forward", BETA),
+        "logprobs": Source(
+            "log pi_b = sum_a ((alpha_ba - 1) log x_ba + (beta_ba - 1) log(1 - x_ba) - log B_ba - log(high_a - low_a))",
+            "beta_forward", BETA,
+        ),
+        "entropies": Source(
+            "H_b = sum_a (log B_ba - (alpha_ba - 1) psi(alpha_ba) - (beta_ba - 1) psi(beta_ba) "
+            "+ (alpha_ba + beta_ba - 2) psi(alpha_ba + beta_ba) + log(high_a - low_a))", "beta_forward", BETA,
+        ),
+        "doutputs": Source("do_ba = dalpha_ba / (1 + e^-o_ba)", "beta_backward", BETA),
     },
 }  # fmt: skip
 

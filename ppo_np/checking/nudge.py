@@ -17,7 +17,7 @@ from kernels.loss import LOSS_TERMS, ppo_loss_forward
 from ppo_np.config import PPOConfig
 from ppo_np.network.activations import Activations
 from ppo_np.network.minibatch import Minibatch
-from ppo_np.network.model import LOG_STD, ActorCritic
+from ppo_np.network.model import ActorCritic
 
 STEPS = 1e-5, 1e-6  # the second one where a kink lies within the first one
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # allowed error; the absolute one for a loss of size 1
@@ -56,8 +56,7 @@ class Nudged:
         self._weights = np.zeros(len(LOSS_TERMS))  # of the terms in the loss
         for term, weight in (("policy_loss", 1), ("entropy", -config.ent_coef), ("value_loss", config.vf_coef)):
             self._weights[LOSS_TERMS.index(term)] = weight
-        log_std = self._tensors.get(LOG_STD, np.zeros(1))
-        self._unit = min(1.0, float(np.exp(log_std.min())))  # a narrow Gaussian needs a smaller step
+        self._unit = min(1.0, self.activations.distribution.smallest_std)  # a narrow Gaussian needs a smaller step
         self._moved_terms("", np.zeros(0))
         self._sides = self._present_sides()
 

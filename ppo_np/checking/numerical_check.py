@@ -23,8 +23,9 @@ from ppo_np.environments.spaces import ObservationAdapter
 from ppo_np.errors import UserError
 from ppo_np.network.action_head import action_head
 from ppo_np.network.activations import Activations
+from ppo_np.network.continuous import StateSquashed
 from ppo_np.network.minibatch import Minibatch
-from ppo_np.network.model import LOG_STD, ActorCritic
+from ppo_np.network.model import ActorCritic
 from ppo_np.network.threads import blas_threads, limit_blas_threads
 
 Direction = tuple[int | None, slice, np.ndarray]  # coordinate or None, a part of a flat tensor, direction in the part
@@ -69,10 +70,11 @@ def check_gradients(config: PPOConfig) -> Report:
 def perturb(model: ActorCritic, rng: np.random.Generator) -> None:
     """Add noise to all parameters, so that biases are not 0 and the policy is not uniform.
 
-    log_std is set close to 0 first: with a standard deviation as small as `H`, the differences would be inaccurate.
+    log_std is set close to 0 first, also where it is a bias: with a standard deviation as small as `H`, the differences
+    would be inaccurate.
     """
-    for name, tensor in model.named(model.params).items():
-        if name == LOG_STD:
+    for tensor in model.named(model.params).values():
+        if tensor.ndim == 1:
             tensor[:] = 0
         scale = 0.3 if tensor.ndim == 1 else 0.5 / np.sqrt(tensor.shape[0])
         tensor += scale * rng.standard_normal(tensor.shape)
@@ -95,6 +97,8 @@ def off_policy_minibatch(
         draw_masks(minibatch.action_mask, model.head.sizes, rng)
     distribution.sample(activations.policy_outputs, rng, minibatch.action_mask)
     minibatch.actions[:] = distribution.actions
+    if isinstance(distribution, StateSquashed):
+        separate_noise(minibatch.actions)
     distribution.forward(activations.policy_outputs, minibatch.actions, minibatch.action_mask)
 
     sign, side = np.where(row % 2, -1, 1), row // 2 % 3
@@ -120,6 +124,15 @@ def draw_masks(action_mask: np.ndarray, sizes: Sequence[int], rng: np.random.Gen
     rows = np.arange(len(action_mask))
     for start, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
         action_mask[rows, start + rng.integers(size, size=len(rows))] = 1
+
+
+def separate_noise(actions: np.ndarray) -> None:
+    """Give the stored actions u, xi of a squashed Gaussian, (B, 2 A), the xi of other rows.
+
+    Then mu + sigma xi is not u, as after a step of gradient descent, and the two cannot be exchanged.
+    """
+    components = actions.shape[1] // 2
+    actions[:, components:] = actions[::-1, components:].copy()
 
 
 class Point:

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from ppo_np.checking.continuous_bugs import CONTINUOUS_BUGS
 from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError
 
@@ -230,6 +231,10 @@ def no_log_std_gradient(right: Right, a: Arguments) -> None:
     """log sigma gets no gradient: the policy's spread is never learnt (Box actions)."""
     right()
     a.dlog_std[:] = 0
+
+
+for _place, _needs, _wrong in CONTINUOUS_BUGS:
+    _bug(_place, _needs)(_wrong)
 
 
 @_bug(LAYERS)

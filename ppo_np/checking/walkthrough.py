@@ -24,6 +24,7 @@ from ppo_np.checking.next_minibatch import Subject
 from ppo_np.checking.nudge import Nudged, layers_of
 from ppo_np.checking.regions import chosen_rows, clipped, ratios, regions_of, value_branches_of
 from ppo_np.network.activations import Activations
+from ppo_np.network.continuous import Beta, StateGaussian
 from ppo_np.network.distributions import Bernoulli, Gaussian
 
 
@@ -128,6 +129,13 @@ def _policy(lines: Lines, subject: Subject, activations: Activations) -> None:
         std = np.exp(distribution.log_std)
         lines.vector("forward", "log_std", None, distribution.log_std)
         lines.per_row("forward", "zeta", sources["zeta"], (actions - outputs) / std)
+    elif isinstance(distribution, StateGaussian):
+        u = actions[:, : distribution.means.shape[1]]
+        lines.per_row("forward", "log_std", None, distribution.log_std)
+        zeta = (u - distribution.means) / np.exp(distribution.log_std)
+        lines.per_row("forward", "zeta", sources["zeta"], zeta)
+    elif isinstance(distribution, Beta):
+        lines.per_row("forward", "alpha and beta", sources["parameters"], 1 + np.logaddexp(0, outputs))
     elif isinstance(distribution, Bernoulli):
         lines.per_row("forward", "probabilities", sources["probabilities"], 1 / (1 + np.exp(-outputs)))
     else:

@@ -172,7 +172,8 @@ class ActionAdapter:
     """Turns the policy's actions into the environment's.
 
     Discrete and MultiDiscrete actions begin at 0 for the policy and at `start` for the environment. Actions in a Box
-    are clipped to its bounds for the environment; learning uses the unclipped ones.
+    are clipped to its bounds for the environment; learning uses the unclipped ones. What is squashed into the Box is
+    clipped as well, because rounding can lead out of it.
     """
 
     def __init__(self, space: spaces.Space):

@@ -137,7 +137,7 @@ def far_box_warning(space: gymnasium.Space, config: PPOConfig) -> str:
 
     That is so if a finite component of the Box is more than 10 or less than 0.1 wide, or does not contain 0.
     """
-    if not isinstance(space, spaces.Box):  # all actions in a Box are drawn from a Gaussian
+    if not isinstance(space, spaces.Box) or config.action_distribution != "gaussian":
         return ""
     low, high = space.low.astype(float), space.high.astype(float)
     finite = np.isfinite(low) & np.isfinite(high)

@@ -83,7 +83,8 @@ class Policy:
 
         Args:
             obs: an observation as the environment returns it, or a batch as a vector environment returns it.
-            deterministic: take the most probable action (the mean of real numbers); otherwise draw an action.
+            deterministic: take the most probable action (of a Gaussian the mean, of a squashed one tanh of the mean);
+                otherwise draw an action.
             rng: draws the actions; needed if not deterministic.
             action_mask: which actions are valid, (K,), or (B, K) for a batch: 0 or 1, or bool; needed if the policy was
                 trained with masks. None allows all.
@@ -122,7 +123,7 @@ class Policy:
             distribution.mode(activations.policy_outputs, mask)
         else:
             distribution.sample(activations.policy_outputs, rng, mask)
-        actions = self.actions.to_env(distribution.actions)
+        actions = self.actions.to_env(distribution.env_actions)
         self._idle.append(workspace)
         return actions[0] if length is None else actions
 

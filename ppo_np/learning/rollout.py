@@ -30,7 +30,7 @@ class RolloutBuffer:
     Attributes:
         obs: (T, N, D), flat observations, uint8 or float32; `normalize_obs` replaces those in float32 by normalised
             ones. Those in uint8 are scaled and normalised in each minibatch.
-        actions: (T, N, ...), as drawn.
+        actions: (T, N, ...), as drawn; for some distributions as other numbers than the environment receives.
         action_masks: (T, N, K) int8, 1 where an action was valid; None without masks.
         logprobs, rewards, advantages, returns: (T, N).
         terminations, truncations: (T, N) bool.
@@ -216,7 +216,11 @@ def collect(
 def _observe_and_act(
     stream: EnvStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer, t: int, rng: Rng
 ) -> np.ndarray:
-    """Draw actions, (N, ...), for the current observations; store both, with log-probabilities and values, in row t."""
+    """Draw actions for the current observations; store both, with log-probabilities and values, in row t.
+
+    Returns:
+        The actions as numbers of the action space, (N, ...).
+    """
     activations, distribution = workspace.activations, workspace.activations.distribution
     flatten_obs(stream, policy, buffer.obs[t])
     _run_network(stream, policy, buffer.obs[t], workspace)
@@ -229,7 +233,7 @@ def _observe_and_act(
         raise NotFiniteError(sampling_stages(policy.model, *workspace))
     buffer.values[t] = activations.values
     buffer.actions[t], buffer.logprobs[t] = distribution.actions, distribution.logprobs
-    return distribution.actions
+    return distribution.env_actions
 
 
 def _run_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> None:

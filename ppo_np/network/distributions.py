@@ -22,25 +22,32 @@ from ppo_np.distributed.ranks import OwnRows
 
 Array = np.ndarray
 Rng = np.random.Generator | OwnRows
+Bounds = tuple[tuple[float, ...], tuple[float, ...]]  # low and high of a Box
 
 
 class Distribution:
-    """What the four distributions have in common.
+    """What the distributions have in common.
 
     Args:
         sizes: outputs for each component of the action, as `ActionHead.sizes`. rows: B. dtype: of the network.
 
     Attributes:
-        actions: (B, A), of the last `sample` or `mode`; (B,) for Categorical.
+        actions: (B, A), of the last `sample` or `mode`, as the rollout stores them; (B,) for Categorical.
         logprobs, entropies: (B,), of the last `forward`; `sample` sets the logprobs only.
         output_name: name of the policy head's outputs.
+        outputs_each: outputs for each component of the action; 0 if that depends on the component.
         has_log_std: whether the constructor takes log_std and dlog_std too.
+        has_state_log_std: whether every second output is the log_std of a component.
+        is_bounded: whether the constructor takes the bounds of the Box too.
         takes_mask: whether the methods use a mask; None allows all actions.
         action_dtype: dtype of the actions; None for that of the network.
     """
 
     output_name = "logits"
+    outputs_each = 0
     has_log_std = False
+    has_state_log_std = False
+    is_bounded = False
     takes_mask = False
     action_dtype: DTypeLike | None = np.int64
 
@@ -48,6 +55,16 @@ class Distribution:
         self.actions: Array = np.zeros((rows, len(sizes)), self.action_dtype or dtype)
         self.logprobs = np.zeros(rows, dtype)
         self.entropies = np.zeros(rows, dtype)
+
+    @property
+    def env_actions(self) -> Array:
+        """The last `actions` as numbers of the action space: (B, A), or (B,) for Categorical."""
+        return self.actions
+
+    @property
+    def smallest_std(self) -> float:
+        """The smallest standard deviation of a Gaussian; 1 for all other distributions."""
+        return 1.0
 
     def sample(self, outputs: Array, rng: Rng, mask: Array | None = None) -> None:
         """Draw `actions` and set their `logprobs`."""
@@ -209,12 +226,18 @@ class Gaussian(Distribution):
     """
 
     output_name = "means"
+    outputs_each = 1
     has_log_std = True
     action_dtype = None
 
     def __init__(self, sizes: tuple[int, ...], rows: int, dtype: DTypeLike, log_std: Array, dlog_std: Array):
         super().__init__(sizes, rows, dtype)
         self.log_std, self.dlog_std = log_std, dlog_std
+
+    @property
+    def smallest_std(self) -> float:
+        """That of the parameters."""
+        return float(np.exp(self.log_std.min()))
 
     def sample(self, means: Array, rng: Rng, mask: Array | None = None) -> None:
         """Use A normal numbers per row."""

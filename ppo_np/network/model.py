@@ -4,8 +4,8 @@
                                 -> [value layers]  -> value head  -> values
 
 policy_outputs are the parameters of the distribution: logits, or the means of a Gaussian, whose log_std is one more
-parameter tensor. The backward pass takes the same steps in reverse order. Both towers take the trunk's output h as
-input, so the gradient with respect to h is the sum of their gradients.
+parameter tensor, or as many numbers as the distribution needs. The backward pass takes the same steps in reverse order.
+Both towers take the trunk's output h as input, so the gradient with respect to h is the sum of their gradients.
 """
 
 import math
@@ -27,7 +27,7 @@ from ppo_np.network.distributions import Distribution
 from ppo_np.network.minibatch import Minibatch
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2), 0.01, 1.0
-LOG_STD = "policy/log_std"
+LOG_STD, HEAD_BIAS = "policy/log_std", "policy/head/bias"
 HEAD_TARGETS = {"policy/head/weight": TO_POLICY_OUTPUTS, "value/head/weight": TO_VALUES}
 
 
@@ -140,11 +140,16 @@ class ActorCritic:
         return {tower: Tower(of(tower, "weight"), of(tower, "bias")) for tower in self.sizes}
 
     def initialize(self, rng: np.random.Generator, log_std_init: float) -> None:
-        """Set orthogonal weights (gain sqrt(2) hidden, 0.01 policy head, 1 value head), zero biases, and log_std."""
+        """Set orthogonal weights (gain sqrt(2) hidden, 0.01 policy head, 1 value head), zero biases, and log_std.
+
+        The biases of outputs that are a log_std are `log_std_init`.
+        """
         gains = {"policy/head/weight": POLICY_GAIN, "value/head/weight": VALUE_GAIN}
         for name, tensor in self.named(self.params).items():
             if name.endswith("bias"):
                 tensor[:] = 0
+                if name == HEAD_BIAS and self.head.kind.has_state_log_std:
+                    tensor[1::2] = log_std_init
             elif name == LOG_STD:
                 tensor[:] = log_std_init
             else:
@@ -177,8 +182,12 @@ class ActorCritic:
 
         A Gaussian's log_std is a view into the parameters, its gradient a view into `grads`, (P,), or the model's own.
         """
-        flats = (self.params, self.grads if grads is None else grads) if self.head.has_log_std else ()
-        return self.head.kind(self.head.sizes, rows, self.dtype, *(self.named(flat)[LOG_STD] for flat in flats))
+        head = self.head
+        more: dict[str, Any] = {"bounds": head.bounds} if head.kind.is_bounded else {}
+        if head.has_log_std:
+            flats = {"log_std": self.params, "dlog_std": self.grads if grads is None else grads}
+            more |= {name: self.named(flat)[LOG_STD] for name, flat in flats.items()}
+        return head.kind(head.sizes, rows, self.dtype, **more)
 
     def act(self, obs: np.ndarray, limit: float, activations: Activations) -> int:
         """As `forward`, but do not keep the outputs of the hidden layers, and check all numbers.

@@ -66,7 +66,9 @@ def write_crash(path: str | PathLike, crash: Crash) -> None:
         OSError: It cannot be written.
     """
     arrays = {**crash.tensors, **{f"rows/{name}": array for name, array in crash.arrays.items()}}
-    head = {"kind": crash.head.kind.__name__, "sizes": list(crash.head.sizes)}
+    head: dict[str, Any] = {"kind": crash.head.kind.__name__, "sizes": list(crash.head.sizes)}
+    if crash.head.bounds:
+        head["bounds"] = crash.head.bounds
     documents = {"config": crash.config.to_dict(), "head": head, "rng": crash.rng, "versions": library_versions()}
     texts = {name: json.dumps(document) for name, document in documents.items()}
     texts |= {"format": FORMAT, "what": crash.what, "during": crash.during}
@@ -83,11 +85,14 @@ def read_crash(path: str | PathLike) -> Crash:
     try:
         settings, head, rng = (with_escapes(json.loads(attributes[name])) for name in ("config", "head", "rng"))
         config = PPOConfig.from_dict(settings, f"crash file {str(path)!r}")
+        bounds = tuple(tuple(map(float, side)) for side in head.get("bounds", ()))
         return Crash(
             what=str(attributes["what"]),
             during=str(attributes["during"]),
             config=config,
-            head=ActionHead(DISTRIBUTIONS[head["kind"]], tuple(map(int, head["sizes"])), bool(config.action_mask)),
+            head=ActionHead(
+                DISTRIBUTIONS[head["kind"]], tuple(map(int, head["sizes"])), bool(config.action_mask), bounds
+            ),
             tensors={name: array for name, array in arrays.items() if not name.startswith("rows/")},
             arrays=below(arrays, "rows"),
             rng=dict(rng),

@@ -7,7 +7,7 @@ from html import unescape
 import numpy as np
 import pytest
 from browser import Data, dumped, overflow
-from explain_cases import ACTIONS, small
+from explain_cases import small
 
 from kernels.loss import LOSS_TERMS
 from ppo_np.checking.branches import SURROGATE_REGIONS
@@ -26,6 +26,11 @@ CASES = {
         {"norm_adv": False, "value_clip_coef": 0.35},
         [(4, "means", 0, 0.125), (4, "means", 1, -1.0), (2, "old_logprob", None, 2.0)],
     ),
+}  # fmt: skip
+OTHER = {  # of a Box, by the settings that choose them
+    "state": ({"log_std": "state"}, [(4, "policy_outputs", 1, 0.5), (0, "policy_outputs", 2, -1.0)]),
+    "squashed": ({"action_distribution": "squashed"}, [(4, "means", 0, 2.125), (1, "means", 1, -11.0)]),
+    "beta": ({"action_distribution": "beta"}, [(4, "policy_outputs", 0, 3.0), (0, "policy_outputs", 3, -2.0)]),
 }  # fmt: skip
 ROWS = 6
 
@@ -55,7 +60,7 @@ def by_the_kernels(walkthrough, changes):
     expected = dict(zip(LOSS_TERMS, terms, strict=True))
     expected |= {f"before.{term}": x for term, x in zip(LOSS_TERMS, walkthrough.subject.loss_terms, strict=True)}
     regions, branches = regions_of(d.logprobs, minibatch, config), value_branches_of(values, minibatch, config)
-    probability = "density" if name == "means" else "probability"
+    probability = "probability" if name == "logits" else "density"
     for i, b in enumerate(rows):
         ratio = np.exp(d.logprobs[b] - minibatch.old_logprobs[b])
         advantage, e = minibatch.advantages[b], config.clip_coef
@@ -71,10 +76,10 @@ def by_the_kernels(walkthrough, changes):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("actions", ACTIONS)
-def test_the_page_computes_what_the_kernels_compute(tmp_path, actions):
-    settings, changes = CASES[actions]
-    walkthrough = explained(actions, **settings)
+@pytest.mark.parametrize("case", CASES | OTHER)
+def test_the_page_computes_what_the_kernels_compute(tmp_path, case):
+    settings, changes = (CASES | OTHER)[case]
+    walkthrough = explained(case if case in CASES else "Box", **settings)
     link = "&".join(f"{i}.{name}{'' if k is None else f'.{k}'}={value}" for i, name, k, value in changes)
     found = Data(dumped(written(walkthrough, tmp_path), link)).values
     value_errors = [found.pop(f"{i}.value error") for i in range(ROWS)]

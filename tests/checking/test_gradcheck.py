@@ -24,6 +24,10 @@ ACTIONS = [
     (MULTI_BINARY, "logits", {}),
     ("Pendulum-v1", "means", {"policy/log_std": [1]}),
     (BOX, "means", {"policy/log_std": [3]}),
+    ("Pendulum-v1 --log-std state", "policy_outputs", {}),
+    ("Pendulum-v1 --action-distribution squashed", "means", {"policy/log_std": [1]}),
+    ("Pendulum-v1 --action-distribution squashed --log-std state", "policy_outputs", {}),
+    ("Pendulum-v1 --action-distribution beta", "policy_outputs", {}),
     (of_spaces("Nested", spaces.Box(-1, 1, ()), spaces.Dict(a=spaces.Discrete(2), b=spaces.Text(2, charset="xy"))),
      "means", {"policy/log_std": [1]}),
 ]  # fmt: skip
@@ -36,6 +40,10 @@ CHECK_KEYS = [
 EVERYTHING = ["policy", "entropy", "value", "loss", "shared"]
 POLICY = ["policy", "loss/dlogits", "shared"]
 LOGITS = ["loss/dlogits", "policy/", "shared"]
+ROW = "loss/dpolicy_outputs"
+HEAD = [ROW, "policy/head", "shared"]
+BOXED = ["--env-id", BOX]
+SQUASHED, BETA = ([*BOXED, "--action-distribution", kind] for kind in ("squashed", "beta"))
 SPOILT = {
     "no-ratio": ([], POLICY, TERMS[0], "the ratio is missing"),
     "no-clip": ([], POLICY, TERMS[0], "not 0 where the clipped branch is taken"),
@@ -58,6 +66,20 @@ SPOILT = {
     "log-std-without-1": (["--env-id", BOX], [LOG_STD], LOG_STD, "zeta^2 instead of zeta^2 - 1"),
     "sigma-for-log-sigma": (["--env-id", BOX], [LOG_STD], LOG_STD, "with respect to sigma instead of log sigma"),
     "no-log-std-gradient": (["--env-id", BOX], [LOG_STD], LOG_STD, "it is 0 everywhere"),
+    "log-std-summed": ([*BOXED, "--log-std", "state"], HEAD, ROW, "summed over the rows: each row has its own"),
+    "entropy-without-jacobian": (
+        SQUASHED, ["loss/dmeans", "policy/", "shared"], "loss/dmeans", "terms of the squashing, -2 tanh, are missing",
+    ),
+    "entropy-at-fixed-action": (
+        SQUASHED, ["loss/dmeans", "policy/", "shared"], LOG_STD, "-log pi at the fixed action, of expectation 0",
+    ),
+    "jacobian-moves": (
+        SQUASHED, ["loss/dmeans", "policy/head", "shared"], "loss/dmeans", "the Jacobian's slope: u does not move",
+    ),
+    "beta-without-sum": (BETA, HEAD, ROW, "the term psi(alpha + beta) is missing"),
+    "no-softplus-derivative": (BETA, HEAD, ROW, "the derivative of softplus is missing"),
+    "log-x-twice": (BETA, HEAD, ROW, "log x stands in it for both parameters"),
+    "beta-entropy-without-sum": (BETA, HEAD, ROW, "(alpha + beta - 2) psi'(alpha + beta) is missing"),
     "no-bias-gradient": ([], ["bias"], "policy/head/bias", "it is 0 everywhere"),
     "bias-mean": ([], ["bias"], "policy/head/bias", "mean over the rows instead of their sum"),
     "weight-reshaped": (
@@ -83,7 +105,7 @@ def plant(monkeypatch, place, wrong, name="homemade"):
 
 @pytest.mark.parametrize(("env_id", "outputs", "more"), ACTIONS, ids=[env_id for env_id, *_ in ACTIONS])
 def test_the_gradients_are_right_for_every_action_space(capsys, env_id, outputs, more):
-    report = json_report(capsys, "--env-id", env_id, "--ent-coef", "0.3", code=cli.DONE)
+    report = json_report(capsys, "--env-id", *env_id.split(), "--ent-coef", "0.3", code=cli.DONE)
     shapes = {check["name"]: check["shape"] for check in report["checks"]}
     assert list(shapes)[:4] == [*TERMS[:3], f"loss/d{outputs}"]
     assert {name: shape for name, shape in shapes.items() if "log_std" in name} == more
@@ -94,9 +116,10 @@ def test_the_gradients_are_right_for_every_action_space(capsys, env_id, outputs,
     assert unseen == []
 
 
+@pytest.mark.parametrize("log_std", ["parameter", "state"])
 @pytest.mark.parametrize("log_std_init", ["-10", "10"])
-def test_a_tiny_or_a_huge_standard_deviation_bends_no_difference(capsys, log_std_init):
-    json_report(capsys, "--env-id", BOX, "--log-std-init", log_std_init, code=cli.DONE)
+def test_a_tiny_or_a_huge_standard_deviation_bends_no_difference(capsys, log_std_init, log_std):
+    json_report(capsys, "--env-id", BOX, "--log-std-init", log_std_init, "--log-std", log_std, code=cli.DONE)
 
 
 def test_the_report_as_json(capsys):
@@ -306,6 +329,9 @@ def test_what_is_left_out_is_said(capsys, settings, note):
         (["--inject", "no-value-at-fork", "--shared-sizes"], "shows only with vf_coef > 0 and shared layers"),
         (["--inject", "weight-not-transposed", "--shared-sizes", "3", "4"], "two equal hidden layers in a row"),
         (["--inject", "entropy-sign", "--ent-coef", "0"], "shows only with ent_coef > 0"),
+        (["--inject", "log-x-twice", "--env-id", BOX], "shows only with action_distribution beta"),
+        (["--inject", "jacobian-moves", "--env-id", BOX], "shows only with action_distribution squashed"),
+        (["--inject", "log-std-summed", "--env-id", BOX], "shows only with log_std state and action_distribution gaus"),
         (["--inject", "value-doubled", "--vf-coef", "0"], "shows only with vf_coef > 0"),
         (["--inject", "no-value-clip", "--no-clip-vloss"], "shows only with vf_coef > 0 and clip_vloss"),
         (["--inject", "no-softmax-term", "--env-id", BOX], "'no-softmax-term', but that bug makes no difference with"),

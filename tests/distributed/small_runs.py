@@ -129,6 +129,8 @@ RUNS = {
             "clip_coef_schedule": "exponential", "ent_coef_schedule": lambda left: 0.02 * left**2,
         },
     ),
+    "Box, squashed": (box, SHARED | {"action_distribution": "squashed", "log_std": "state"}),
+    "Box, Beta": (box, {"action_distribution": "beta"}),
     "Box, separate, normalised, annealed": (
         box, NORMALIZED | {"anneal_clip_coef": True, "anneal_ent_coef": True, "target_kl": 0.02},
     ),

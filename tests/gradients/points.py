@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.advantage import normalize
-from ppo_np.checking.numerical_check import draw_masks
+from ppo_np.checking.numerical_check import draw_masks, separate_noise
 from ppo_np.config import PPOConfig
 from ppo_np.network.action_head import ActionHead
 from ppo_np.network.activations import Activations
+from ppo_np.network.continuous import Beta, Squashed, StateGaussian, StateSquashed
 from ppo_np.network.distributions import Bernoulli, Categorical, Gaussian, MultiCategorical
 from ppo_np.network.minibatch import Minibatch
 from ppo_np.network.model import ActorCritic
@@ -19,6 +20,7 @@ NETWORKS = {
     "both": {"shared_sizes": (5,), "policy_sizes": (4,), "value_sizes": (3, 4)},
     "heads only": {"shared_sizes": (), "policy_sizes": (), "value_sizes": ()},
 }
+BOUNDS = (-2.0, 0.0), (1.0, 5.0)
 HEADS = {
     "Discrete": ActionHead(Categorical, (4,)),
     "MultiDiscrete": ActionHead(MultiCategorical, (3, 2, 4)),
@@ -26,6 +28,13 @@ HEADS = {
     "Box": ActionHead(Gaussian, (1, 1)),
     "Discrete, masks": ActionHead(Categorical, (4,), masked=True),
     "MultiDiscrete, masks": ActionHead(MultiCategorical, (3, 2, 4), masked=True),
+}
+# Tested with fewer networks and settings, because they only add kernels and no path of their own.
+CONTINUOUS = {
+    "log_std of the state": ActionHead(StateGaussian, (2, 2)),
+    "squashed": ActionHead(Squashed, (1, 1), bounds=BOUNDS),
+    "squashed, log_std of the state": ActionHead(StateSquashed, (2, 2), bounds=BOUNDS),
+    "Beta": ActionHead(Beta, (2, 2), bounds=BOUNDS),
 }
 OBS_SIZE, ROWS = 3, 48
 
@@ -56,6 +65,8 @@ def off_policy_point(config: PPOConfig, seed: int, head=HEADS["Discrete"], obs_s
         draw_masks(minibatch.action_mask, head.sizes, rng)
     distribution.sample(activations.policy_outputs, rng, minibatch.action_mask)
     minibatch.actions[:] = distribution.actions
+    if isinstance(distribution, StateSquashed):
+        separate_noise(minibatch.actions)
     distribution.forward(activations.policy_outputs, minibatch.actions, minibatch.action_mask)
     minibatch.old_logprobs[:] = distribution.logprobs + rng.uniform(-0.6, 0.6, rows)
     minibatch.old_values[:] = values + rng.uniform(-0.6, 0.6, rows)

@@ -2,10 +2,12 @@
 
 import math
 
+import complex_step
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from points import CONTINUOUS
 
 from kernels.bernoulli import bernoulli_backward
 from kernels.categorical import categorical_backward, categorical_forward
@@ -102,3 +104,26 @@ def test_bernoulli(seed, rows, bits):
     dlogits = np.zeros_like(logits)
     bernoulli_backward(dlogprobs, dentropies, logits, actions, dlogits)
     assert_equal_to_rounding(dlogits, complex_gradient(objective, logits))
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_other_distributions_of_real_numbers(name):
+    """The formulas are those of `complex_step`, which the test of the whole loss uses, too."""
+    head, rows, rng = CONTINUOUS[name], 7, np.random.default_rng(0)
+    log_std, dlog_std = 0.3 * rng.standard_normal(2), np.zeros(2)
+    more = {"log_std": log_std, "dlog_std": dlog_std} if head.has_log_std else {}
+    pi = head.kind(head.sizes, rows, float, **({"bounds": head.bounds} if head.bounds else {}), **more)
+    outputs, (dlogprobs, dentropies) = rng.standard_normal((rows, head.outputs)), rng.standard_normal((2, rows))
+    pi.sample(outputs[::-1].copy(), rng)
+    actions, doutputs = pi.actions.copy(), np.zeros_like(outputs)
+
+    def objective(outputs, log_std=log_std):
+        tensors = {"policy/log_std": log_std}
+        logprobs, entropies = complex_step.DISTRIBUTIONS[head.kind](outputs, actions, head, tensors, None)
+        return dlogprobs @ logprobs + dentropies @ entropies
+
+    pi.forward(outputs, actions)
+    pi.backward(dlogprobs, dentropies, outputs, actions, doutputs)
+    assert_equal_to_rounding(doutputs, complex_gradient(objective, outputs))
+    if head.has_log_std:
+        assert_equal_to_rounding(dlog_std, complex_gradient(lambda x: objective(outputs, x), log_std))

@@ -7,7 +7,7 @@ import complex_step
 import numpy as np
 import pytest
 from finite_difference import TOLERANCE, H, assert_gradient, numeric_gradient
-from points import HEADS, NETWORKS, branches, off_policy_point, surrogate_regions, value_branches
+from points import CONTINUOUS, HEADS, NETWORKS, branches, off_policy_point, surrogate_regions, value_branches
 
 from ppo_np.config import PPOConfig
 
@@ -54,7 +54,7 @@ def central_differences(point):
 def test_every_coordinate_against_central_differences(head, network, activation, clip_vloss, norm_adv):
     config = config_of(network, activation, clip_vloss, norm_adv)
     for seed in range(20):
-        point = off_policy_point(config, seed, HEADS[head])
+        point = off_policy_point(config, seed, (HEADS | CONTINUOUS)[head])
         analytic, numeric = analytic_gradient(point), central_differences(point)
         if numeric is not None:
             break
@@ -67,7 +67,7 @@ def test_every_coordinate_against_central_differences(head, network, activation,
 @every_network
 @every_loss
 def test_every_coordinate_against_the_complex_step(head, network, activation, clip_vloss, norm_adv):
-    point = off_policy_point(config_of(network, activation, clip_vloss, norm_adv), 100, HEADS[head])
+    point = off_policy_point(config_of(network, activation, clip_vloss, norm_adv), 100, (HEADS | CONTINUOUS)[head])
     analytic = analytic_gradient(point)
     oracle = complex_step.gradient(point)
     assert point.activations.loss_terms[0] == pytest.approx(
@@ -98,10 +98,19 @@ def test_a_clip_range_of_the_values_own(network, value_clip_coef):
 @pytest.mark.parametrize("norm_adv", [True, False])
 def test_every_point_reaches_every_branch(head, network, norm_adv):
     for seed in (*range(20), 100):
-        point = off_policy_point(config_of(network, norm_adv=norm_adv), seed, HEADS[head])
+        point = off_policy_point(config_of(network, norm_adv=norm_adv), seed, (HEADS | CONTINUOUS)[head])
         analytic_gradient(point)
         assert set(surrogate_regions(point)) == SIX_REGIONS
         assert set(value_branches(point)) == THREE_BRANCHES
+
+
+@pytest.mark.parametrize("head", CONTINUOUS)
+@pytest.mark.parametrize(("network", "activation"), [("both", "relu"), ("heads only", "tanh")])
+def test_other_distributions_of_real_numbers(head, network, activation):
+    test_every_coordinate_against_central_differences(head, network, activation, True, True)
+    test_every_coordinate_against_the_complex_step(head, network, activation, False, False)
+    test_every_point_reaches_every_branch(head, network, True)
+    test_on_policy_the_gradient_is_the_plain_policy_gradient(head)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -143,7 +152,7 @@ def loss_and_sides(point, step):
 @every_head
 def test_on_policy_the_gradient_is_the_plain_policy_gradient(head):
     """Ratio 1, V = V_old: -mean(A grad log pi) - c_H mean(grad H) + c_V mean((V - R) grad V), by the complex step."""
-    point = off_policy_point(config_of("both", norm_adv=False), 3, HEADS[head])
+    point = off_policy_point(config_of("both", norm_adv=False), 3, (HEADS | CONTINUOUS)[head])
     point.minibatch.old_logprobs[:] = point.activations.distribution.logprobs
     point.minibatch.old_values[:] = point.activations.values
     analytic = analytic_gradient(point)

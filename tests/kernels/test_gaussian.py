@@ -7,7 +7,14 @@ from conftest import assert_close, garbage, garbage_like, run, seeds, single, si
 from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import given
 
-from kernels.gaussian import gaussian_backward, gaussian_forward, gaussian_sample
+from kernels.gaussian import (
+    gaussian_backward,
+    gaussian_forward,
+    gaussian_sample,
+    state_gaussian_backward,
+    state_gaussian_forward,
+    state_gaussian_sample,
+)
 
 
 def draw(seed, rows, components):
@@ -99,3 +106,45 @@ def test_float32_agrees_with_float64(seed, rows, components):
     rough = (*forward(means, log_std, actions), *backward(dlogprobs, dentropies, means, log_std, actions))
     for one, other in zip(rough, exact, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+# With other standard deviations in each row.
+
+
+def of_state(seed, rows, components):
+    """means, log_std, actions, dlogprobs, dentropies; log_std is (B, A)."""
+    means, _, actions, *upstream = draw(seed, rows, components)
+    return means, 0.5 * np.random.default_rng(seed + 1).standard_normal(means.shape), actions, *upstream
+
+
+def state_forward(means, log_std, actions):
+    """logprobs, entropies."""
+    rows = garbage(len(means), means.dtype)
+    return run(state_gaussian_forward, (means, log_std, actions), rows, rows.copy())
+
+
+@pytest.mark.parametrize("by", [0, 1], ids=["mean", "log_std"])
+@given(seeds, sizes, sizes)
+def test_gradient_of_every_coordinate_in_each_row(by, seed, rows, components):
+    means, log_std, actions, dlogprobs, dentropies = of_state(seed, rows, components)
+
+    def loss():
+        logprobs, entropies = state_forward(means, log_std, actions)
+        return dlogprobs @ logprobs + dentropies @ entropies
+
+    inputs = (dlogprobs, dentropies, means, log_std, actions)
+    analytic = run(state_gaussian_backward, inputs, garbage_like(means), garbage_like(log_std))[by]
+    assert_gradient(analytic, numeric_gradient(loss, (means, log_std)[by]))
+
+
+@given(seeds, sizes, sizes)
+def test_each_row_agrees_with_scipy(seed, rows, components):
+    means, log_std, normals, _, _ = of_state(seed, rows, components)
+    rows_of = garbage(len(means), means.dtype)
+    actions, sampled = run(state_gaussian_sample, (means, log_std, normals), garbage_like(means), rows_of)
+    assert_close(actions, means + np.exp(log_std) * normals)
+    logprobs, entropies = state_forward(means, log_std, actions)
+    normal = scipy.stats.norm(means, np.exp(log_std))
+    assert_close(logprobs, normal.logpdf(actions).sum(axis=1))
+    assert_close(sampled, logprobs)
+    assert_close(entropies, normal.entropy().sum(axis=1))
