@@ -1,6 +1,7 @@
 """Environments that are written as two compiled functions: checks, stepping, the single environment, the cache."""
 
 import re
+from types import SimpleNamespace
 
 import gymnasium
 import numba
@@ -14,7 +15,7 @@ from numba.core.errors import TypingError
 
 from kernels import _jit
 from ppo_np import PPO, EnvironmentFault, PPOConfig, UserError
-from ppo_np.environments import compiled
+from ppo_np.environments import compiled, stepping
 from ppo_np.environments.compiled_envs import CompiledVectorEnv
 from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.fingerprint import fingerprint
@@ -30,8 +31,9 @@ CONFIG = PPOConfig(
 
 @pytest.fixture
 def plain(monkeypatch):
-    """No new function is compiled, as with NUMBA_DISABLE_JIT=1: compiling takes a second."""
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    """The functions of a model are not compiled, which takes a second; the package's kernels are."""
+    monkeypatch.setattr(compiled, "numba", SimpleNamespace(njit=lambda function, **_: function))
+    monkeypatch.setattr(stepping, "users_kernel", lambda function, key: function)
     monkeypatch.setattr(compiled, "COMPILED", False)
     monkeypatch.setattr(_jit, "CACHE_DIR", "")
     compiled._kernels.cache_clear()

@@ -237,6 +237,7 @@ def test_a_box_far_from_where_a_gaussian_begins_is_told(low, high, where):
     expected = f"The action space is {short(space)}, far{where} from [-1, 1], where a Gaussian begins: {remedy}"
     assert told == ("" if where is None else expected)
     assert far_box_warning(spaces.Discrete(99), PPOConfig()) == ""
+    assert far_box_warning(space, PPOConfig(action_distribution="beta")) == ""
 
 
 def test_the_warning_comes_once_and_not_for_a_loaded_policy(tmp_path):

@@ -60,6 +60,7 @@ KINDS = {
     "beta": {"action_distribution": "beta"},
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
+pytestmark = pytest.mark.filterwarnings("ignore:The action space is .* far:RuntimeWarning")
 
 
 def of(kind, **settings):
