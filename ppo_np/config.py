@@ -2,17 +2,15 @@
 
 import dataclasses
 import math
-import sys
 import tomllib
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from ppo_np.errors import UserError, check
-from ppo_np.literals import is_literal, literal, literal_text, wrapper_call
+from ppo_np.field_types import check_types, plain
+from ppo_np.literals import literal, literal_text, wrapper_call
 from ppo_np.schedules import SETTINGS, Schedule, Scheduled, as_text, checked, field_of
 
 _PRESETS = files("ppo_np") / "presets"
@@ -143,8 +141,8 @@ class PPOConfig(Scheduled):
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _plain(getattr(self, field.name), field.type))
-        _check_types(self)
+            object.__setattr__(self, field.name, plain(getattr(self, field.name), field.type))
+        check_types(self)
         object.__setattr__(self, "env_kwargs", {k: literal(literal_text(v)) for k, v in self.env_kwargs.items()})
         for wrapper in self.wrappers:
             wrapper_call(wrapper)
@@ -305,52 +303,3 @@ def preset_for(env_id: str) -> str | None:
 def preset_about(name: str) -> str:
     """The description of a preset: the first line of its file."""
     return (_PRESETS / f"{name}.toml").read_text().splitlines()[0].removeprefix("# ")
-
-
-def _plain(value: Any, hint: Any) -> Any:
-    """The same value of a plain Python type, for a field with this annotation; as it is if there is none."""
-    if hasattr(value, "dtype") and hasattr(
-        value, "tolist"
-    ):  # a number or an array of NumPy, which is not imported here
-        value = value.tolist()
-    if hint in (int, int | None) and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list | tuple) and hint == tuple[int, ...]:
-        return tuple(_plain(size, int) for size in value)
-    if isinstance(value, list | tuple) and hint == tuple[str, ...]:
-        return tuple(_plain(text, str) for text in value)
-    if isinstance(value, Mapping) and hint == dict[str, Any]:
-        return {_plain(name, str): _plain(one, Any) for name, one in value.items()}
-    return value
-
-
-def _check_types(config: PPOConfig) -> None:
-    """Refuse, for example, num_envs=4.5, gamma="0.9" or seed=True. An int is allowed where a float is expected."""
-    for field in dataclasses.fields(config):
-        name, hint = field.name, field.type
-        value = getattr(config, name)
-        if hint is float or hint == float | None:
-            good = isinstance(value, int | float) and not isinstance(value, bool)
-            finite = good and abs(value) <= sys.float_info.max  # False for NaN
-            good = finite or (name in ("max_grad_norm", "max_grad_norm_value", "env_timeout") and value == math.inf)
-            check(good or (value is None and hint is not float), name, value, "a finite number")
-        elif hint is int or hint == int | None:
-            good = isinstance(value, int) and not isinstance(value, bool)
-            check(good or (value is None and hint is not int), name, value, "an integer")
-        elif hint == Schedule:
-            pass  # `schedules.checked` does
-        elif hint in (str, bool):
-            check(isinstance(value, hint), name, value, f"a {hint.__name__}")
-        elif typing.get_origin(hint) is Literal:
-            check(value in typing.get_args(hint), name, value, f"one of {', '.join(typing.get_args(hint))}")
-        elif hint == dict[str, Any]:
-            good = isinstance(value, dict) and all(isinstance(k, str) and k.isidentifier() for k in value)
-            check(good, name, value, "a mapping of names of arguments to values")
-            for key, one in value.items():
-                check(is_literal(one), f"{name}[{key!r}]", one, "a finite Python literal")
-        elif hint == tuple[str, ...]:
-            good = isinstance(value, tuple) and all(isinstance(v, str) for v in value)
-            check(good, name, value, "a tuple of strings")
-        else:
-            good = isinstance(value, tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
-            check(good, name, value, "a tuple of integers")

@@ -34,7 +34,7 @@ ROOMS = {
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
-    "settings": "config schedules literals errors",
+    "settings": "config field_types schedules literals errors",
     "kernels": "acting mlp linear activation loss advantage categorical masked_categorical squashed beta bernoulli "
     "gaussian special moments optimizer initializer finite _jit",
 }

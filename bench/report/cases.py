@@ -15,3 +15,14 @@ CASES = {
     for name, (preset, env_id, *flags) in _ENVIRONMENTS.items()
 }
 GENERIC = list(CASES)  # environments that the generic presets were not tuned on
+DOSING = ["--preset", GENERIC_CONTINUOUS, "--env-id", "examples.dosing:Dosing-v0", "--total-timesteps", "200000"]
+CASES |= {
+    "pendulum-squashed": ["--preset", "pendulum", "--action-distribution", "squashed"],
+    "pendulum-beta": ["--preset", "pendulum", "--action-distribution", "beta"],
+    "dosing-beta": [*DOSING, "--action-distribution", "beta"],
+    "dosing-rescaled": [*DOSING, "--rescale-actions"],
+}
+for size in ("5x5", "8x8"):  # of the package minigrid
+    for name, wrapper in (("image", "ImgObsWrapper"), ("flat", "FlatObsWrapper")):
+        env = ["--env-id", f"minigrid:MiniGrid-Empty-{size}-v0", "--wrappers", f"minigrid.wrappers:{wrapper}"]
+        CASES[f"minigrid-{size}-{name}"] = ["--preset", GENERIC_DISCRETE, *env, "--total-timesteps", "100000"]
