@@ -1,6 +1,7 @@
 """What the kernels' tests share: Hypothesis' profile, what to draw from, and one way to call a kernel."""
 
 import copy
+import signal
 
 import numba
 import numpy as np
@@ -16,6 +17,14 @@ sizes = st.integers(1, 5)
 
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 needs_jit = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="a property of compiled code")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_in_a_terminal():
+    """A shell that starts the tests in the background, or `nohup`, has let them ignore these."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 
 JUST_BELOW_1 = np.nextafter(1.0, 0.0)
 
