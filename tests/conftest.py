@@ -19,6 +19,14 @@ both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 needs_jit = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="a property of compiled code")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n`, each file goes to one process, so that its fixtures are made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def signals_as_in_a_terminal():
     """A shell that starts the tests in the background, or `nohup`, has let them ignore these."""

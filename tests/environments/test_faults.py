@@ -218,7 +218,7 @@ def test_a_worker_killed_or_stopped_while_the_run_learns_loses_nothing(tmp_path,
         settings = SMALL | {"vectorization": "async", "total_timesteps": 1000, "env_timeout": 0.5}
         with closing(PPO(PPOConfig(**settings), lambda: Faulty(at=-1))) as ppo:
             step, steps = ppo.state.optimizer.step, itertools.count()
-            ppo.state.optimizer.step = lambda rate: (next(steps) == 1 and during(ppo), step(rate))
+            ppo.state.optimizer.step = lambda *rates: (next(steps) == 1 and during(ppo), step(*rates))
             try:
                 ppo.learn(lambda ppo, _: ppo.update == last_update and ppo.stop())
             finally:
