@@ -39,4 +39,4 @@ class Dosing(gymnasium.Env):
 
 
 # The best policy gives all that fits at first, then replaces what was lost: its mean return is about -0.3.
-gymnasium.register("Dosing-v0", Dosing, max_episode_steps=20, reward_threshold=-1.0)
+gymnasium.register("Dosing-v0", "examples.dosing:Dosing", max_episode_steps=20, reward_threshold=-1.0)

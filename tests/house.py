@@ -29,8 +29,8 @@ ROOMS = {
     "learning": "ppo adaptive_lr on_policy divergence resume_point metrics rollout minibatches policy normalizer",
     "saving": "crash_file checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder compiled_envs examples.acrobot examples.cartpole examples.mountain_car "
-    "examples.mountain_car_continuous examples.pendulum compiled stepping fingerprint observed wrapping serial workers "
-    "guard action_masks watchdog env_restore film spaces",
+    "examples.mountain_car_continuous examples.pendulum compiled stepping fingerprint observed by_id wrapping serial "
+    "workers guard action_masks watchdog env_restore film spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",

@@ -3,19 +3,19 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import gymnasium
-from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import TimeLimit
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
+from ppo_np.environments.by_id import arguments, as_user_error
 from ppo_np.environments.compiled import CompiledEnv, is_compiled
 from ppo_np.environments.compiled_envs import CompiledVectorEnv, registered_model
 from ppo_np.environments.film import RENDER_MODE, Film, VideoOptions
@@ -60,10 +60,10 @@ def make_env(config: PPOConfig, render_mode: str | None = None, factory: Factory
 
 def _registered(config: PPOConfig, render_mode: str | None) -> gymnasium.Env:
     """The environment of `config.env_id`, without wrappers."""
-    with _as_user_error(config):
+    with as_user_error(config):
         # Without Gymnasium's checker: it raises an AssertionError if `render_fps` is 0, which is only for films.
         rendering: dict[str, Any] = {"render_mode": render_mode, "disable_env_checker": True} if render_mode else {}
-        env = gymnasium.make(config.env_id, **(_arguments(config) | rendering))
+        env = gymnasium.make(config.env_id, **(arguments(config) | rendering))
     modes = (env.metadata or {}).get("render_modes")  # None says nothing, and then the film is tried
     if render_mode and modes is not None and render_mode not in modes:
         raise UserError(
@@ -72,60 +72,12 @@ def _registered(config: PPOConfig, render_mode: str | None) -> gymnasium.Env:
     return env
 
 
-def _arguments(config: PPOConfig) -> dict[str, Any]:
-    """The keyword arguments with which an environment is made by its id."""
-    limit = config.max_episode_steps
-    return config.env_kwargs | ({} if limit is None else {"max_episode_steps": limit})
-
-
 def _built(config: PPOConfig, factory: Factory) -> gymnasium.Env:
     """The environment that a function makes, without wrappers."""
     env = factory(**config.env_kwargs)
     if not isinstance(env, gymnasium.Env):
         raise UserError(f"env makes {type(env).__name__} objects, but it must make a gymnasium.Env.")
     return TimeLimit(env, config.max_episode_steps) if config.max_episode_steps else env
-
-
-@contextmanager
-def _as_user_error(config: PPOConfig) -> Iterator[None]:
-    """Turn exceptions about an id into a `UserError`; show Gymnasium's warnings only if there was no exception."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            module, colon, _ = config.env_id.rpartition(":")
-            if colon and not all(map(str.isidentifier, module.split("."))):
-                raise gymnasium.error.Error("an id may have one colon, and before it the name of a module to import")
-            with making_limit("the environment"):
-                yield
-        except (UserError, EnvironmentFault):
-            raise
-        except (Exception, SystemExit) as error:
-            told = isinstance(error, gymnasium.error.Error | ImportError)
-            reason = " ".join(str(error).split()) if told else f"it raised {describe(error)}"
-            reason = f"{reason.rstrip('.?')}{_remedy(config, error)}"
-            raise UserError(f"env_id is {config.env_id!r}, but no such environment can be made: {reason}.") from error
-    for warning in caught:
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def _remedy(config: PPOConfig, error: BaseException) -> str:
-    """What to do about an environment that cannot be made by its id, as the end of a sentence."""
-    module, colon, name = config.env_id.rpartition(":")
-    if module.endswith(".py"):
-        return f" (write {module.removesuffix('.py')}:{name}, without .py)"
-    if not colon and isinstance(error, gymnasium.error.NameNotFound | gymnasium.error.NamespaceNotFound):
-        return " (ids of other packages and of your own files are written module:Id-v0)"
-    missing = isinstance(error, TypeError) and "missing" in str(error)
-    return " (give them as env_kwargs)" * missing + signature(_creator(config), error)
-
-
-def _creator(config: PPOConfig) -> Callable[..., Any] | None:
-    """The class or the function that makes the environment of an id; None if it is not known."""
-    with suppress(Exception):
-        spec = gymnasium.spec(config.env_id)
-        entry = spec.vector_entry_point if config.vectorization == "vector" else spec.entry_point
-        return load_env_creator(entry) if isinstance(entry, str) else entry
-    return None
 
 
 def spaces_of(config: PPOConfig) -> Spaces:
@@ -175,9 +127,9 @@ def make_vector_env(
         if config.vectorization == "compiled":
             return _compiled(config, None, len(own))
         if config.vectorization == "vector":
-            with _as_user_error(config):
+            with as_user_error(config):
                 mode = "vector_entry_point"
-                return gymnasium.make_vec(config.env_id, len(own), vectorization_mode=mode, **_arguments(config))
+                return gymnasium.make_vec(config.env_id, len(own), vectorization_mode=mode, **arguments(config))
         seed = config.seed if seed is None else seed
         return _envpool(config, len(own), seed + own.start, config.num_env_threads or ranks.cores)
     if factory and video:
@@ -209,9 +161,9 @@ def _compiled(config: PPOConfig, model: type[CompiledEnv] | None, num_envs: int)
     """So many environments of a model, or of that of `config.env_id` if `model` is None."""
     allowed = "empty with compiled environments: all actions are valid"
     check(not config.action_mask, "action_mask", config.action_mask, allowed)
-    with _as_user_error(config):
+    with as_user_error(config):
         model = model or registered_model(config.env_id)
-        return CompiledVectorEnv(model, num_envs, **_arguments(config))
+        return CompiledVectorEnv(model, num_envs, **arguments(config))
 
 
 def _check(make: partial[gymnasium.Env], config: PPOConfig, video: VideoOptions | None) -> Spaces:
@@ -273,7 +225,7 @@ def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> Vecto
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
         try:
-            envs = envpool.make(config.env_id, env_type="gymnasium", **own, **_arguments(config))
+            envs = envpool.make(config.env_id, env_type="gymnasium", **own, **arguments(config))
         except TypeError as error:
             raise UserError(f"env_kwargs is {config.env_kwargs}, but EnvPool raised {describe(error):.500}.") from error
         envs.single_observation_space, envs.single_action_space  # noqa: B018  now EnvPool builds and stores them
