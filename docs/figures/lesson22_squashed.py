@@ -7,7 +7,14 @@ import numpy as np
 from kernels.squashed import squashed_forward
 
 IMAGE = Path(__file__).parents[1] / "course" / "images" / "lesson22_squashed.png"
-HEAD = ["$u$", "$\\tanh u$", "log(1 - tanh(u)**2) in float64", "with softplus", "density of $u$", "density of $\\tanh u$"]
+HEAD = [
+    "$u$",
+    "$\\tanh u$",
+    "log(1 - tanh(u)**2) in float64",
+    "with softplus",
+    "density of $u$",
+    "density of $\\tanh u$",
+]
 U = (0.0, 0.5, 1.0, 2.0, 10.0, 20.0)
 STDS = (0.5, 1.0, 2.0)
 

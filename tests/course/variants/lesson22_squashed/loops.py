@@ -17,25 +17,25 @@ def log_slope(u):
 
 
 def squashed_forward(means, log_std, u, low, high):
-    logprobs = np.zeros(len(u))
+    logprobs = [0.0] * len(u)
     means, log_std = means.tolist(), log_std.tolist()  # Python's numbers
     for b in range(len(u)):
         for a in range(len(log_std)):
-            zeta = (u[b, a] - means[b, a]) / math.exp(log_std[a])
+            zeta = (u[b, a] - means[b][a]) / math.exp(log_std[a])
             logprobs[b] -= zeta**2 / 2 + log_std[a] + math.log(2 * math.pi) / 2
             logprobs[b] -= math.log((high[a] - low[a]) / 2) + log_of_one(u[b, a])
-    return logprobs
+    return np.array(logprobs)
 
 
 def squashed_entropy(means, log_std, xi, low, high):
-    entropies = np.zeros(len(xi))
+    entropies = [0.0] * len(xi)
     means, log_std = means.tolist(), log_std.tolist()  # Python's numbers
     for b in range(len(xi)):
         for a in range(len(log_std)):
-            sample = means[b, a] + math.exp(log_std[a]) * xi[b, a]
+            sample = means[b][a] + math.exp(log_std[a]) * xi[b, a]
             entropies[b] += log_std[a] + math.log(2 * math.pi) / 2 + 0.5
             entropies[b] += math.log((high[a] - low[a]) / 2) + log_of_one(sample)
-    return entropies
+    return np.array(entropies)
 
 
 def squashed_backward(dlogprobs, dentropies, means, log_std, u, xi):
@@ -55,8 +55,14 @@ PLANT = {
     "slope-sign": ("return 2 * (math.log(2) - v", "return -2 * (math.log(2) - v"),
     "jacobian-forgotten": ("logprobs[b] -= math.log((high[a] - low[a]) / 2) + log_of_one(u[b, a])", "pass"),
     "width-forgotten": ("logprobs[b] -= math.log((high[a] - low[a]) / 2) + log", "logprobs[b] -= log"),
-    "width-not-halved": ("logprobs[b] -= math.log((high[a] - low[a]) / 2)", "logprobs[b] -= math.log(high[a] - low[a])"),
-    "slope-at-the-mean": ("log_of_one(u[b, a])\n    return logprobs", "log_of_one(means[b, a])\n    return logprobs"),
+    "width-not-halved": (
+        "logprobs[b] -= math.log((high[a] - low[a]) / 2)",
+        "logprobs[b] -= math.log(high[a] - low[a])",
+    ),
+    "slope-at-the-mean": (
+        "log_of_one(u[b, a])\n    return np.array(logprobs)",
+        "log_of_one(means[b][a])\n    return np.array(logprobs)",
+    ),
     "entropy-jacobian-sign": ("entropies[b] += math.log((", "entropies[b] -= math.log(("),
     "entropy-width-forgotten": ("entropies[b] += math.log((high[a] - low[a]) / 2) + log", "entropies[b] += log"),
     "sample-without-sigma": ("math.exp(log_std[a]) * xi[b, a]\n", "xi[b, a]\n"),
