@@ -150,7 +150,7 @@ def squashed():
     parts = [backward(dlogpi, dh, means, point.log_std, u, xi)[1] for dlogpi, dh, means, u, xi in rows]
     return {
         "x": point.low + (point.high - point.low) * (np.tanh(point.u) + 1) / 2, "log_slopes": log_slopes,
-        "zeta": (point.u - point.means) / std, "s": point.means + std * point.xi, "logprobs": logprobs,
+        "zeta": (point.u - point.means) / std, "sample": point.means + std * point.xi, "logprobs": logprobs,
         "entropies": entropies, "dmeans": dmeans, "from_row_0": parts[0], "from_row_1": parts[1], "dlog_std": dlog_std,
     }  # fmt: skip
 

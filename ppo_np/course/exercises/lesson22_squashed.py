@@ -41,10 +41,10 @@ def _drawn(rng: np.random.Generator, rows: int, components: int, upstream: tuple
 
 def _far(rng: np.random.Generator) -> Point:
     """Means of several hundred, of either sign: the actions are at the bounds."""
-    point = _drawn(rng, 2, 2)
+    values = vars(_drawn(rng, 2, 2))
     move = np.array([[400.0, -30.0], [30.0, -400.0]])
-    point.label, point.means, point.u = "|u| up to 400", point.means + move, point.u + move
-    return point
+    far = {"label": "|u| of about 30 and 400", "means": values["means"] + move, "u": values["u"] + move}
+    return Point(**(values | far))
 
 
 def _slope_points(rng: np.random.Generator) -> list[Point]:

@@ -40,7 +40,7 @@ PLANT = {
         "return 4 * np.exp(-2 * distance) / (1 + np.exp(-2 * distance)) ** 2",
     ),
     "jacobian-sign": ("return logprobs - np", "return logprobs + np"),
-    "entropy-of-the-gaussian": ('constant + np.einsum("ba->b", log_jacobian(sample', 'constant + np.einsum("ba->b", 0 * log_jacobian(sample'),
+    "entropy-of-the-gaussian": ("log_jacobian(sample, low", "0 * log_jacobian(sample, low"),
     "entropy-tanh-sign": ('pull = np.einsum("b,ba->ba", 2', 'pull = np.einsum("b,ba->ba", -2'),
     "entropy-factor-2": ('pull = np.einsum("b,ba->ba", 2 *', 'pull = np.einsum("b,ba->ba", 1 *'),
     "tanh-at-u": ("np.tanh(means + move)", "np.tanh(u)"),
