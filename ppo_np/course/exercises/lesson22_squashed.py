@@ -104,7 +104,7 @@ def _mean_is_the_entropy(point: Point, entropies: np.ndarray) -> str | None:
     if not hasattr(point, "weights"):
         return None
     mean = float((point.weights * entropies).sum())
-    if abs(mean - point.entropy) < 1e-2:
+    if abs(mean - point.entropy) < 1e-3:
         return None
     return f"The mean of your H over xi is {mean:.4g}, but the actions in the Box have the entropy {point.entropy:.4g}."
 
