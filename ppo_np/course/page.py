@@ -20,15 +20,16 @@ OPEN, CLOSE = "\ue003", "\ue004"  # the bars of an absolute value
 
 SYMBOLS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ", "eta": "η",
-    "theta": "θ", "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω",
-    "Delta": "Δ", "ell": "ℓ", "partial": "∂", "infty": "∞", "top": "ᵀ", "cdot": "·", "pm": "±", "odot": "⊙",
+    "theta": "θ", "lambda": "λ", "mu": "μ", "xi": "ξ", "pi": "π",
+    "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "Delta": "Δ", "ell": "ℓ", "partial": "∂",
+    "infty": "∞", "top": "ᵀ", "cdot": "·", "pm": "±", "odot": "⊙",
     "times": "×", "dots": "…", "ldots": "…", "cdots": "…", "le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "in": "∈",
     "leftarrow": "←", "to": "→", "mid": "|", "lvert": OPEN, "rvert": CLOSE, "Vert": "‖", "lVert": "‖", "rVert": "‖",
     "lfloor": "⌊", "rfloor": "⌋", "_": "_", "{": "{", "}": "}", "%": "%", "$": "$", "&": "&", "#": "#",
 }  # fmt: skip
 SPACES = {",": " ", ";": " ", ":": " ", " ": " ", "!": "", "quad": "  ", "qquad": "  "}
 NOTHING = {"big", "Big", "bigg", "Bigg", "left", "right", "textstyle", "displaystyle", "limits"}
-LARGE = {"sum": "Σ", "prod": "Π"}
+LARGE = {"sum": "Σ", "prod": "Π", "int": "∫"}
 ACCENTS = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303"}
 FONTS = {"text", "mathrm", "mathbb", "mathbf", "mathit", "operatorname", "mathcal"}
 RAISED = str.maketrans("0123456789+-in()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁱⁿ⁽⁾")

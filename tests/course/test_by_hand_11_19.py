@@ -1,4 +1,4 @@
-"""The numbers worked by hand on the pages of lessons 11 to 19 and 21: those of the exercises' points and functions.
+"""The numbers worked by hand on the pages of lessons 11 to 19, 21 and 22: those of the exercises' points and functions.
 
 A line is a chain `name = expression = number`, as in docs/gradients.md. A name stands for an argument of the point that
 the exercise calls "worked by hand", or for what the worked function returns there.
@@ -139,9 +139,25 @@ def masks():
     }  # fmt: skip
 
 
+def squashed():
+    point, logprobs = point_and_result(22, "squashed_forward")
+    _, log_slopes = point_and_result(22, "log_slope")
+    _, entropies = point_and_result(22, "squashed_entropy")
+    _, (dmeans, dlog_std) = point_and_result(22, "squashed_backward")
+    upstream, std = (point.dlogprobs, point.dentropies), np.exp(point.log_std)
+    rows = [[array[[b]] for array in (*upstream, point.means, point.u, point.xi)] for b in (0, 1)]
+    backward = worked(22).squashed_backward
+    parts = [backward(dlogpi, dh, means, point.log_std, u, xi)[1] for dlogpi, dh, means, u, xi in rows]
+    return {
+        "x": point.low + (point.high - point.low) * (np.tanh(point.u) + 1) / 2, "log_slopes": log_slopes,
+        "zeta": (point.u - point.means) / std, "sample": point.means + std * point.xi, "logprobs": logprobs,
+        "entropies": entropies, "dmeans": dmeans, "from_row_0": parts[0], "from_row_1": parts[1], "dlog_std": dlog_std,
+    }  # fmt: skip
+
+
 NAMES = {
     11: surrogate, 12: value_loss, 13: whole_loss, 14: gaussian, 15: many_choices, 16: normalize, 18: adam, 19: loop,
-    21: masks,
+    21: masks, 22: squashed,
 }  # fmt: skip
 of_each_page = pytest.mark.parametrize("number", NAMES)
 

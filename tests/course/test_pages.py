@@ -1,4 +1,4 @@
-"""The pages of lessons 1 to 19 and 21: parts, pictures, links. Their numbers are in the `test_by_hand` files."""
+"""The pages of lessons 1 to 19, 21 and 22: parts, pictures, links. Their numbers are in the `test_by_hand` files."""
 
 import importlib.util
 import re

@@ -1,10 +1,10 @@
-"""The worked functions of lessons 11 to 18 and 21 are the kernels in float64, at the points of their exercises."""
+"""The worked functions of lessons 11 to 18, 21 and 22 are the kernels in float64, at the points of their exercises."""
 
 from functools import cache
 
 import numpy as np
 
-from kernels import advantage, bernoulli, gaussian, loss, masked_categorical, mlp, moments, optimizer
+from kernels import advantage, bernoulli, gaussian, loss, masked_categorical, mlp, moments, optimizer, squashed
 from kernels.activation import activation_number
 from kernels.linear import linear_backward_input
 from ppo_np.course.grading import points_rng
@@ -219,3 +219,29 @@ def test_masked_categorical_sample():
             assert (np.exp(log_probs).cumsum(axis=1)[:, -1] <= point.uniforms).all()
         np.testing.assert_array_equal(mine[0], actions)
         assert_close(mine[1], logprobs)
+
+
+def test_log_slope():
+    for point, mine in calls(22, "log_slope"):
+        kernels = [squashed._log_slope(u, np.log(2.0)) for u in point.u.reshape(-1)]
+        assert_close(mine, np.reshape(kernels, point.u.shape))
+
+
+def squashed_arrays(point):
+    """The kernel's means, log_std and actions: log sigma in each row, u and xi side by side; what is not given is 0."""
+    zeros = np.zeros_like(point.means)
+    actions = [vars(point).get(name, zeros) for name in ("u", "xi")]
+    return point.means, point.log_std + zeros, np.concatenate(actions, axis=1)
+
+
+def test_squashed():
+    for function, output in (("squashed_forward", 0), ("squashed_entropy", 1)):
+        for point, mine in calls(22, function):
+            outputs = np.empty((2, len(point.means)))
+            squashed.squashed_forward(*squashed_arrays(point), np.log(point.high - point.low), *outputs)
+            assert_close(mine, outputs[output])
+    for point, (dmeans, dlog_std) in calls(22, "squashed_backward"):
+        kernels = np.empty((2, *point.means.shape))
+        squashed.squashed_backward(point.dlogprobs, point.dentropies, *squashed_arrays(point), *kernels)
+        assert_close(dmeans, kernels[0])
+        assert_close(dlog_std, kernels[1].sum(axis=0))

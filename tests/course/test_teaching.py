@@ -47,7 +47,7 @@ def test_hidden_seeds_depend_on_secret_student_and_lesson():
 
 def test_extra_lessons_are_graded_only_if_they_are_named():
     assert [lesson.number for lesson in chosen_lessons([])] == list(range(1, 20))
-    assert [lesson.number for lesson in chosen_lessons(["21"])] == [21]
+    assert [lesson.number for lesson in chosen_lessons(["21", "22"])] == [21, 22]
 
 
 def test_grade_marks_every_student(classroom, capsys):
