@@ -1,5 +1,7 @@
 """log Gamma and its derivatives against SciPy, and against each other."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.special
@@ -43,3 +45,11 @@ def test_the_recurrences_and_the_factorial():
         assert digamma(x + 1) - digamma(x) == pytest.approx(1 / x, abs=1e-14)
         assert trigamma(x) - trigamma(x + 1) == pytest.approx(1 / x**2, rel=1e-14)
     assert np.exp(log_gamma(6.0)) == pytest.approx(120)
+
+
+def test_where_the_series_is_least_accurate():
+    """At 10 the last term is 2e-14, and what is left out 1e-15: sums up to 9 say what is right."""
+    whole = range(1, 10)
+    assert log_gamma(10.0) == pytest.approx(math.log(math.factorial(9)), rel=0, abs=6e-15)
+    assert digamma(10.0) == pytest.approx(math.fsum(1 / k for k in whole) - np.euler_gamma, rel=0, abs=6e-15)
+    assert trigamma(10.0) == pytest.approx(math.pi**2 / 6 - math.fsum(1 / k**2 for k in whole), rel=0, abs=6e-16)
