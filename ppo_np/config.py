@@ -144,6 +144,15 @@ class PPOConfig(Scheduled):
             object.__setattr__(self, field.name, plain(getattr(self, field.name), field.type))
         check_types(self)
         object.__setattr__(self, "env_kwargs", {k: literal(literal_text(v)) for k, v in self.env_kwargs.items()})
+        self._check_environment()
+        for setting in SETTINGS:
+            name = field_of(setting)
+            object.__setattr__(self, name, checked(name, getattr(self, name)))
+        self._check_learning()
+        self._check_limits()
+
+    def _check_environment(self) -> None:
+        """Check wrappers and what stands for one, and the sizes of the run."""
         for wrapper in self.wrappers:
             wrapper_call(wrapper)
         limit = self.max_episode_steps
@@ -154,9 +163,9 @@ class PPOConfig(Scheduled):
         check(1 <= self.frame_stack <= 2**14, "frame_stack", self.frame_stack, "an integer from 1 to 2**14")
         for name in ("total_timesteps", "num_envs", "num_steps", "num_minibatches", "update_epochs"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "an integer >= 1")
-        for setting in SETTINGS:
-            name = field_of(setting)
-            object.__setattr__(self, name, checked(name, getattr(self, name)))
+
+    def _check_learning(self) -> None:
+        """Check the settings of the loss, the optimiser, the action head and the network."""
         for name in (
             "learning_rate", "value_learning_rate", "kl_adaptive_lr", "kl_adaptive_min_lr", "clip_coef",
             "value_clip_coef", "max_grad_norm", "max_grad_norm_value", "adam_eps", "env_timeout", "target_kl",
@@ -184,7 +193,9 @@ class PPOConfig(Scheduled):
         check(known, "action_mask", self.action_mask, '"info:NAME", "method:NAME" or empty')
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
-        # Beyond these, checkpoints could not keep them (in int64), or a run would not get anywhere.
+
+    def _check_limits(self) -> None:
+        """Refuse sizes that checkpoints could not keep (in int64), or with which a run would not get anywhere."""
         check(self.total_timesteps <= 2**62, "total_timesteps", self.total_timesteps, "at most 2**62")
         check(self.update_epochs <= 10_000, "update_epochs", self.update_epochs, "at most 10000")
         for name in ("threads", "num_env_threads"):

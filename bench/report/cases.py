@@ -22,7 +22,11 @@ CASES |= {
     "dosing-beta": [*DOSING, "--action-distribution", "beta"],
     "dosing-rescaled": [*DOSING, "--rescale-actions"],
 }
-for size in ("5x5", "8x8"):  # of the package minigrid
-    for name, wrapper in (("image", "ImgObsWrapper"), ("flat", "FlatObsWrapper")):
-        env = ["--env-id", f"minigrid:MiniGrid-Empty-{size}-v0", "--wrappers", f"minigrid.wrappers:{wrapper}"]
-        CASES[f"minigrid-{size}-{name}"] = ["--preset", GENERIC_DISCRETE, *env, "--total-timesteps", "100000"]
+CASES |= {  # of the package minigrid
+    f"minigrid-{size}-{name}": [
+        "--preset", GENERIC_DISCRETE, "--env-id", f"minigrid:MiniGrid-Empty-{size}-v0", "--wrappers",
+        f"minigrid.wrappers:{wrapper}", "--total-timesteps", "100000",
+    ]
+    for size in ("5x5", "8x8")
+    for name, wrapper in (("image", "ImgObsWrapper"), ("flat", "FlatObsWrapper"))
+}  # fmt: skip

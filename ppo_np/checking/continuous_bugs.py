@@ -23,7 +23,10 @@ def _is(kind: str, config: PPOConfig) -> bool:
 
 NEEDS_STATE = ("log_std state and action_distribution gaussian", lambda c: c.log_std == "state" and _is("gaussian", c))
 NEEDS_SQUASHED = ("action_distribution squashed", lambda c: _is("squashed", c))
-NEEDS_SQUASHED_ENTROPY = ("action_distribution squashed and ent_coef > 0", lambda c: _is("squashed", c) and c.ent_coef)
+NEEDS_SQUASHED_ENTROPY = (
+    "action_distribution squashed and ent_coef > 0",
+    lambda c: _is("squashed", c) and c.ent_coef > 0,
+)
 NEEDS_BETA = ("action_distribution beta", lambda c: _is("beta", c))
 NEEDS_BETA_ENTROPY = ("action_distribution beta and ent_coef > 0", lambda c: _is("beta", c) and c.ent_coef > 0)
 

@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -124,14 +124,7 @@ def make_vector_env(
             what = "a factory" if factory else "a video" if video else wrapper_settings(config)[0]
             what = "a wrapper" if what == "wrappers" else what
             raise UserError(f"vectorization is {config.vectorization!r}, but {what} needs 'sync' or 'async'.")
-        if config.vectorization == "compiled":
-            return _compiled(config, None, len(own))
-        if config.vectorization == "vector":
-            with as_user_error(config):
-                mode = "vector_entry_point"
-                return gymnasium.make_vec(config.env_id, len(own), vectorization_mode=mode, **arguments(config))
-        seed = config.seed if seed is None else seed
-        return _envpool(config, len(own), seed + own.start, config.num_env_threads or ranks.cores)
+        return _native(config, own, config.seed if seed is None else seed, ranks)
     if factory and video:
         raise UserError("video needs environments that are made by their env_id, but env is a factory.")
     make = partial(make_env, config, factory=factory)
@@ -142,19 +135,35 @@ def make_vector_env(
     factories = [partial(guarded, index, spaces, video=video, unfilmed=unfilmed) for index in own]
     if in_workers:
         return WorkerEnvs(factories, config.env_timeout, first=own.start)
+    return _serial(factories)
+
+
+def _serial(factories: Sequence[Callable[[], Guard]]) -> SerialEnvs:
+    """The environments that these functions make; those that are made are closed if one cannot be."""
     made: list[Guard] = []
     with ExitStack() as on_error:
         on_error.callback(close_all, made)
         try:
             for factory in factories:
-                made.append(factory())  # noqa: PERF401  those that are made are closed if one cannot be
+                made.append(factory())  # noqa: PERF401  `on_error` closes them
         except EnvironmentFault as fault:
             raise EnvironmentFault(f"While the environments were made, {fault}.") from fault.__cause__
-        if len({id(env.unwrapped) for env in made}) < len(own):
+        if len({id(env.unwrapped) for env in made}) < len(factories):
             raise UserError("env makes the same object again and again, but each call must make another environment.")
         on_error.pop_all()
     in_order = iter(made)
     return SerialEnvs([lambda: next(in_order)] * len(made))
+
+
+def _native(config: PPOConfig, own: range, seed: int, ranks: Ranks) -> VectorEnv:
+    """The environments `own` of those that are stepped by a program of their own, without an `Env` for each."""
+    if config.vectorization == "compiled":
+        return _compiled(config, None, len(own))
+    if config.vectorization == "vector":
+        with as_user_error(config):
+            mode = "vector_entry_point"
+            return gymnasium.make_vec(config.env_id, len(own), vectorization_mode=mode, **arguments(config))
+    return _envpool(config, len(own), seed + own.start, config.num_env_threads or ranks.cores)
 
 
 def _compiled(config: PPOConfig, model: type[CompiledEnv] | None, num_envs: int) -> VectorEnv:

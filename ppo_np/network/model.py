@@ -69,7 +69,7 @@ class ActorCritic:
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads_and_terms = np.zeros(self.params.size + len(LOSS_TERMS), dtype)
         self.layers = self._layer_table()
-        self.value_start = sum(math.prod(shape) for name, shape in self.shapes.items() if name[:6] != "value/")
+        self.value_start = sum(math.prod(shape) for name, shape in self.shapes.items() if not name.startswith("value/"))
         self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
         self._scratch = np.zeros(0, dtype)
         self._make_views()
