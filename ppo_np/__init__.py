@@ -62,7 +62,7 @@ def _check_kernels() -> None:
 try:
     _check_kernels()
 except UserError as error:
-    if sys.argv[:1] == ["-m"]:  # a command, `python -m ppo_np.train`, which Python is about to start
+    if sys.argv[:1] == ["-m"] or Path(sys.argv[0]).stem == "ppo-np":  # a command, which Python is about to start
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     raise

@@ -8,7 +8,7 @@ from ppo_np.distributed.lifeline import Lifeline
 from ppo_np.distributed.ranks import NotSharedError, Ranks
 from ppo_np.errors import UserError
 from ppo_np.running import cli
-from ppo_np.running.options import PROGRAM, parse
+from ppo_np.running.options import PROGRAM, TrainOptions, parse
 from ppo_np.running.signals import STOPPING_ALL, StopSignals
 
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
-    options = ranks.broadcast(lambda: parse(arguments))
+    options: TrainOptions = ranks.broadcast(lambda: parse(arguments))
     if options.list_presets:
         if ranks.rank == 0:
             print(cli.preset_list())

@@ -15,7 +15,7 @@ BEGIN, END = "```mermaid\n", "```\n"
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
-    "commands": "train evaluate replay plot explain gradcheck",
+    "commands": "__main__ train evaluate replay plot explain gradcheck",
     "course": "__main__ training.train training.screen training.result training.product_run training.installed "
     "training.collecting training.network_hooks training.calls training.comparison training.kernel_functions "
     "teacher_commands gradescope folder hunting watching report teaching checker worker page "
@@ -118,7 +118,7 @@ def picture(modules: dict[str, str]) -> str:
         below[room] = set(direct).union(*(below[lower] for lower in direct))
     lines = ["flowchart TD"]
     for room in rooms:
-        names = list(dict.fromkeys(name.split(".")[0] for name in ROOMS[room].split() if name != "_jit"))
+        names = list(dict.fromkeys(name.split(".")[0] for name in ROOMS[room].split() if not name.startswith("_")))
         lines.append(f'    {room}["<b>{room}</b><br/>{", ".join(names)}"]')
     for upper in rooms:
         direct = [lower for lower in rooms if (upper, lower) in all_arrows]

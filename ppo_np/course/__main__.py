@@ -1,4 +1,4 @@
-"""The course: `python -m ppo_np.course`. Learners write PPO's functions, one lesson at a time, and have them graded."""
+"""Learn PPO by writing its functions: `python -m ppo_np.course`. One lesson at a time, graded on your machine."""
 
 import os
 import secrets
