@@ -135,6 +135,7 @@ RUNS = {
         box, NORMALIZED | {"anneal_clip_coef": True, "anneal_ent_coef": True, "target_kl": 0.02},
     ),
     "Box, stacked images": (pictures, NORMALIZED | SHAPED),
+    "Box, stacked images, NEXT_STEP": (pictures, SHARED | SHAPED),
 }  # fmt: skip
 COMPARED = tuple(
     METRICS_COLUMNS.index(name) for name in METRICS_COLUMNS if "time" not in name and name not in ("SPS", "update")
