@@ -18,15 +18,22 @@ if TYPE_CHECKING:
     from ppo_np.config import PPOConfig
     from ppo_np.environments.compiled import CompiledEnv
     from ppo_np.errors import DivergedError, EnvironmentFault
+    from ppo_np.learning.policy import Policy
+    from ppo_np.learning.policy_file import load_policy
     from ppo_np.learning.ppo import PPO
 
 __version__ = "0.1.0"
-__all__ = ["PPO", "CompiledEnv", "DivergedError", "EnvironmentFault", "PPOConfig", "UserError", "__version__"]
+__all__ = [
+    "PPO", "CompiledEnv", "DivergedError", "EnvironmentFault", "PPOConfig", "Policy", "UserError", "__version__",
+    "load_policy",
+]  # fmt: skip
 
 _MODULES = {  # of the names outside ppo_np.errors
     "PPO": "ppo_np.learning.ppo",
     "PPOConfig": "ppo_np.config",
     "CompiledEnv": "ppo_np.environments.compiled",
+    "Policy": "ppo_np.learning.policy",
+    "load_policy": "ppo_np.learning.policy_file",
 }
 
 
@@ -35,6 +42,11 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'ppo_np' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES.get(name, "ppo_np.errors")), name)
+
+
+def __dir__() -> list[str]:
+    """Also the names that are imported on first use."""
+    return sorted({*globals(), *__all__})
 
 
 def _check_kernels() -> None:

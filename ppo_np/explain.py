@@ -94,8 +94,8 @@ def _subject(options: ExplainOptions) -> "Subject":
 
     if options.run is None:
         return off_policy_subject(options.config)
-    from ppo_np.evaluation.playback import foreign_code
     from ppo_np.running.resume import read_run
+    from ppo_np.saving.foreign import foreign_code
 
     saved, warning = read_run(options.run)
     if saved is None:

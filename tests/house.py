@@ -26,11 +26,12 @@ ROOMS = {
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "
     "continuous_bugs gradient_report diagnosis",
-    "learning": "ppo adaptive_lr on_policy divergence resume_point metrics rollout minibatches policy normalizer",
-    "saving": "crash_file checkpoint training_state hdf5 files",
+    "learning": "ppo adaptive_lr on_policy divergence resume_point metrics rollout minibatches policy_file "
+    "policy normalizer",
+    "saving": "crash_file foreign checkpoint training_state hdf5 files",
     "environments": "make stream env_recorder compiled_envs examples.acrobot examples.cartpole examples.mountain_car "
     "examples.mountain_car_continuous examples.pendulum compiled stepping fingerprint observed by_id wrapping serial "
-    "workers guard action_masks watchdog env_restore film spaces",
+    "workers guard action_masks watchdog env_restore film space_json spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",

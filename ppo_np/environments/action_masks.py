@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from ppo_np.errors import EnvironmentFault, short
+from ppo_np.errors import EnvironmentFault, UserError, short
 
 MASK = "action_mask"  # the name under which a guard gives the mask in its infos
 
@@ -94,3 +94,27 @@ class MaskReader:
             part = f" in component {int(np.argmin(valid))}" if len(valid) > 1 else ""
             raise EnvironmentFault(f"{who} gave an action mask that allows no action{part}, but one must be valid")
         return mask
+
+
+def caller_masks(action_mask: Any, length: int | None, space: gymnasium.Space) -> np.ndarray:
+    """Masks that were given to a function as its `action_mask`, as (B, K) int8.
+
+    Args:
+        action_mask: (K,) if `length` is None, else B = `length` of them.
+        space: action space, Discrete or MultiDiscrete.
+
+    Raises:
+        UserError: As `MaskReader.checked`, or there are not B masks.
+    """
+    reader = MaskReader("info:action_mask", space)
+    try:
+        masks = [action_mask] if length is None else list(action_mask)
+    except TypeError:
+        masks = []
+    if length is not None and len(masks) != length:
+        raise UserError(f"action_mask is {short(action_mask)}, but it must have a row for each of {length} rows.")
+    try:
+        checked = [reader.checked(mask, "the caller") for mask in masks]
+    except EnvironmentFault as fault:
+        raise UserError(f"action_mask cannot be used: {fault}.") from None
+    return np.array(checked, np.int8).reshape(-1, reader.width)

@@ -1,5 +1,6 @@
 """Conversion between Gymnasium's spaces and the network's arrays: observations become flat, actions fit their space."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from operator import getitem
@@ -83,6 +84,11 @@ def same_form(one: spaces.Space, other: spaces.Space) -> bool:
     if isinstance(one, spaces.Tuple) and isinstance(other, spaces.Tuple):
         return len(one) == len(other) and all(map(same_form, one, other))
     return one == other
+
+
+def brief(space: spaces.Space) -> str:
+    """A space in a few words: a Box by its shape only."""
+    return f"Box{space.shape}" if isinstance(space, spaces.Box) else short(space, 60)
 
 
 def has_numbers(space: spaces.Space) -> bool:
@@ -178,14 +184,46 @@ class ActionAdapter:
 
     def __init__(self, space: spaces.Space):
         self.space = space
-        self._shape: tuple[int, ...] = space.shape or ()
+        self.shape: tuple[int, ...] = space.shape or ()
         self._start = getattr(space, "start", 0)
+        self._counts = space.n if isinstance(space, spaces.Discrete) else getattr(space, "nvec", 2)  # of the choices
         self._is_shifted = bool(np.any(self._start))
 
     def to_env(self, actions: np.ndarray) -> np.ndarray:
         """The environment's actions, (B, *shape of the space), for the policy's, (B, ...); always a new array."""
         if actions.ndim > 1:
-            actions = actions.reshape(len(actions), *self._shape)
+            actions = actions.reshape(len(actions), *self.shape)
         if isinstance(self.space, spaces.Box):
             return np.clip(actions, self.space.low, self.space.high).astype(self.space.dtype)
         return (actions + self._start if self._is_shifted else actions).astype(self.space.dtype)
+
+    def from_env(self, actions: Any, length: int | None, bounded: bool) -> np.ndarray:
+        """The policy's actions for the environment's: (B, A), or (B,) for Discrete.
+
+        Args:
+            actions: one action if `length` is None, and B is 1; else B = `length` of them.
+            bounded: whether numbers outside of a Box are refused.
+
+        Raises UserError if they are not such actions.
+        """
+        try:
+            array = np.asarray(actions)
+        except ValueError:  # lists of different lengths
+            array = np.asarray(None)
+        rows = () if length is None else (length,)
+        if array.shape != (*rows, *self.shape) or array.dtype.kind not in "biuf" or not self._contains(array, bounded):
+            what = "an action" if length is None else f"{length} actions, one for each observation,"
+            raise UserError(f"actions is {short(actions)}, but it must be {what} in {short(self.space)}.")
+        count = 1 if length is None else length
+        if isinstance(self.space, spaces.Box):
+            return array.astype(self.space.dtype).reshape(count, math.prod(self.shape))
+        numbers = (array - self._start).astype(np.int64)
+        return numbers.reshape(count) if isinstance(self.space, spaces.Discrete) else numbers.reshape(count, -1)
+
+    def _contains(self, array: np.ndarray, bounded: bool) -> bool:
+        """Whether all numbers, of one action or of many, are in the space, or finite if it is not bounded."""
+        if isinstance(self.space, spaces.Box):
+            inside = ((self.space.low <= array) & (array <= self.space.high)).all()
+            return bool(np.isfinite(array).all() and (inside or not bounded))
+        numbers = array - self._start
+        return bool(((numbers >= 0) & (numbers < self._counts) & (numbers == np.floor(numbers))).all())

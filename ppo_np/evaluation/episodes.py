@@ -124,7 +124,7 @@ def _act(
 ) -> Any:
     """The action of the policy. An observation that it refuses is a fault of the environment."""
     try:
-        return policy.predict(obs, deterministic, rng, action_mask)
+        return policy.predict(obs, deterministic, action_mask, rng=rng)
     except UserError as error:
         raise EnvironmentFault(f"the policy could not act: {str(error).rstrip('.')}") from error
 

@@ -1,6 +1,5 @@
 """Play episodes with a saved policy."""
 
-import os
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -8,51 +7,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
-from ppo_np.config import PPOConfig
 from ppo_np.environments.film import RENDER_MODE, Film
 from ppo_np.environments.guard import Guard
 from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
 from ppo_np.evaluation.episodes import Progress, evaluation_env, play_episode, statistics, step_limit
-from ppo_np.learning.policy import Policy
-from ppo_np.logs.filenames import CONFIG
+from ppo_np.learning.policy_file import build_policy
 from ppo_np.network.threads import blas_threads, limit_blas_threads
-from ppo_np.saving.checkpoint import Checkpoint, copy_tensors, read_checkpoint
-
-
-def build_policy(saved: Checkpoint, env: gymnasium.Env, path: str | PathLike) -> Policy:
-    """Build the policy of a checkpoint, which was read from `path`. Raises UserError if it does not fit `env`."""
-    policy = Policy(env.observation_space, env.action_space, saved.config, None)
-    copy_tensors(saved.parameters, policy.model.named(policy.model.params), path)
-    if policy.obs_moments:
-        moments = {name.removeprefix("obs/"): a for name, a in saved.normalizer.items() if name.startswith("obs/")}
-        copy_tensors(moments, policy.obs_moments.arrays(), path)
-    return policy
-
-
-def import_notice(path: str | PathLike, config: PPOConfig) -> str:
-    """Which modules a checkpoint file imports to make its environment; empty if none, or if it is in a run folder.
-
-    Args:
-        path: of the file.
-        config: its settings, without what the user has chosen instead.
-    """
-    if not config.env_modules or os.path.isfile(Path(path).parent / CONFIG):
-        return ""
-    return f"the environment of checkpoint {str(path)!r} imports {', '.join(config.env_modules)}."
-
-
-def foreign_code(path: str | PathLike, config: PPOConfig) -> list[str]:
-    """What a checkpoint file runs when its training goes on, a sentence each: as `import_notice`, and its schedules.
-
-    Args:
-        path: of the file. config: its settings.
-    """
-    files = [] if os.path.isfile(Path(path).parent / CONFIG) else config.schedule_files
-    schedules = f"the schedules of checkpoint {str(path)!r} run {', '.join(files)}." if files else ""
-    return [notice for notice in (import_notice(path, config), schedules) if notice]
+from ppo_np.saving.checkpoint import read_checkpoint
+from ppo_np.saving.foreign import import_notice
 
 
 def evaluate(
@@ -100,7 +63,7 @@ def evaluate(
     progress = progress or Progress(lambda text: None, episodes)
     played: list[Episode] = []
     try:
-        policy = build_policy(saved, env, path)
+        policy = build_policy(saved, env.observation_space, env.action_space)
         blas = blas_threads(policy.config, policy.observations.size)
         with limit_blas_threads(blas), env.watched(saved.config.env_timeout):
             for i in range(episodes):

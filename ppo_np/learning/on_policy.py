@@ -28,6 +28,7 @@ from ppo_np.network.optimizer import Optimizer
 from ppo_np.network.summed_gradient import SummedGradient
 from ppo_np.network.threads import is_wide, threads
 from ppo_np.saving.checkpoint import Checkpoint, another_seed, read_checkpoint, restore, write_checkpoint
+from ppo_np.saving.foreign import foreign_code
 from ppo_np.saving.training_state import RNGS, TrainingState
 from ppo_np.schedules import Schedule, is_function
 
@@ -169,7 +170,7 @@ class OnPolicyAlgorithm:
 
     def predict(self, obs: Any, deterministic: bool = True, action_mask: Any = None) -> Any:
         """Action for one observation or actions for a batch; see `Policy.predict`."""
-        return self.policy.predict(obs, deterministic, self.state.rngs["predict_rng"], action_mask)
+        return self.policy.predict(obs, deterministic, action_mask, rng=self.state.rngs["predict_rng"])
 
     def save(self, path: str | PathLike, *, keep_previous: bool = False) -> None:
         """Write everything that is needed to continue training to an HDF5 file, atomically.
@@ -192,7 +193,8 @@ class OnPolicyAlgorithm:
         """Rebuild the object from a file that `save` wrote; `learn` then continues exactly where it stopped.
 
         Environments are restored by repeating their actions, compiled ones by their states; if that fails, a
-        RuntimeWarning names them.
+        RuntimeWarning names them. Another one says which modules the environment imports, and which files with
+        schedules `learn` runs, if the file is in no run folder. `load_policy` does neither.
 
         Args:
             path: of the file.
@@ -210,6 +212,8 @@ class OnPolicyAlgorithm:
         if not saved.config.env_id and env is None:
             raise UserError(f"checkpoint {str(path)!r} was trained on an env without an id: give that env to load.")
         config = saved.config.with_schedules(schedules or {})
+        for notice in foreign_code(path, config if env is None else replace(config, env_id="")):
+            warnings.warn(notice, RuntimeWarning, 2)
         try:
             ppo = cls(config, env, resume=saved, ranks=ranks)
         except MemoryError as error:

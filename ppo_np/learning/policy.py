@@ -1,17 +1,21 @@
 """The policy: the network with the spaces of its environment and the statistics of the observations."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import Space
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 from ppo_np.config import PPOConfig
-from ppo_np.environments.action_masks import MaskReader
-from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter
-from ppo_np.errors import EnvironmentFault, UserError, short
+from ppo_np.environments.action_masks import caller_masks
+from ppo_np.environments.spaces import ActionAdapter, ObservationAdapter, brief
+from ppo_np.errors import UserError, short
 from ppo_np.learning.normalizer import RoundingCheck, RunningMoments
 from ppo_np.network.action_head import action_head
 from ppo_np.network.activations import Activations
+from ppo_np.network.distributions import Parts
 from ppo_np.network.model import ActorCritic
 
 
@@ -22,15 +26,28 @@ class ActingWorkspace(NamedTuple):
     activations: Activations
 
 
+class Evaluated(NamedTuple):
+    """What the network says about B observations."""
+
+    activations: Activations
+    mask: np.ndarray | None  # (B, K) int8; None if all actions are valid
+    length: int | None  # B, or None for a single observation, which is one row
+
+
+ALL_VALID = object()  # instead of a mask, where none matters
+SIZES = "shared_sizes", "policy_sizes", "value_sizes"
+
+
 class Policy:
     """Maps observations of an environment to its actions. It can be copied (`copy.deepcopy`) and pickled.
 
     Args:
         observation_space, action_space: of a single environment.
         config: gives the network, and whether observations are normalised.
-        rng: draws the initial weights; None leaves all parameters 0.
+        weights_rng: draws the initial weights; None leaves all parameters 0.
 
     Attributes:
+        rng: draws the actions of `predict` if it is not given another generator; None in a `PPO`, which gives its own.
         obs_moments: running statistics of the observations; None if they are not normalised.
         rounding: warns if float32 cannot hold them; None if they are not normalised.
         preprocesses: whether the input of the network differs from the flat observations.
@@ -41,16 +58,17 @@ class Policy:
     """
 
     def __init__(
-        self, observation_space: Space, action_space: Space, config: PPOConfig, rng: np.random.Generator | None
+        self, observation_space: Space, action_space: Space, config: PPOConfig, weights_rng: np.random.Generator | None
     ):
         self.config = config.without_functions()  # which a pickle cannot hold
         self.observations = ObservationAdapter(observation_space)
         self.actions = ActionAdapter(action_space)
-        self.model = ActorCritic(self.observations.size, action_head(action_space, config), config, rng)
+        self.model = ActorCritic(self.observations.size, action_head(action_space, config), config, weights_rng)
         self.obs_moments = RunningMoments(self.observations.size) if config.norm_obs else None
         self.rounding = RoundingCheck(self.observations.size) if config.norm_obs else None
         self.obs_dtype = self.observations.dtype
         self.preprocesses = config.norm_obs or self.obs_dtype == np.uint8
+        self.rng: np.random.Generator | None = None
         self._idle = [self.workspace(1)]  # a call of `predict` takes one out, so that each thread has its own
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,7 +95,7 @@ class Policy:
             inputs[:] = flat_obs
 
     def predict(
-        self, obs: Any, deterministic: bool = True, rng: np.random.Generator | None = None, action_mask: Any = None
+        self, obs: Any, deterministic: bool = True, action_mask: Any = None, *, rng: np.random.Generator | None = None
     ) -> Any:
         """Choose an action for one observation, or for each observation of a batch. Threads may call this together.
 
@@ -85,23 +103,126 @@ class Policy:
             obs: an observation as the environment returns it, or a batch as a vector environment returns it.
             deterministic: take the most probable action (of a Gaussian the mean, of a squashed one tanh of the mean);
                 otherwise draw an action.
-            rng: draws the actions; needed if not deterministic.
             action_mask: which actions are valid, (K,), or (B, K) for a batch: 0 or 1, or bool; needed if the policy was
                 trained with masks. None allows all.
+            rng: draws the actions if not deterministic; None takes the policy's own generator.
 
         Returns:
             An action for `env.step`, or a batch of actions with one more leading axis.
 
         Raises:
-            UserError: `obs` is not finite, or neither in the space nor a batch of observations; or `rng` is missing; or
-                `action_mask` is missing or malformed, allows no action, or is not possible with this action space.
+            UserError: `obs` is not finite, or neither in the space nor a batch of observations; or there is no
+                generator; or `action_mask` is missing or malformed, allows no action, or is not possible with this
+                action space.
         """
         if not deterministic and rng is None:
+            rng = self._own_rng()
+        with self._evaluated(obs, action_mask) as (activations, mask, length):
+            distribution = activations.distribution
+            if deterministic or rng is None:
+                distribution.mode(activations.policy_outputs, mask)
+            else:
+                distribution.sample(activations.policy_outputs, rng, mask)
+            actions = self.actions.to_env(distribution.env_actions)
+        return actions[0] if length is None else actions
+
+    def probabilities(self, obs: Any, action_mask: Any = None) -> Any:
+        """How probable each action is: 0 for invalid ones. Of actions in Discrete, MultiDiscrete or MultiBinary.
+
+        Args:
+            obs, action_mask: as for `predict`.
+
+        Returns:
+            Discrete: (K,). MultiDiscrete: a tuple with such an array for each component. MultiBinary: how probable a 1
+            is, in the shape of the space. For a batch, each array has one more leading axis.
+
+        Raises:
+            UserError: The actions are in a Box; or as `predict`.
+        """
+        if isinstance(self.actions.space, Box):
+            what = f"The policy acts in {short(self.actions.space)}, where single actions have no probability"
+            raise UserError(f"{what}: distribution(obs) gives the parameters of their density.")
+        return self.distribution(obs, action_mask)["probabilities"]
+
+    def distribution(self, obs: Any, action_mask: Any = None) -> dict[str, Any]:
+        """The parameters of the distribution of the action, by name.
+
+        Discrete, MultiDiscrete, MultiBinary: logits (-inf for invalid actions), probabilities, as `probabilities`.
+        Gaussian: means, log_std, of the action before it is clipped to the Box.
+        squashed: means, log_std of u; the action is low + (high - low) (tanh(u) + 1) / 2.
+        beta: alpha, beta of x in (0, 1); the action is low + (high - low) x.
+
+        Args:
+            obs, action_mask: as for `predict`.
+
+        Returns:
+            New arrays; for a Box in its shape. For a batch with one more leading axis; low and high have no such axis.
+            Raises UserError as `predict`.
+        """
+        with self._evaluated(obs, action_mask) as (activations, mask, length):
+            parameters = activations.distribution.parameters(activations.policy_outputs, mask)
+        return {name: self._shaped(part, length) for name, part in parameters.items()}
+
+    def _shaped(self, part: Parts, length: int | None) -> Any:
+        """Parameters of B rows as the user gets them: without the rows' axis for a single observation."""
+        if isinstance(part, tuple):
+            return tuple(self._shaped(one, length) for one in part)
+        if part.ndim == 1:  # a bound
+            return part.reshape(self.actions.shape)
+        if not isinstance(self.actions.space, Discrete | MultiDiscrete):
+            part = part.reshape(len(part), *self.actions.shape)
+        return part[0] if length is None else part
+
+    def log_prob(self, obs: Any, actions: Any, action_mask: Any = None) -> Any:
+        """Log-probability of actions, or the log of their density if they are in a Box; -inf for invalid actions.
+
+        A Gaussian's density is that of the action before it is clipped to the Box. Where rounding has put a squashed
+        action or a beta one on a bound of the Box, the density is that of the next number within.
+
+        Args:
+            obs, action_mask: as for `predict`.
+            actions: as `predict` returns them: one for one observation, a batch for a batch.
+
+        Returns:
+            A float, or (B,) for a batch.
+
+        Raises:
+            UserError: `actions` are not as many, or not in the action space; or as `predict`.
+        """
+        with self._evaluated(obs, action_mask) as (activations, mask, length):
+            distribution = activations.distribution
+            given = self.actions.from_env(actions, length, self.model.head.kind.is_bounded)
+            stored = distribution.stored(given).reshape(distribution.actions.shape)
+            stored = np.ascontiguousarray(stored, distribution.actions.dtype)
+            distribution.forward(activations.policy_outputs, stored, mask)
+            return float(distribution.logprobs[0]) if length is None else distribution.logprobs.copy()
+
+    def value(self, obs: Any) -> Any:
+        """The network's value: the expected sum of discounted rewards from here on, normalised if `norm_reward`.
+
+        Args:
+            obs: as for `predict`, without a mask.
+
+        Returns:
+            A float, or (B,) for a batch. Raises UserError as `predict`.
+        """
+        with self._evaluated(obs) as (activations, _, length):
+            return float(activations.values[0]) if length is None else activations.values.copy()
+
+    def _own_rng(self) -> np.random.Generator:
+        if self.rng is None:
             raise UserError("rng is None, but drawing actions (deterministic=False) needs a numpy Generator.")
+        return self.rng
+
+    @contextmanager
+    def _evaluated(self, obs: Any, action_mask: Any = ALL_VALID) -> Iterator[Evaluated]:
+        """A context with the outputs of the network for observations, whose arrays no other thread uses.
+
+        Raises UserError as `predict`; by `ALL_VALID`, no mask is needed.
+        """
         length = self.observations.batch_length(obs)
-        rows = 1 if length is None else length
-        mask = self._mask(action_mask, length)
-        workspace = self._take_workspace(rows)
+        mask = None if action_mask is ALL_VALID else self._mask(action_mask, length)
+        workspace = self._take_workspace(1 if length is None else length)
         inputs, activations = workspace
         flat_obs = np.zeros(inputs.shape, self.obs_dtype)
         try:
@@ -118,14 +239,8 @@ class Policy:
             )
         self.preprocess(flat_obs, inputs)
         self.model.forward(inputs, activations)
-        distribution = activations.distribution
-        if deterministic or rng is None:
-            distribution.mode(activations.policy_outputs, mask)
-        else:
-            distribution.sample(activations.policy_outputs, rng, mask)
-        actions = self.actions.to_env(distribution.env_actions)
+        yield Evaluated(activations, mask, length)
         self._idle.append(workspace)
-        return actions[0] if length is None else actions
 
     def _mask(self, action_mask: Any, length: int | None) -> np.ndarray | None:
         """The mask of `predict` as (B, K) int8; None if all actions are valid."""
@@ -137,18 +252,7 @@ class Policy:
         if not head.kind.takes_mask:
             allowed = "only actions in Discrete or MultiDiscrete have masks"
             raise UserError(f"action_mask is {short(action_mask)}, but {allowed}, not {short(self.actions.space)}.")
-        reader = MaskReader("info:action_mask", self.actions.space)
-        try:
-            masks = [action_mask] if length is None else list(action_mask)
-        except TypeError:
-            masks = []
-        if length is not None and len(masks) != length:
-            raise UserError(f"action_mask is {short(action_mask)}, but it must have a row for each of {length} rows.")
-        try:
-            checked = [reader.checked(mask, "the caller") for mask in masks]
-        except EnvironmentFault as fault:
-            raise UserError(f"action_mask cannot be used: {fault}.") from None
-        return np.array(checked, np.int8).reshape(-1, reader.width)
+        return caller_masks(action_mask, length, self.actions.space)
 
     def _take_workspace(self, rows: int) -> ActingWorkspace:
         """A workspace for `rows` actions that no other thread uses."""
@@ -157,3 +261,17 @@ class Policy:
         except IndexError:
             return self.workspace(rows)
         return workspace if len(workspace.inputs) == rows else self.workspace(rows)
+
+    def __repr__(self) -> str:
+        """What the policy was trained for, what it sees and does, and its network."""
+        config, head = self.config, self.model.head
+        parts = [
+            config.env_id or "an environment without an id",
+            f"{brief(self.observations.space)} -> {brief(self.actions.space)}",
+            head.kind.__name__,
+            *(f"{name[:-6]} {list(getattr(config, name))}" for name in SIZES if getattr(config, name)),
+            config.activation,
+            f"{self.model.params.size:,} parameters",
+        ]
+        parts += ["observations normalised"] * config.norm_obs + ["action masks"] * head.masked
+        return f"<Policy: {', '.join(parts)}>"

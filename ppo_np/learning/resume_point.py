@@ -68,7 +68,8 @@ class ResumePoint:
         if self.exists:
             mark, action_rng = self.rollout_start()
             environments = self._stream.record(mark)
-        return capture(self._state, config, environments, action_rng, ranks)
+        spaces = self._policy.observations.space, self._policy.actions.space
+        return capture(self._state, config, environments, action_rng, ranks, *spaces)
 
 
 def restore_environments(

@@ -1,11 +1,13 @@
 """Names of the files in a run folder."""
 
-CHECKPOINT = "checkpoint.h5"
+from ppo_np.saving import files
+
+CHECKPOINT = files.CHECKPOINT
 CRASH = "crash.h5"
 BEST = "best.h5"
 METRICS = "metrics.csv"
 EVALUATIONS = "evaluations.csv"
 EVENTS_PREFIX = "events.out.tfevents."
-CONFIG = "config.json"
+CONFIG = files.CONFIG
 LOCK = ".lock"
 VIDEOS = "videos"

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import DTypeLike
 
-from kernels.beta import ATTEMPTS, beta_backward, beta_forward, beta_mode, beta_sample
+from kernels.beta import ATTEMPTS, ENDS, beta_backward, beta_forward, beta_mode, beta_sample
 from kernels.gaussian import state_gaussian_backward, state_gaussian_forward, state_gaussian_sample
 from kernels.squashed import squashed_backward, squashed_forward, squashed_sample
-from ppo_np.network.distributions import Array, Bounds, Distribution, Rng
+from ppo_np.network.distributions import Array, Bounds, Distribution, Parts, Rng
 
 
 class StateGaussian(Distribution):
@@ -29,6 +29,11 @@ class StateGaussian(Distribution):
     def smallest_std(self) -> float:
         """That of the last `forward`."""
         return float(np.exp(self.log_std.min()))
+
+    def parameters(self, outputs: Array, mask: Array | None = None) -> dict[str, Parts]:
+        """Means and log_std."""
+        self._split(outputs)
+        return {"means": self.means.copy(), "log_std": self.log_std.copy()}
 
     def _split(self, outputs: Array) -> None:
         """Set `means` and `log_std`."""
@@ -85,6 +90,21 @@ class StateSquashed(StateGaussian):
         """low + (high - low) (tanh(u) + 1) / 2."""
         u = self.actions[:, : len(self.low)]
         return self.low + (self.high - self.low) * (np.tanh(u) + 1) / 2
+
+    def stored(self, env_actions: Array) -> Array:
+        """u = artanh(2 (action - low) / (high - low) - 1), with xi = 0: only u decides the log-probability.
+
+        Rounding may have put an action on a bound, where u would be infinite: there tanh(u) is the next number within,
+        of the precision of `env_actions`.
+        """
+        t = 2 * (env_actions.astype(float) - self.low) / (self.high - self.low) - 1
+        largest = float(np.nextafter(env_actions.dtype.type(1), 0))
+        u = np.arctanh(np.clip(t, -largest, largest))
+        return np.concatenate([u, np.zeros_like(u)], axis=1)
+
+    def parameters(self, outputs: Array, mask: Array | None = None) -> dict[str, Parts]:
+        """Means and log_std of u, and the bounds."""
+        return {**super().parameters(outputs), "low": self.low.copy(), "high": self.high.copy()}
 
     def sample(self, outputs: Array, rng: Rng, mask: Array | None = None) -> None:
         """Use A normal numbers per row."""
@@ -161,6 +181,16 @@ class Beta(Distribution):
     def env_actions(self) -> Array:
         """low + (high - low) x."""
         return self.low + (self.high - self.low) * self.actions
+
+    def stored(self, env_actions: Array) -> Array:
+        """x = (action - low) / (high - low), kept in [2^-24, 1 - 2^-24] as when actions are drawn."""
+        x = (env_actions.astype(float) - self.low) / (self.high - self.low)
+        return np.clip(x, ENDS, 1 - ENDS)
+
+    def parameters(self, outputs: Array, mask: Array | None = None) -> dict[str, Parts]:
+        """Alpha and beta, and the bounds."""
+        more = 1 + np.logaddexp(0, outputs)
+        return {"alpha": more[:, 0::2], "beta": more[:, 1::2], "low": self.low.copy(), "high": self.high.copy()}
 
     def sample(self, outputs: Array, rng: Rng, mask: Array | None = None) -> None:
         """Use 2 A times `ATTEMPTS` normal numbers per row, then as many uniform ones, however many are needed."""

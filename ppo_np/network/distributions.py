@@ -10,18 +10,26 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from kernels.bernoulli import bernoulli_backward, bernoulli_forward, bernoulli_mode, bernoulli_sample
-from kernels.categorical import categorical_backward, categorical_forward, categorical_mode, categorical_sample
+from kernels.categorical import (
+    categorical_backward,
+    categorical_forward,
+    categorical_mode,
+    categorical_sample,
+    log_softmax,
+)
 from kernels.gaussian import gaussian_backward, gaussian_forward, gaussian_sample
 from kernels.masked_categorical import (
     masked_categorical_backward,
     masked_categorical_forward,
     masked_categorical_mode,
     masked_categorical_sample,
+    masked_log_softmax,
 )
 from ppo_np.distributed.ranks import OwnRows
 
 Array = np.ndarray
 Rng = np.random.Generator | OwnRows
+Parts = Array | tuple[Array, ...]
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]  # low and high of a Box
 
 
@@ -66,6 +74,17 @@ class Distribution:
         """The smallest standard deviation of a Gaussian; 1 for all other distributions."""
         return 1.0
 
+    def stored(self, env_actions: Array) -> Array:
+        """Actions as the rollout stores them, from numbers of the action space: the inverse of `env_actions`."""
+        return env_actions
+
+    def parameters(self, outputs: Array, mask: Array | None = None) -> dict[str, Parts]:
+        """What describes the distribution of each row, by name, in new arrays: (B, A) each.
+
+        (B, K) for Categorical, and for MultiCategorical a tuple with such an array for each choice.
+        """
+        raise NotImplementedError
+
     def sample(self, outputs: Array, rng: Rng, mask: Array | None = None) -> None:
         """Draw `actions` and set their `logprobs`."""
         raise NotImplementedError
@@ -95,6 +114,14 @@ class Categorical(Distribution):
         super().__init__(sizes, rows, dtype)
         self.actions = self.actions.reshape(rows)
         self.log_probs = np.zeros((rows, sizes[0]), dtype)
+
+    def parameters(self, logits: Array, mask: Array | None = None) -> dict[str, Parts]:
+        """Logits, -inf where an action is invalid, and probabilities."""
+        if mask is None:
+            log_softmax(logits, self.log_probs)
+            return {"logits": logits.copy(), "probabilities": np.exp(self.log_probs)}
+        masked_log_softmax(logits, mask, self.log_probs)
+        return {"logits": np.where(mask, logits, logits.dtype.type(-np.inf)), "probabilities": np.exp(self.log_probs)}
 
     def sample(self, logits: Array, rng: Rng, mask: Array | None = None) -> None:
         """Use one uniform number per row."""
@@ -157,6 +184,12 @@ class MultiCategorical(Distribution):
                 self._masks[s][:] = mask[:, columns]
             yield s, part, part_logits, None if mask is None else self._masks[s]
 
+    def parameters(self, logits: Array, mask: Array | None = None) -> dict[str, Parts]:
+        """As for Categorical, a tuple of one array for each choice."""
+        split = self._split(logits, mask)
+        parts = [part.parameters(part_logits, part_mask) for _, part, part_logits, part_mask in split]
+        return {name: tuple(np.asarray(part[name]) for part in parts) for name in ("logits", "probabilities")}
+
     def sample(self, logits: Array, rng: Rng, mask: Array | None = None) -> None:
         """Use S uniform numbers per row, part by part."""
         self.logprobs[:] = 0
@@ -196,6 +229,10 @@ class Bernoulli(Distribution):
     """A independent bits, from A logits; an action is A zeros and ones of int8, as in Gymnasium's MultiBinary."""
 
     action_dtype = np.int8
+
+    def parameters(self, logits: Array, mask: Array | None = None) -> dict[str, Parts]:
+        """Logits, and the probabilities of a 1: 1 / (1 + exp(-logit))."""
+        return {"logits": logits.copy(), "probabilities": np.exp(-np.logaddexp(0, -logits))}
 
     def sample(self, logits: Array, rng: Rng, mask: Array | None = None) -> None:
         """Use A uniform numbers per row."""
@@ -238,6 +275,10 @@ class Gaussian(Distribution):
     def smallest_std(self) -> float:
         """That of the parameters."""
         return float(np.exp(self.log_std.min()))
+
+    def parameters(self, means: Array, mask: Array | None = None) -> dict[str, Parts]:
+        """Means and log_std."""
+        return {"means": means.copy(), "log_std": np.tile(self.log_std, (len(means), 1))}
 
     def sample(self, means: Array, rng: Rng, mask: Array | None = None) -> None:
         """Use A normal numbers per row."""

@@ -14,7 +14,6 @@ from ppo_np.environments.film import VideoOptions
 from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
 from ppo_np.evaluation.episodes import evaluation_env, obstacle, step_limit
 from ppo_np.evaluation.periodic import EVAL, PeriodicEvaluation
-from ppo_np.evaluation.playback import foreign_code
 from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.ppo import PPO
 from ppo_np.learning.resume_point import lost_environments_warning
@@ -42,6 +41,7 @@ from ppo_np.running.summary import (
 from ppo_np.saving.checkpoint import Checkpoint, previous_of
 from ppo_np.saving.crash_file import Crash, write_crash
 from ppo_np.saving.files import sync_folder
+from ppo_np.saving.foreign import foreign_code
 
 
 def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> int:

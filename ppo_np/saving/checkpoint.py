@@ -9,6 +9,8 @@ Contents of the file:
     /normalizer/...   obs/count, obs/mean, obs/variance, the same of reward, and reward/running; only with normalisation
     /environments/... how to restore the environments, as in `EnvRecord`; only if that is known
     /recent_episodes  (K, 2), returns and lengths of the last 100 episodes
+    /spaces           bytes of a JSON document: the spaces of a single environment, as `space_json` describes them;
+                      only if it can
 """
 
 import json
@@ -23,10 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium import Space
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import Ranks
 from ppo_np.environments.env_recorder import EnvRecord
+from ppo_np.environments.space_json import to_json
 from ppo_np.environments.stream import Episode
 from ppo_np.errors import UserError
 from ppo_np.network.optimizer import Optimizer
@@ -59,6 +63,7 @@ class Checkpoint:
     ranks: int = 1  # number of ranks that trained; any number can continue
     path: str = ""  # of the file, for messages
     adaptive_lr: float | None = None  # learning rate of the next update, with kl_adaptive_lr
+    spaces: Mapping[str, Any] | None = None  # documents of the observation space and of the action space
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -67,20 +72,23 @@ class Checkpoint:
 
 
 def capture(
-    state: TrainingState, config: PPOConfig, environments: EnvRecord | None, action_rng: Any, ranks: Ranks
-) -> Checkpoint:
+    state: TrainingState, config: PPOConfig, environments: EnvRecord | None, action_rng: Any, ranks: Ranks,
+    observation_space: Space, action_space: Space,
+) -> Checkpoint:  # fmt: skip
     """What a checkpoint holds of a training state; all ranks must call this, and the result is the same on all.
 
     Args:
         state, config: of the run. ranks: that share it.
         environments: those of this rank; None if it is not known how to restore them.
         action_rng: state of the generator of actions that belongs to these environments.
+        observation_space, action_space: of a single environment.
     """
     normalizer = state.normalizer_arrays()
     if RUNNING in normalizer:
         normalizer[RUNNING] = np.concatenate(ranks.allgather(normalizer[RUNNING]))
     if environments is not None:
         environments = EnvRecord.joined(ranks.allgather(environments))
+    spaces = {"observation": to_json(observation_space), "action": to_json(action_space)}
     return Checkpoint(
         config=config,
         tensors=state.tensors(),
@@ -93,6 +101,7 @@ def capture(
         versions=library_versions(),
         ranks=ranks.size,
         adaptive_lr=state.adaptive_lr,
+        spaces=spaces if all(spaces.values()) else None,
     )
 
 
@@ -200,6 +209,8 @@ def _packed(checkpoint: Checkpoint) -> bytes:
     if checkpoint.environments:
         arrays |= {f"environments/{name}": array for name, array in checkpoint.environments.arrays().items()}
     arrays["recent_episodes"] = checkpoint.recent_episodes
+    if checkpoint.spaces:  # an attribute of an HDF5 file has at most 64 KB
+        arrays["spaces"] = np.frombuffer(json.dumps(checkpoint.spaces).encode(), np.uint8)
     documents = {"config": checkpoint.config.to_dict(), "rng": checkpoint.rng, "versions": checkpoint.versions}
     texts = {name: json.dumps(document) for name, document in documents.items()}
     return pack(arrays, {"format": FORMAT, "format_version": FORMAT_VERSION, "ranks": checkpoint.ranks, **texts})
@@ -234,6 +245,7 @@ def read_checkpoint(path: str | PathLike) -> Checkpoint:
             ranks=int(attributes.get("ranks", 1)),
             path=str(path),
             adaptive_lr=None if config.kl_adaptive_lr is None else float(arrays["counters/adaptive_lr"]),
+            spaces=with_escapes(json.loads(arrays["spaces"].tobytes())) if "spaces" in arrays else None,
         )
     except MALFORMED as error:
         reason = " ".join(str(error).split())

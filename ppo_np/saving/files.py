@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = ".*.tmp"
+CHECKPOINT, CONFIG = "checkpoint.h5", "config.json"  # in a run folder
 UNABLE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # of CIFS and some FUSE file systems
 
 

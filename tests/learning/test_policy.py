@@ -90,10 +90,10 @@ def test_every_action_is_in_the_space(action_space, deterministic):
     NESTED.seed(1)
     observations = [NESTED.sample() for _ in range(20)]
     batch = concatenate(NESTED, observations, create_empty_array(NESTED, 20))
-    actions = policy.predict(batch, deterministic, np.random.default_rng(2))
+    actions = policy.predict(batch, deterministic, rng=np.random.default_rng(2))
     assert actions.shape == (20, *action_space.shape)
     assert all(action_space.contains(action) for action in actions)
-    assert action_space.contains(policy.predict(observations[0], deterministic, np.random.default_rng(2)))
+    assert action_space.contains(policy.predict(observations[0], deterministic, rng=np.random.default_rng(2)))
     if deterministic:
         singly = np.array([policy.predict(observation) for observation in observations])
         np.testing.assert_allclose(actions, singly, rtol=1e-5, atol=1e-7)
@@ -182,7 +182,7 @@ def test_threads_do_not_mix_up_their_actions(monkeypatch, action_space, determin
     policy, observations = different(action_space)
 
     def act(obs):
-        return policy.predict(obs, deterministic, np.random.default_rng(2)).tolist()
+        return policy.predict(obs, deterministic, rng=np.random.default_rng(2)).tolist()
 
     first, *others = observations
     both = first, next(obs for obs in others if act(obs) != act(first))
@@ -228,7 +228,7 @@ def test_a_copy_acts_by_its_own_parameters_and_statistics(action_space, norm_obs
         policy.obs_moments.update(np.float32([[0, 1, 2], [3, -4, 5]]), np.ones(2, bool))
 
     def actions(policy):
-        return [policy.predict(observations, greedy, np.random.default_rng(3)).tolist() for greedy in (True, False)]
+        return [policy.predict(observations, greedy, rng=np.random.default_rng(3)).tolist() for greedy in (True, False)]
 
     before, twin = actions(policy), copy_of(policy)
     assert actions(twin) == before

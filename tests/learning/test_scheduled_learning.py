@@ -69,6 +69,7 @@ def test_a_run_that_was_saved_in_the_midst_of_a_rollout_goes_on_bit_for_bit(conf
     begun = collected(first)
     assert len(begun) == 3
     first.save(tmp_path / "checkpoint.h5")
+    (tmp_path / "config.json").touch()  # as in a run folder, of which no warning says what it runs
     loaded = PPO.load(tmp_path / "checkpoint.h5")
     np.testing.assert_equal(begun + collected(loaded), rows)
     np.testing.assert_array_equal(numbers(loaded), numbers(whole))
@@ -173,10 +174,12 @@ def test_a_file_is_run_once_and_early(config_of, tmp_path):
     assert (tmp_path / "runs").read_text() == "x"
     ppo.save(tmp_path / "checkpoint.h5")
     read_checkpoint(tmp_path / "checkpoint.h5")
-    loaded = PPO.load(tmp_path / "checkpoint.h5")
+    with pytest.warns(RuntimeWarning, match=r"^the schedules of checkpoint '.*' run .*schedules.py.$"):
+        loaded = PPO.load(tmp_path / "checkpoint.h5")
     assert (tmp_path / "runs").read_text() == "x"  # `predict` does not need it
     loaded.learn()
     (tmp_path / "schedules.py").unlink()
+    (tmp_path / "config.json").touch()
     with pytest.raises(UserError, match="schedules.py:falling', but there is no such file.$"):
         PPO(config)
     with pytest.raises(UserError, match="schedules.py:falling', but there is no such file.$"):

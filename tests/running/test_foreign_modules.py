@@ -10,7 +10,7 @@ import sample_environments  # noqa: F401  registers the test environments
 from commands import run
 from resuming import BASE, train
 
-from ppo_np import PPO, PPOConfig
+from ppo_np import PPO, PPOConfig, load_policy
 from ppo_np import evaluate as evaluate_command
 from ppo_np import explain as explain_command
 from ppo_np import replay as replay_command
@@ -93,6 +93,15 @@ def test_so_does_an_evaluation(foreign):
     assert [str(warning.message) for warning in warned] == [notice(alone, names)]
 
 
+def test_loading_says_so_before(foreign):
+    folder, alone, names = foreign
+    with pytest.raises(RuntimeWarning, match=re.escape(notice(alone, names))):
+        PPO.load(alone)
+    load_policy(alone)  # which imports nothing
+    assert not {"foreign_id", "foreign_w"} & sys.modules.keys()
+    PPO.load(folder / "checkpoint.h5").close()
+
+
 def test_a_run_folder_says_nothing(foreign, capsys):
     folder, _, names = foreign
     imports = "imported\n" * len(names.split(", "))
@@ -133,7 +142,9 @@ def test_load_and_evaluate_make_the_same_environment(tmp_path, capsys):
     settings = {"env_kwargs": {"lengths": (50,)}, "wrappers": ("foreign_w:Same",), "max_episode_steps": 5}
     config = PPOConfig(env_id="ppo_np_test/Counting-v0", shared_sizes=(4,), **settings)
     PPO(config).save(tmp_path / "a.h5")
-    loaded = PPO.load(tmp_path / "a.h5")
+    with pytest.warns(RuntimeWarning) as warned:
+        loaded = PPO.load(tmp_path / "a.h5")
+    assert [str(warning.message) for warning in warned] == [notice(tmp_path / "a.h5", "foreign_w")]
     assert {name: getattr(loaded.config, name) for name in settings} == settings
     assert [env.unwrapped.lengths for env in loaded.envs.envs] == [(50,)] * 4
     loaded.close()

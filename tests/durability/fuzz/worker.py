@@ -79,9 +79,10 @@ def go_deep(path: str, result: object) -> None:
     """Use what was read: bring the run back, or compute the rows again."""
     if isinstance(result, Checkpoint):
         if result.config.vectorization == "sync":
-            from ppo_np import PPO
+            from ppo_np import PPO, load_policy
 
             PPO.load(path).close()
+            load_policy(path)
     else:
         from ppo_np.checking.crash_replay import recompute
 
