@@ -1,8 +1,6 @@
 """Plot learning curves: `python -m ppo_np.plot RUN [RUN ...]`."""
 
-import glob
 import io
-import json
 import os
 import sys
 import textwrap
@@ -14,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import tyro
 
-from ppo_np.config import PPOConfig
 from ppo_np.errors import UserError, check, require_extra
-from ppo_np.logs.csv_file import number, read_rows
-from ppo_np.logs.filenames import CONFIG, METRICS
+from ppo_np.logs.filenames import METRICS
+from ppo_np.reporting.curves import Curve, mean_and_band, read_curve, run_folders, run_label
 from ppo_np.running import cli
 from ppo_np.saving.files import write_whole
 
@@ -27,10 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.typing import ColorType
 
-POINTS = 400  # of a drawn curve
 WIDTH, HEIGHT = 8.0, 4.5  # of the picture without its legend, in inches
 LINE = 100  # characters of a line of the legend
-Curve = tuple[np.ndarray, np.ndarray]
 Column = Literal[
     "episodic_return", "episodic_length", "SPS", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac",
     "explained_variance", "grad_norm", "learning_rate",
@@ -112,76 +107,6 @@ def read_groups(options: PlotOptions) -> tuple[dict[str, list[Curve]], list[str]
             where = f"the runs end between {options.x} {min(ends):,.0f} and {max(ends):,.0f}"
             notes.append(f"{label}: {where}; the line is dashed where not all of them have data.")
     return groups, notes
-
-
-def run_folders(given: Path) -> list[Path]:
-    """The run folders that an argument means: itself, those somewhere below it, or those that match it as a pattern.
-
-    Raises UserError if there is none.
-    """
-    matches = [] if os.path.exists(given) else sorted(glob.glob(str(given), recursive=True))
-    places = [Path(match) for match in matches] or [given]
-    runs: list[Path] = []
-    for place in places:
-        below = sorted(Path(folder) for folder, _, names in os.walk(place) if CONFIG in names)
-        runs += [place] if place in below else below
-    runs = list(dict.fromkeys(runs))  # a pattern may match a run and its folder
-    if not runs:
-        allowed = f"a run folder with a readable {CONFIG}, or a folder of such folders"
-        raise UserError(f"RUN is {str(given)!r}, but it must be {allowed}.")
-    return runs
-
-
-def run_label(run: Path) -> str:
-    """Environment, preset and the settings that differ from the preset, without the seed.
-
-    Raises UserError if the folder has no readable config.json.
-    """
-    try:
-        document = json.loads((run / CONFIG).read_bytes())
-        config, preset = dict(document["config"]), document["preset"]
-        usual = PPOConfig.preset(preset).to_dict() | {"env_id": config["env_id"]}
-        changed = [f"{k}={v}" for k, v in config.items() if k not in ("seed", "threads") and usual.get(k) != v]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a readable {CONFIG}.") from error
-    return ", ".join([f"{config['env_id']} ({preset})", *changed])
-
-
-def read_curve(run: Path, x: str, y: str, window: int) -> Curve:
-    """Read one smoothed curve from a run's metrics.csv: the values of x and of y, (points,) each.
-
-    Each point is a running mean over the rows of the last `window` episodes (returns and lengths, each row weighted by
-    its number of episodes) or over the last `window` updates (other columns). Rows without a number for x or y are left
-    out; there may be no points. Raises UserError if the folder has no metrics.csv, or another one than ppo_np writes.
-    """
-    try:
-        (run / METRICS).stat()
-        rows = read_rows(run / METRICS)
-        _ = [(row[x], row[y]) for row in rows[:1]]
-        numbers = np.array([[number(row, name) for name in (x, y, "episodes")] for row in rows]).reshape(-1, 3)
-        if not y.startswith("episodic"):
-            numbers[:, 2] = 1
-        numbers = numbers[np.isfinite(numbers).all(axis=1) & (numbers[:, 2] > 0)]
-        xs, ys, weights = numbers[np.argsort(numbers[:, 0], kind="stable")].T
-    except (OSError, KeyError) as error:
-        raise UserError(f"RUN is {str(run)!r}, but it must be a run folder with a {METRICS} of ppo_np.") from error
-    total, count = np.cumsum(weights * ys), np.cumsum(weights)
-    start = np.searchsorted(count, count - window, side="right")
-    sums = total - np.where(start > 0, total[start - 1], 0)
-    return xs, sums / (count - np.where(start > 0, count[start - 1], 0))
-
-
-def mean_and_band(curves: Sequence[Curve]) -> tuple[np.ndarray, ...]:
-    """x, and the mean, the lowest, the highest and the number of the curves that have data there, (points,) each.
-
-    x covers all curves. A curve has data from its first to its last point; where none has, the mean is NaN.
-    """
-    ends = [(x[0], x[-1]) for x, _ in curves]
-    grid = np.unique(np.append(np.linspace(min(ends)[0], max(last for _, last in ends), POINTS), ends))
-    lines = np.array([np.interp(grid, x, y, left=np.nan, right=np.nan) for x, y in curves])
-    number = np.isfinite(lines).sum(axis=0)
-    mean = np.divide(np.nansum(lines, axis=0), number, out=np.full(len(grid), np.nan), where=number > 0)
-    return grid, mean, np.fmin.reduce(lines), np.fmax.reduce(lines), number
 
 
 def draw(groups: dict[str, list[Curve]], options: PlotOptions) -> "Figure":

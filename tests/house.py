@@ -15,11 +15,12 @@ BEGIN, END = "```mermaid\n", "```\n"
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
-    "commands": "__main__ train evaluate replay plot explain gradcheck",
+    "commands": "__main__ train evaluate replay plot report card explain gradcheck",
     "course": "__main__ training.train training.screen training.result training.product_run training.installed "
     "training.collecting training.network_hooks training.calls training.comparison training.kernel_functions "
     "teacher_commands gradescope folder hunting watching report teaching checker worker page "
     f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
+    "reporting": "report_page card command_lines films chart groups curves",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",

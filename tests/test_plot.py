@@ -11,7 +11,8 @@ from commands import run
 
 from ppo_np import PPOConfig
 from ppo_np.logs.filenames import CONFIG, METRICS
-from ppo_np.plot import PlotOptions, draw, main, mean_and_band, read_curve, run_label
+from ppo_np.plot import PlotOptions, draw, main
+from ppo_np.reporting.curves import mean_and_band, read_curve, run_label
 from ppo_np.running import cli
 
 
