@@ -41,6 +41,7 @@ setup(
         "ppo_np": ["presets/*.toml", "py.typed", "course/worked/*"],
         "ppo_np.course.pages": ["*.md", "images/*"],
         "ppo_np.checking": ["explain.html"],
+        "ppo_np.reporting": ["report.html"],
     },
     entry_points={"console_scripts": ["ppo-np = ppo_np.__main__:script"]},
     python_requires=">=3.11",

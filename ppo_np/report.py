@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Slow imports: here, they do not delay --help and error messages.
     from ppo_np.reporting.films import newest_film
     from ppo_np.reporting.groups import read_groups
-    from ppo_np.reporting.report_page import Film, page
+    from ppo_np.reporting.report_page import page
+    from ppo_np.reporting.report_parts import Film
 
     groups, notes = read_groups(options.runs, options.label)
     for note in notes:

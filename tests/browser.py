@@ -3,13 +3,17 @@
 Tests skip where no Chromium is found, unless PPO_NP_REQUIRE_CHROMIUM=1 is set.
 """
 
+import json
 import os
-from html import escape
+import re
+import subprocess
+import tempfile
+from html import escape, unescape
 from html.parser import HTMLParser
 
 import pytest
 
-from docs.book.browser import CHROMIUM, dump
+from docs.book.browser import CHROMIUM, FLAGS, dump
 
 
 def need_chromium():
@@ -59,3 +63,36 @@ def overflow(page, widths, tmp_path):
         assert window - 20 <= inner <= window  # a scroll bar may take some
         found[window] = wanted - inner
     return found
+
+
+def probed(page, script, tmp_path, width, *flags):
+    """What a script finds in a page that is shown in a frame of this width.
+
+    The script has the document `page`, its window `view`, and fills the object `found`. `flags` are Chromium's.
+    """
+    need_chromium()
+    probe = tmp_path / "probe.html"
+    probe.write_text(f"""<!DOCTYPE html><body>
+        <iframe style="border:0;width:{width}px;height:900px" srcdoc="{escape(page.read_text())}"></iframe>
+        <script>addEventListener("load", () => {{
+            const view = document.querySelector("iframe").contentWindow, page = view.document, found = {{}};
+            {script}
+            document.body.textContent = "found" + JSON.stringify(found) + "end";
+        }});</script>""")
+    return json.loads(re.search(r"found(\{.*\})end", unescape(dump(probe, "", *flags)), re.DOTALL)[1])
+
+
+def console(page):
+    """The lines that a page writes to the browser's console, errors included."""
+    need_chromium()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [
+            CHROMIUM,
+            *FLAGS,
+            f"--user-data-dir={profile}",
+            "--enable-logging=stderr",
+            "--dump-dom",
+            page.as_uri(),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    return [line for line in done.stderr.splitlines() if ":CONSOLE" in line]

@@ -20,7 +20,7 @@ ROOMS = {
     "training.collecting training.network_hooks training.calls training.comparison training.kernel_functions "
     "teacher_commands gradescope folder hunting watching report teaching checker worker page "
     f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
-    "reporting": "report_page card command_lines films chart groups curves",
+    "reporting": "report_page report_parts report_charts card command_lines films chart groups curves",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
     "evaluation": "periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",

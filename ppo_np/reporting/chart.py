@@ -83,7 +83,8 @@ class Chart:
             f'</figcaption><div class="plot" tabindex="0" role="group" aria-label="{title} by {self.x_name}; the arrow '
             f'keys read the numbers"><div class="area">{self._svg(label)}{self._labels()}'
             '<i class="rule" hidden></i></div><output class="tip" hidden></output></div>'
-            f'<details><summary>Numbers<span class="hidden"> of {title}</span></summary>{self._table()}</details></figure>'
+            f'<details><summary>Numbers<span class="hidden"> of {title}</span></summary>{self._table()}</details>'
+            "</figure>"
         )
 
     def data(self) -> dict[str, Any]:

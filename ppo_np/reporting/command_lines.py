@@ -50,6 +50,9 @@ def obstacles(run: Run) -> list[str]:
     functions = [name for name, value in run.config.items() if value == FROM_PYTHON]
     if functions:
         notes.append(f"{', '.join(functions)}: a function that was given in Python; the command lacks it.")
+    if run.document["preset"] != run.preset:
+        lost = run.document["preset"]
+        notes.append(f"The preset {lost} cannot be read here; the command begins with the settings of {run.preset}.")
     if resumed := run.document.get("resumed"):
         steps = ", ".join(f"{step:,}" for step in resumed if type(step) is int)
         notes.append(

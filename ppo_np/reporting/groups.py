@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +115,19 @@ class Group:
     """Runs that are one line in a picture: the same settings but for the seed, or the same label.
 
     Attributes:
-        letter: A, B, ...: its short name.
+        index: 0, 1, ...: its colour.
         label: what its settings are.
         runs: at least one.
     """
 
-    letter: str
+    index: int
     label: str
-    runs: list[Run] = field(default_factory=list)
+    runs: list[Run]
+
+    @property
+    def letter(self) -> str:
+        """Its short name: A to Z, then A2 to Z2 and so on."""
+        return chr(ord("A") + self.index % 26) + (str(self.index // 26 + 1) if self.index >= 26 else "")
 
     def curves(self, x: str, y: str, window: int) -> list[Curve]:
         """The curves of the runs that have one."""
@@ -156,21 +161,13 @@ def read_groups(given: Sequence[Path], labels: Sequence[str] = ()) -> tuple[list
         by_key.setdefault(label or _key(run), []).append(run)
     differing = differing_settings([runs[0] for runs in by_key.values()])
     names = [key if labels else _label(runs[0], differing) for key, runs in by_key.items()]
-    letters = [_letter(i) for i in range(len(by_key))]
-    return [
-        Group(*both, runs) for both, runs in zip(zip(letters, names, strict=True), by_key.values(), strict=True)
-    ], notes
+    return [Group(i, *both) for i, both in enumerate(zip(names, by_key.values(), strict=True))], notes
 
 
 def _key(run: Run) -> str:
     """What runs of one group have in common: the preset, and all settings that matter to learning."""
     document = {k: v for k, v in run.config.items() if k not in NO_LEARNING}
     return json.dumps([run.preset, document], sort_keys=True)
-
-
-def _letter(i: int) -> str:
-    """A to Z, then A2 to Z2 and so on."""
-    return chr(ord("A") + i % 26) + (str(i // 26 + 1) if i >= 26 else "")
 
 
 def _label(run: Run, differing: Sequence[str]) -> str:
