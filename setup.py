@@ -16,6 +16,7 @@ MPI = ["mpi4py>=4.0", "mpich>=4.2"]
 TEST = [
     *VIDEO,
     *PLOT,
+    "huggingface_hub>=0.24",
     "hypothesis>=6.100",
     "pytest>=8.2",
     "pytest-benchmark>=5.1",

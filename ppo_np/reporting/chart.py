@@ -151,7 +151,7 @@ class Chart:
         """A few rows of the numbers: the mean of each group, and in brackets its band."""
         head = "".join(f'<th scope="col">{s.letter}</th>' for s in self.series)
         rows = []
-        for x in np.linspace(*self.x_range, ROWS):
+        for x in np.linspace(min(s.x[0] for s in self.series), self.x_range[1], ROWS):
             cells = "".join(f"<td>{_cell(s, x)}</td>" for s in self.series)
             rows.append(f'<tr><th scope="row">{x:,.{0 if self.x_name == "steps" else 1}f}</th>{cells}</tr>')
         return scrolling(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
-from ppo_np import __version__
 from ppo_np.reporting import report_parts as parts
 from ppo_np.reporting.chart import Chart
 from ppo_np.reporting.groups import Group
@@ -26,7 +25,6 @@ def page(groups: Sequence[Group], window: int, film: parts.Film | None) -> str:
     count = sum(len(group.runs) for group in groups)
     texts = {
         "title": escape(f"{', '.join(environments)}: {count} run{'s' * (count > 1)}"),
-        "version": escape(__version__),
         "window": f"{window:,}",
         "legend": "".join(map(parts.legend, groups)),
         "runs": parts.runs_table(groups, window),
