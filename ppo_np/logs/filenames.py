@@ -10,4 +10,5 @@ EVALUATIONS = "evaluations.csv"
 EVENTS_PREFIX = "events.out.tfevents."
 CONFIG = files.CONFIG
 LOCK = ".lock"
+TRACK = "track.json"
 VIDEOS = "videos"

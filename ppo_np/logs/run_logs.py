@@ -10,9 +10,10 @@ from ppo_np.logs.filenames import METRICS
 from ppo_np.logs.incidents import Incidents
 from ppo_np.logs.logger import ConsoleLogger
 from ppo_np.logs.tensorboard import EVENTS, TensorBoardLogger
+from ppo_np.logs.trackers import TRACKERS, Tracker
 from ppo_np.saving.checkpoint import CheckpointFile
 
-SyncedFile = CSVLogger | TensorBoardLogger | CheckpointFile
+SyncedFile = CSVLogger | TensorBoardLogger | CheckpointFile | Tracker
 
 
 class RunLogs:
@@ -28,6 +29,7 @@ class RunLogs:
     def __init__(self, ppo: PPO, folder: Path, screen: ConsoleLogger, repeated_tags: str | None, incidents: Incidents):
         self._metrics_path = folder / METRICS
         self._incidents, self._screen = incidents, screen
+        self._folder, self._settings = folder, ppo.config.to_dict()
         self._metrics = CSVLogger(self._metrics_path, METRICS_COLUMNS, ppo.update)
         self.tensorboard = TensorBoardLogger(folder, ppo.global_step, repeated_tags)
         self.files: dict[Path | str, SyncedFile] = {self._metrics_path: self._metrics, EVENTS: self.tensorboard}
@@ -39,3 +41,10 @@ class RunLogs:
         with self._incidents.of(EVENTS):
             self.tensorboard.log(metrics)
         self._screen.log(metrics, recent_return, recent_length, reward_per_step)
+
+    def track(self, tool: str) -> Tracker:
+        """Send the scalars to an experiment tracker as well, one of `TRACKERS`. It is to be used as a context."""
+        tracker = TRACKERS[tool](self._folder, self._settings, self._incidents)
+        self.tensorboard.followers.append(tracker)
+        self.files[tracker.name] = tracker
+        return tracker

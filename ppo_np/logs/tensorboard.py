@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from ppo_np.learning.metrics import LOSS_NAMES, Metrics
 from ppo_np.logs.filenames import EVENTS_PREFIX
+from ppo_np.logs.trackers import Tracker
 from ppo_np.saving.files import AppendFile
 
 # tensorboardX imports torch if it is installed, which takes longer than everything else at the start.
@@ -43,6 +44,9 @@ class TensorBoardLogger:
         last_step: events of later steps are removed from the old files first.
         repeated_tags: events of `last_step` whose tags begin with this are removed too, because they are written again.
 
+    Attributes:
+        followers: trackers that get the same scalars.
+
     Raises OSError if the file cannot be created.
     """
 
@@ -54,6 +58,7 @@ class TensorBoardLogger:
         # TensorBoard reads the files in the order of their names, so the time in the new name must be the latest.
         now = max([int(time.time()), *(seconds + 1 for seconds in older.values())])
         version = _record(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self.followers: list[Tracker] = []
         self._file = AppendFile(folder / f"{EVENTS_PREFIX}{now}.{socket.gethostname()}", version)
 
     def log(self, metrics: Metrics) -> None:
@@ -66,6 +71,8 @@ class TensorBoardLogger:
 
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write scalars by their tags at an environment step, without NaN; raises as `log`."""
+        for follower in self.followers:
+            follower.log_scalars(values, step)
         scalars = [Summary.Value(tag=tag, simple_value=x) for tag, x in values.items() if not math.isnan(x)]
         self._file.append(_record(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars))))
 

@@ -44,6 +44,8 @@ class TrainOptions:
     """With --eval-every: steps after which an episode is cut off (default: that of the training, else 10,000)."""
     log_every: int = 10
     """Updates between two lines of output if it is not a terminal; a line shows means over the last 100 episodes."""
+    track: Literal["wandb", "mlflow"] | None = None
+    """Send the scalars to an experiment tracker as well; needs the extra of that name."""
     ranks: int | Literal["auto"] = 1
     """Processes that share environments and minibatches; auto = one per core; more than 1 need the extra `mpi`."""
 
@@ -74,6 +76,8 @@ def parse(arguments: Sequence[str]) -> TrainOptions:
         options = _of_resumed_run(arguments, Path(given.resume), more=given.total_timesteps is not None)
     if options.capture_video:
         require_extra("imageio_ffmpeg", "video", "--capture-video")
+    if options.track:
+        require_extra(options.track, options.track, f"--track {options.track}")
     return options
 
 

@@ -21,6 +21,7 @@ from ppo_np.schedules import Schedule, is_file, is_function
 OPTIONS = {
     "preset": str, "capture_video": bool, "video_every": int, "checkpoint_every": str, "eval_every": int,
     "eval_episodes": int, "eval_max_episode_steps": int, "log_every": int, "ranks": int,
+    "track": str,
 }  # fmt: skip
 # Settings that may change. All others influence what is learnt.
 CHANGEABLE = ("total_timesteps", "threads", "num_env_threads", "env_timeout")

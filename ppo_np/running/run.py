@@ -177,6 +177,8 @@ def _learn(
                 at_end.enter_context(closing(screen))
                 repeated_tags = EVAL if evaluation and evaluation.is_due(ppo) else None
                 logs = RunLogs(ppo, folder, screen, repeated_tags, incidents)
+                if options.track:
+                    at_end.enter_context(logs.track(options.track))
                 if evaluation and evaluation.log:
                     logs.files |= {folder / EVALUATIONS: evaluation.log, folder / BEST: evaluation.best_file}
         tensorboard = logs.tensorboard if logs else None
