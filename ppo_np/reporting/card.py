@@ -121,6 +121,7 @@ def _text(run: Run, env_id: str, policy: str, report: dict[str, Any], film: Path
     yield "## Use\n"
     yield f"`{CHECKPOINT}` is an HDF5 file; nothing in it is executed when it is read. In the folder of this card:\n"
     yield "```sh\npython -m ppo_np.evaluate . --episodes 100\n```\n"
+    yield '```python\nimport ppo_np\n\npolicy = ppo_np.load_policy(".")\naction = policy.predict(observation)\n```\n'
     yield "## Training\n"
     yield f"```sh\n{train_command(run)}\n```\n"
     yield from (f"{note}\n" for note in obstacles(run))

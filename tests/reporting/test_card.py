@@ -6,6 +6,7 @@ import pytest
 from commands import run
 from report_runs import make_run
 
+import ppo_np
 from ppo_np.card import main
 from ppo_np.logs.filenames import BEST, CHECKPOINT, CONFIG, METRICS, VIDEOS
 from ppo_np.reporting import card
@@ -54,6 +55,7 @@ def test_the_hub_reads_the_card_of_a_run(trained, capsys):
     printed = capsys.readouterr().out
     assert printed.startswith(f"mean_reward      {result.metric_value}, 3 episodes\n")
     assert printed.endswith(f"to upload        hf upload USER/NAME {out}\n")
+    assert ppo_np.load_policy(out).predict([0.0, 0.0, 0.0, 0.0]) in (0, 1)
     assert run(main, trained, "--episodes", "3") == 0  # its own card may be replaced
 
 
