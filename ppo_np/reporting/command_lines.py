@@ -11,7 +11,7 @@ from ppo_np.reporting.groups import Run
 from ppo_np.running.options import PROGRAM, TrainOptions
 from ppo_np.schedules import FROM_PYTHON
 
-LEFT_OUT = ("preset", "list_presets", "config", "run_dir", "resume")  # options that are given otherwise, or not at all
+LEFT_OUT = ("preset", "list_presets", "config", "run_dir", "resume", "track")  # given otherwise, or not at all
 
 
 def train_command(run: Run) -> str:
@@ -53,8 +53,9 @@ def obstacles(run: Run) -> list[str]:
     if run.document["preset"] != run.preset:
         lost = run.document["preset"]
         notes.append(f"The preset {lost} cannot be read here; the command begins with the settings of {run.preset}.")
-    if resumed := run.document.get("resumed"):
-        steps = ", ".join(f"{step:,}" for step in resumed if type(step) is int)
+    resumed = run.document.get("resumed")
+    steps = ", ".join(f"{step:,}" for step in resumed if type(step) is int) if isinstance(resumed, list) else ""
+    if steps:
         notes.append(
             f"Resumed at step {steps}. If steps were added there, the schedules of the first part were shorter."
         )

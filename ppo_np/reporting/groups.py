@@ -21,6 +21,7 @@ NO_LEARNING = (
     "num_env_threads",
     "env_timeout",
 )  # runs that differ only in these are compared as one
+NEEDED = ("step", "episodes", "mean_return", "std_return")  # of evaluations.csv: a row without them is left out
 WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -34,7 +35,7 @@ class Run:
         config: the settings in it, as `PPOConfig.to_dict` gives them.
         usual: the settings of its preset for its environment; those of the article if the preset cannot be read.
         preset: the name of that preset.
-        columns: metrics.csv, see `read_columns`.
+        columns: metrics.csv, see `read_columns`; NaN for infinite numbers, too.
         evaluations: the rows of evaluations.csv.
     """
 
@@ -61,7 +62,9 @@ class Run:
         except UserError:  # a file that is no longer there
             preset, usual = ARTICLE, PPOConfig().to_dict()
         usual["env_id"] = config["env_id"]
-        return cls(folder, document, config, usual, preset, read_columns(folder), evaluations)
+        columns = {name: np.where(np.isfinite(x), x, np.nan) for name, x in read_columns(folder).items()}
+        evaluations = [row for row in evaluations if np.isfinite([number(row, name) for name in NEEDED]).all()]
+        return cls(folder, document, config, usual, preset, columns, evaluations)
 
     @property
     def steps(self) -> int:
@@ -84,8 +87,8 @@ class Run:
         """The mean return of an evaluation and its 95 % interval over episodes; None if there are no evaluations."""
         if not self.evaluations:
             return None
-        mean, std, episodes = (number(self.evaluations[row], n) for n in ("mean_return", "std_return", "episodes"))
-        return mean_interval(mean, std, int(episodes) if np.isfinite(episodes) else 0)
+        episodes, mean, std = (number(self.evaluations[row], name) for name in NEEDED[1:])
+        return mean_interval(mean, std, int(episodes))
 
 
 @dataclass(frozen=True)

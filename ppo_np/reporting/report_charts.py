@@ -69,7 +69,7 @@ def evaluation_charts(groups: Sequence[Group]) -> list[Chart]:
     series = []
     for group in groups:
         rows = [(number(row, "step"), k, run) for run in group.runs for k, row in enumerate(run.evaluations)]
-        steps = sorted({step for step, _, _ in rows if np.isfinite(step)})
+        steps = sorted({step for step, _, _ in rows})
         if steps:
             found = [[run.evaluation(k) for step, k, run in rows if step == at] for at in steps]
             mean, low, high = np.array([_band_of([one for one in at if one]) for at in found]).T

@@ -1,14 +1,15 @@
 """Run folders as `train` leaves them, written without training."""
 
+import json
 from functools import cache
 
 import numpy as np
 
 from ppo_np.evaluation.periodic import COLUMNS
 from ppo_np.learning.metrics import METRICS_COLUMNS
-from ppo_np.logs.filenames import EVALUATIONS, METRICS, VIDEOS
+from ppo_np.logs.filenames import CONFIG, EVALUATIONS, METRICS, VIDEOS
 from ppo_np.running.options import parse
-from ppo_np.running.run_folder import write_config
+from ppo_np.running.resume import OPTIONS
 
 UPDATES, STEPS = 40, 256  # of a run, and of an update
 
@@ -23,7 +24,10 @@ def make_run(folder, *arguments, updates=UPDATES, evaluations=0, film=b"", colum
     """
     folder.mkdir(parents=True)
     options = parsed(arguments if {"--preset", "--env-id"} & set(arguments) else ("--preset", "cartpole", *arguments))
-    write_config(folder, options, threads=1, ranks=1, saved=None)
+    document = {"preset": options.preset, "config": options.config.to_dict(), "resumed": []}
+    document["options"] = {name: getattr(options, name) for name in OPTIONS if name != "preset"}
+    document |= {"versions": {"numpy": "2.4.6"}, "blas_threads": 1}
+    (folder / CONFIG).write_text(json.dumps(document))
     seed = options.config.seed
     lines = [",".join([*METRICS_COLUMNS, *columns])]
     for update in range(1, updates + 1):
@@ -42,13 +46,4 @@ def make_run(folder, *arguments, updates=UPDATES, evaluations=0, film=b"", colum
     if film:
         (folder / VIDEOS).mkdir()
         (folder / VIDEOS / "rl-video-episode-3.mp4").write_bytes(film)
-    return folder
-
-
-def six_runs(folder):
-    """Two settings with three seeds each."""
-    for rate in ("1e-3", "3e-3"):
-        for seed in ("1", "2", "3"):
-            given = "--learning-rate", rate, "--seed", seed
-            make_run(folder / f"{rate}-{seed}", *given, evaluations=4, film=b"film" * (rate == "1e-3" and seed == "2"))
     return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_runs import make_run, six_runs
+from report_runs import make_run
 from scipy.stats import t
 
 from ppo_np.errors import UserError
@@ -17,8 +17,8 @@ from ppo_np.reporting.groups import Run, as_text, changed_settings, differing_se
 from ppo_np.running.options import parse
 
 
-def test_runs_that_differ_only_in_the_seed_are_one_group(tmp_path):
-    groups, notes = read_groups([six_runs(tmp_path / "runs")])
+def test_runs_that_differ_only_in_the_seed_are_one_group(six_runs):
+    groups, notes = read_groups([six_runs])
     assert notes == []
     assert [(group.letter, group.label, len(group.runs)) for group in groups] == [
         ("A", "CartPole-v1, learning_rate 0.001", 3),
@@ -70,13 +70,11 @@ def test_the_interval_of_a_mean_is_students():
 
 
 COMMANDS = [
-    "--preset cartpole",
     "--preset cartpole --seed 7 --learning-rate 3e-4 --no-anneal-lr --shared-sizes 32 16 --policy-sizes",
     "--preset article --env-id MountainCarContinuous-v0 --log-std state --target-kl 0.02 --ent-coef-schedule cosine",
     "--env-id FrozenLake-v1 --env-kwargs is_slippery=False map_name=8x8 --eval-every 5 --checkpoint-every 3",
     "--preset cartpole --wrappers 'gymnasium.wrappers:TimeAwareObservation(flatten=True)' --max-episode-steps 70",
     "--env-id CartPole-v1 --eval-every 3 --eval-max-episode-steps 20 --video-every 9 --env-timeout inf --norm-reward",
-    "--preset generic-discrete --env-id CartPole-v1 --action-mask ''",
 ]
 
 
