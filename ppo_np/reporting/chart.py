@@ -100,7 +100,7 @@ class Chart:
             if np.isfinite(s.low).any() and (s.low != s.high).any():
                 line |= {"low": _numbers(s.low), "high": _numbers(s.high)}
             lines.append(line)
-        return {"unit": self.x_name, "x": self.x_range, "y": self.y_range, "lines": lines}
+        return {"unit": self.x_name, "x": self.x_range, "lines": lines}
 
     def _at(self, x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
         """Points in the SVG's coordinates."""

@@ -47,3 +47,12 @@ def make_run(folder, *arguments, updates=UPDATES, evaluations=0, film=b"", colum
         (folder / VIDEOS).mkdir()
         (folder / VIDEOS / "rl-video-episode-3.mp4").write_bytes(film)
     return folder
+
+
+def six_runs(folder):
+    """Six runs in a folder, which is returned: two settings with three seeds each, one of them with a film."""
+    for rate in ("1e-3", "3e-3"):
+        for seed in ("1", "2", "3"):
+            film = b"film" * (rate == "1e-3" and seed == "2")
+            make_run(folder / f"{rate}-{seed}", "--learning-rate", rate, "--seed", seed, evaluations=4, film=film)
+    return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_runs import make_run
+from report_runs import make_run, six_runs
 from scipy.stats import t
 
 from ppo_np.errors import UserError
@@ -17,8 +17,8 @@ from ppo_np.reporting.groups import Run, as_text, changed_settings, differing_se
 from ppo_np.running.options import parse
 
 
-def test_runs_that_differ_only_in_the_seed_are_one_group(six_runs):
-    groups, notes = read_groups([six_runs])
+def test_runs_that_differ_only_in_the_seed_are_one_group(tmp_path):
+    groups, notes = read_groups([six_runs(tmp_path)])
     assert notes == []
     assert [(group.letter, group.label, len(group.runs)) for group in groups] == [
         ("A", "CartPole-v1, learning_rate 0.001", 3),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from browser import console, overflow, probed
 from commands import run
-from report_runs import UPDATES, make_run
+from report_runs import UPDATES, make_run, six_runs
 
 from ppo_np.logs.filenames import CONFIG, EVALUATIONS, METRICS
 from ppo_np.report import main
@@ -19,11 +19,11 @@ from ppo_np.running import cli
 
 
 @pytest.fixture(scope="module")
-def report(six_runs, tmp_path_factory):
+def report(tmp_path_factory):
     """The file of a report about six runs, two settings with three seeds each."""
-    out = tmp_path_factory.mktemp("report") / "report.html"
-    assert run(main, six_runs, "--out", out) == 0
-    return out
+    folder = tmp_path_factory.mktemp("report")
+    assert run(main, six_runs(folder / "runs"), "--out", folder / "report.html") == 0
+    return folder / "report.html"
 
 
 def charts_of(text):
