@@ -136,7 +136,7 @@ def test_every_command_and_import_say_which_file_came_instead(tmp_path):
         ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         return ended.returncode, ended.stdout, ended.stderr
 
-    for name in ("train", "evaluate", "replay", "plot", "explain", "gradcheck"):
+    for name in ("train", "clone", "evaluate", "replay", "plot", "explain", "gradcheck"):
         assert importlib.util.find_spec(f"ppo_np.{name}")
         code, out, err = outcome("-m", f"ppo_np.{name}", "--help")
         assert (code, out, err.count("\n")) == (2, "", 1)

@@ -18,6 +18,7 @@ CHAPTERS = {
     "Learn": ["course/index", "gradients", "notation", "pictures"],
     "Use": [
         "running",
+        "warm-starts",
         "explain",
         "python",
         "environments",
