@@ -10,7 +10,7 @@ import pytest
 from commands import run
 from expert import cartpole, cartpole_file
 
-from ppo_np import PPO, PPOConfig
+from ppo_np import PPO, PPOConfig, load_policy
 from ppo_np.clone import main
 from ppo_np.evaluation.playback import evaluate
 from ppo_np.learning.cloning import Student
@@ -58,6 +58,8 @@ def test_the_run_folder(cloned, expert):
     saved = read_checkpoint(cloned / "checkpoint.h5")
     assert set(saved.counters.values()) == {0}
     assert not any(saved.tensors[name].any() for name in saved.tensors if name.startswith("adam/"))
+    policy, pushes = load_policy(cloned), cartpole(200, seed=5)
+    assert np.mean(policy.predict(pushes["observations"]) == pushes["actions"]) > 0.85
 
 
 def test_the_command_tells_what_it_does(expert, tmp_path, capsys):

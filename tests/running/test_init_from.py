@@ -12,6 +12,7 @@ from ppo_np.running import cli
 from ppo_np.saving import warm_start
 from ppo_np.saving.checkpoint import read_checkpoint
 
+FLAGS = [*CARTPOLE, "--checkpoint-every", "100"]
 SETTINGS = {"env_id": "CartPole-v1", "num_envs": 2, "num_steps": 16, "shared_sizes": (8,), "total_timesteps": 64}
 NORMALIZED = {"norm_obs": True, "norm_reward": True}
 
@@ -22,7 +23,7 @@ def config(**others):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("plain") / "run", *CARTPOLE)
+    return train(tmp_path_factory.mktemp("plain") / "run", *FLAGS)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_weights_and_statistics_of_observations_are_copied_and_all_else_is_new(n
 
 
 def test_the_command_records_it_and_starts_from_it_again_if_killed_before_the_first_checkpoint(plain, tmp_path, capsys):
-    folder = train(tmp_path / "run", *CARTPOLE, "--init-from", plain, "--seed", "1")
+    folder = train(tmp_path / "run", *FLAGS, "--init-from", plain, "--seed", "1")
     assert f"weights of {plain}\n" in capsys.readouterr().out
     document = json.loads((folder / "config.json").read_text())
     assert document["options"]["init_from"] == str(plain)
