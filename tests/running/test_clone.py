@@ -59,7 +59,7 @@ def test_the_run_folder(cloned, expert):
     assert set(saved.counters.values()) == {0}
     assert not any(saved.tensors[name].any() for name in saved.tensors if name.startswith("adam/"))
     policy, pushes = load_policy(cloned), cartpole(200, seed=5)
-    assert np.mean(policy.predict(pushes["observations"]) == pushes["actions"]) > 0.85
+    assert np.mean(policy.predict(pushes["observations"]) == pushes["actions"]) > 0.7  # by chance 0.5
 
 
 def test_the_command_tells_what_it_does(expert, tmp_path, capsys):
