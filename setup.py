@@ -11,6 +11,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "ppo_np/__init__.py").rea
 VIDEO = ["imageio-ffmpeg>=0.6"]
 IMAGES = ["opencv-python-headless>=4.10"]
 PLOT = ["matplotlib>=3.9"]
+MINARI = ["minari>=0.5.3"]
 ENVPOOL = ["envpool>=1.2.5"]
 MPI = ["mpi4py>=4.0", "mpich>=4.2"]
 TEST = [
@@ -64,6 +65,7 @@ setup(
         "images": IMAGES,
         "plot": PLOT,
         "envpool": ENVPOOL,
+        "minari": MINARI,
         "mpi": MPI,
         "wandb": WANDB,
         "mlflow": MLFLOW,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -132,6 +133,10 @@ class PPOConfig(Scheduled):
     """Of actions in a Box: gaussian (clipped to the bounds), or in a bounded one squashed (by tanh) or beta."""
     action_mask: str = ""
     """Where environments say which actions are valid: info:action_mask or method:action_masks; empty = nowhere."""
+    bc_coef: float = 0.0
+    """Weight of a cloning term in the loss, -log pi of the actions in bc_dataset; falls linearly to 0; 0 = off."""
+    bc_dataset: str = ""
+    """With bc_coef: demonstrations, an .npz file with observations and actions, or the id of a Minari dataset."""
     norm_obs: bool = False
     """Normalise observations to mean 0 and standard deviation 1 by running statistics, and clip them to +-10."""
     norm_reward: bool = False
@@ -144,6 +149,8 @@ class PPOConfig(Scheduled):
             object.__setattr__(self, field.name, plain(getattr(self, field.name), field.type))
         check_types(self)
         object.__setattr__(self, "env_kwargs", {k: literal(literal_text(v)) for k, v in self.env_kwargs.items()})
+        if self.bc_dataset.endswith(".npz"):  # an environment may change the working directory
+            object.__setattr__(self, "bc_dataset", os.path.abspath(self.bc_dataset))
         self._check_environment()
         for setting in SETTINGS:
             name = field_of(setting)
@@ -172,7 +179,8 @@ class PPOConfig(Scheduled):
         ):  # fmt: skip
             value = getattr(self, name)
             check(value is None or value > 0, name, value, "a number > 0")
-        for name in ("ent_coef", "vf_coef", "seed", "threads", "num_env_threads"):
+        check(bool(self.bc_dataset) or not self.bc_coef, "bc_dataset", self.bc_dataset, "a dataset with bc_coef")
+        for name in ("ent_coef", "vf_coef", "bc_coef", "seed", "threads", "num_env_threads"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
         for name in ("gamma", "gae_lambda"):
             check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "in [0, 1]")

@@ -145,6 +145,7 @@ class Scheduled:
     kl_adaptive_max_lr: float
     clip_coef: float
     value_clip_coef: float | None
+    bc_coef: float
     update_epochs: int
     num_minibatches: int
 
@@ -209,6 +210,7 @@ class Scheduled:
         """The settings that change, by name, with their values in an update.
 
         value_learning_rate and value_clip_coef are multiplied by what learning_rate and clip_coef are multiplied by.
+        bc_coef is always linear.
 
         Args:
             left: the share of the run that is left at the beginning of the update, in (0, 1].
@@ -220,6 +222,8 @@ class Scheduled:
         values = {setting: value_at(setting, one, getattr(self, setting), left) for setting, one in changing.items()}
         if self.kl_adaptive_lr is not None and adaptive_lr is not None:
             values["learning_rate"] = adaptive_lr
+        if self.bc_coef:
+            values["bc_coef"] = self.bc_coef * left
         for name, setting in (("value_learning_rate", "learning_rate"), ("value_clip_coef", "clip_coef")):
             if setting in values and getattr(self, name) is not None:
                 values[name] = getattr(self, name) * (values[setting] / getattr(self, setting))

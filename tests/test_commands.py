@@ -41,7 +41,7 @@ def test_without_a_command_the_list_is_printed(capsys):
 
 
 def test_an_unknown_command_is_named():
-    with pytest.raises(UserError, match=r"^command is 'trian', but it must be one of card, course, .*, train\.$"):
+    with pytest.raises(UserError, match=r"^command is 'trian', but it must be one of .*, train.*\.$"):
         program.main(["trian"])
 
 

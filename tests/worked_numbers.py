@@ -20,6 +20,10 @@ from kernels.moments import discounted_sums, standardize, update_moments
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from kernels.special import trigamma
 from kernels.squashed import squashed_backward, squashed_forward
+from ppo_np.config import PPOConfig
+from ppo_np.learning.cloning import cloning_loss_and_gradient
+from ppo_np.network.action_head import discrete
+from ppo_np.network.model import ActorCritic
 
 CLIP_COEF, ENT_COEF, VF_COEF = 0.2, 0.01, 0.5
 NO, YES = np.array([[False], [True]])
@@ -328,6 +332,17 @@ def one_call():
     return names | {"logits": logits, "values": values, "returns": episode_returns, "lengths": lengths}
 
 
+def cloning():
+    """The logits are the logarithms of the example's probabilities: one row of weights for each observation."""
+    config = PPOConfig(shared_sizes=())
+    model = ActorCritic(2, discrete(3), config, None, np.float64)
+    model.named(model.params)["policy/head/weight"][:] = np.log([[1 / 2, 1 / 4, 1 / 4], [1 / 4, 1 / 4, 1 / 2]])
+    minibatch, activations = model.minibatch(2), model.activations(2)
+    minibatch.obs[:], minibatch.actions[:] = np.eye(2), [0, 1]
+    loss = cloning_loss_and_gradient(model, minibatch, activations)
+    return {"cloning_loss": loss, "dlogprobs": activations.dlogprobs, "dlogits": activations.dpolicy_outputs}
+
+
 NAMES = {
     "Finite differences and the chain rule": two_tools,
     "Policy gradient": policy_gradient,
@@ -352,4 +367,5 @@ NAMES = {
     "Numbers out of range": out_of_range,
     "One call a step": one_call,
     "Beta distribution": beta,
+    "Behaviour cloning": cloning,
 }

@@ -19,6 +19,7 @@ CHAPTERS = {
     "Use": [
         "running",
         "reports",
+        "warm-starts",
         "explain",
         "python",
         "environments",

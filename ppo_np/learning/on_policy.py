@@ -17,6 +17,7 @@ from ppo_np.environments.make import EnvSource, close_environments, open_environ
 from ppo_np.environments.stream import EnvStream, Episode
 from ppo_np.environments.wrapping import far_box_warning
 from ppo_np.errors import UserError, check
+from ppo_np.learning.cloning import CloningTerm
 from ppo_np.learning.divergence import DivergenceCheck
 from ppo_np.learning.minibatches import MinibatchSampler
 from ppo_np.learning.normalizer import RewardScaler
@@ -30,6 +31,7 @@ from ppo_np.network.threads import is_wide, threads
 from ppo_np.saving.checkpoint import Checkpoint, another_seed, read_checkpoint, restore, write_checkpoint
 from ppo_np.saving.foreign import foreign_code
 from ppo_np.saving.training_state import RNGS, TrainingState
+from ppo_np.saving.warm_start import copy_start, read_start
 from ppo_np.schedules import Schedule, is_function
 
 
@@ -44,11 +46,15 @@ class OnPolicyAlgorithm:
         video: VideoOptions | None = None,
         resume: Checkpoint | None = None,
         ranks: Ranks = ALONE,
+        init_from: str | PathLike | None = None,
     ):
         example = 'PPO(PPOConfig(env_id="CartPole-v1"))'
         check(config is None or isinstance(config, PPOConfig), "config", config, f"a PPOConfig, as in {example}")
         check(video is None or isinstance(video, VideoOptions), "video", video, "a VideoOptions")
         check(resume is None or isinstance(resume, Checkpoint), "resume", resume, "a Checkpoint; PPO.load reads a file")
+        check(init_from is None or not resume, "init_from", init_from, "None with resume, which has weights of its own")
+        allowed = "a run folder or a checkpoint file"
+        check(init_from is None or isinstance(init_from, str | PathLike), "init_from", init_from, allowed)
         check(isinstance(ranks, Ranks), "ranks", ranks, "what ppo_np.distributed.mpi.world() returns")
         self.ranks = ranks
         seed = another_seed(resume) if resume else None
@@ -75,8 +81,12 @@ class OnPolicyAlgorithm:
             self.lost_envs: list[int] = []
             self._allocate()
             self._scheduled: PPOConfig | None = None
+            self._cloning: CloningTerm | None = None
             if not resume:
                 self.load_schedules()
+            if init_from is not None:
+                path = init_from
+                copy_start(ranks.broadcast(lambda: read_start(path)), self.state, config)
             if resume:
                 restore(self.state, resume, config.num_envs, ranks)
                 parts = self.stream, self.policy, self.state
@@ -107,12 +117,17 @@ class OnPolicyAlgorithm:
         self._divergence = DivergenceCheck(self.state, policy, self._buffer, self.resume_point, ranks)
 
     def load_schedules(self) -> None:
-        """Run the files with the functions of schedules, on rank 0. `learn` does it by itself if nobody has.
+        """Run the files with the functions of schedules, on rank 0, and read the demonstrations of the cloning term.
+
+        `learn` does it by itself if nobody has.
 
         Raises:
             UserError: There is no such file or function, or a function was not given again; with several ranks this is
-                the cause of a NotSharedError on rank 0.
+                the cause of a NotSharedError on rank 0. Or the demonstrations do not fit, or there are several ranks.
         """
+        if self.config.bc_coef and self._cloning is None:
+            check(self.ranks.size == 1, "bc_coef", self.config.bc_coef, "0 with several ranks")
+            self._cloning = CloningTerm.of(self.config, self.policy, self.state.rngs["minibatch_rng"])
         if self._scheduled is None and self._calls_functions:
             self.ranks.broadcast(self._load_functions)
             self._scheduled = self._scheduled or self.config
@@ -134,6 +149,15 @@ class OnPolicyAlgorithm:
         else:
             values = scheduled.values_at(left, adaptive_lr)
         return replace(self.config, **values)
+
+    def extend(self, more_steps: int) -> None:
+        """Set `config.total_timesteps` to the steps that are done and `more_steps`, as `learn(more_steps=...)` does.
+
+        Raises UserError if `more_steps` is not an integer >= 1.
+        """
+        whole = isinstance(more_steps, int | np.integer) and not isinstance(more_steps, bool)
+        check(whole and more_steps >= 1, "more_steps", more_steps, "an integer >= 1")
+        self.config = replace(self.config, total_timesteps=self.global_step + int(more_steps))
 
     def stop(self) -> None:
         """Let `learn` return after the current environment step, or after the epochs if the rollout is full.

@@ -27,6 +27,8 @@ class PPO(OnPolicyAlgorithm):
         video: film episodes of environment 0.
         resume: a checkpoint of the same network and environment, from which training continues.
         ranks: processes that train together; each makes its own PPO with the same config and calls the same methods.
+        init_from: a run folder or a checkpoint file. The new run begins with its weights and, with `norm_obs`, its
+            statistics of the observations; all else, also Adam, begins anew.
 
     Attributes:
         config: the settings in force; its `env_id` is empty if `env` is a function or a VectorEnv.
@@ -39,14 +41,20 @@ class PPO(OnPolicyAlgorithm):
 
     Raises:
         UserError: An argument has the wrong type, the environment cannot be made, a space is not supported, or `resume`
-            does not fit. Also raised by copying or pickling a PPO.
+            or `init_from` does not fit. Also raised by copying or pickling a PPO.
         EnvironmentFault: The first reset of an environment failed.
     """
 
-    def learn(self, callback: Callable[[Self, Metrics], None] | None = None) -> Self:
+    def learn(self, callback: Callable[[Self, Metrics], None] | None = None, more_steps: int | None = None) -> Self:
         """Train until `config.total_timesteps` steps are done or `stop` is called; then it can be called again.
 
         `callback` is called with this object and the metrics after each update.
+
+        `more_steps` first sets `config.total_timesteps` to the steps that are done and so many more, as `--resume RUN
+        --total-timesteps M` does. It may come before or after the former end. The schedules look at the whole run: p,
+        the share that is left, is 1 - steps done / `config.total_timesteps`. So `linear` from 3e-4 has fallen to 0 at
+        the end of `learn()` over 100,000 steps; `learn(more_steps=100_000)` then begins at p = 1/2, with 1.5e-4, and
+        falls to 0 again. Without schedules (`anneal_lr=False`), two calls are one run of all steps, bit for bit.
 
         Raises:
             DivergedError: A parameter, an output of the network, a loss or a gradient is not finite.
@@ -57,6 +65,8 @@ class PPO(OnPolicyAlgorithm):
         """
         allowed = "a function; config.total_timesteps says how long to train"
         check(callback is None or callable(callback), "callback", callback, allowed)
+        if more_steps is not None:
+            self.extend(more_steps)
         self._divergence.check_state(self.config, "before the rollout")
         self.load_schedules()
         state, learn_start = self.state, perf_counter() - self.state.wall_time
@@ -106,6 +116,8 @@ class PPO(OnPolicyAlgorithm):
                     if config.norm_adv:
                         normalize_advantages(minibatch, part)
                     loss_terms = self._gradient.loss_and_gradient(minibatch, config)
+                    if self._cloning:  # the gradient of another term of the loss, if the settings say so
+                        self._cloning.add_gradient(config.bc_coef)
                     grad_norm = global_norm(model.grads)
                     self._divergence.check_minibatch(part, minibatch, loss_terms, grad_norm, config)
                     clip_gradient(model.grads, grad_norm, model.value_start, config)

@@ -3,6 +3,7 @@
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -64,6 +65,7 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     with ExitStack() as at_end:
         at_end.enter_context(install_listener("numba:compile", CompilationNotice(tell)))
         folder, saved, doubts = ranks.broadcast(lambda: _open(options, at_end))
+        saved, overrides = resume.overridden(saved, options.config) if saved else (None, [])
         done = saved.counters["global_step"] if saved else 0
         if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
             tell(f"The run has done its {done:,} steps; --total-timesteps M adds M steps.")
@@ -87,11 +89,15 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         if not saved and (line := cli.preset_line(options.preset, options.config)):
             tell(line)
         tell(start_line(ppo, saved, folder, options.config.total_timesteps))
+        if overrides:
+            tell(resume.override_line(overrides))
+        if options.init_from and not saved:
+            tell(f"weights of {options.init_from}{', with its statistics of observations' * options.config.norm_obs}")
         console.print(model_table(ppo.policy.model))
         if eval_env:
             text = f"evaluations: {options.eval_episodes} episodes of at most {step_limit(eval_env):,} steps"
             tell(f"{text} (--eval-max-episode-steps)")
-        _learn(ppo, eval_env, folder, options, saved, console, incidents)
+        _learn(ppo, eval_env, folder, options, saved, overrides, console, incidents)
     exit_code = _exit_code(signals, ranks, errors)
     tell(summary(ppo, folder, options, interrupted=exit_code > 0))
     if incidents.lasting:
@@ -147,14 +153,15 @@ def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None, ran
     films = options.capture_video and ranks.rank == 0  # rank 0 has environment 0
     video = VideoOptions(folder / VIDEOS, options.video_every) if films else None
     try:
-        return PPO(options.config, video=video, resume=saved, ranks=ranks)
+        init_from = None if saved else options.init_from
+        return PPO(options.config, video=video, resume=saved, ranks=ranks, init_from=init_from)
     except MemoryError as error:
         raise UserError("The network and the rollout do not fit into memory: choose smaller sizes.") from error
 
 
 def _learn(
     ppo: PPO, eval_env: gymnasium.Env | None, folder: Path, options: TrainOptions, saved: Checkpoint | None,
-    console: Console, incidents: Incidents,
+    overrides: list[dict[str, Any]], console: Console, incidents: Incidents,
 ) -> None:  # fmt: skip
     """Train with logs and checkpoints. If the state is resumable at the end, also after an error, save it.
 
@@ -171,7 +178,8 @@ def _learn(
                 at_end.enter_context(closing(evaluation))
             if ppo.ranks.rank == 0:
                 threads = blas_threads(options.config, ppo.policy.observations.size, ppo.ranks)
-                write_config(folder, options, threads, ppo.ranks.size, saved)
+                records = resume.all_overrides(folder, saved, overrides) if saved else []
+                write_config(folder, options, threads, ppo.ranks.size, saved, records)
                 steps, bar = options.config.total_timesteps, shows_bar(console)
                 screen = ConsoleLogger(console, steps, options.log_every, bar)
                 at_end.enter_context(closing(screen))
@@ -191,9 +199,9 @@ def _learn(
                 evaluation.after_update(ppo, tensorboard, screen)
             saver.after_update()
 
-        if not ppo.update:
-            saver.save()  # so that the run can be resumed from the beginning
-        elif evaluation:
+        if not ppo.update or overrides:
+            saver.save()  # so that the run can be resumed from here, with these settings
+        if ppo.update and evaluation:
             evaluation.after_update(ppo, tensorboard, screen)  # a signal may have interrupted it
         completed = False
         try:

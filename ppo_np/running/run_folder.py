@@ -1,15 +1,17 @@
 """The folder of a run: its name, its lock, and config.json."""
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ppo_np.errors import UserError, check
-from ppo_np.logs.filenames import CONFIG, LOCK, VIDEOS
+from ppo_np.logs.filenames import CONFIG, LOCK, OVERRIDES, VIDEOS
 from ppo_np.running import resume
 from ppo_np.running.options import TrainOptions
 from ppo_np.saving.checkpoint import Checkpoint, library_versions
@@ -109,8 +111,15 @@ def as_user_error(folder: Path) -> Iterator[None]:
         raise UserError(f"run_dir is {str(folder)!r}, but that folder cannot be made or written: {reason}.") from error
 
 
-def write_config(folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None) -> None:
-    """Write config.json: settings, options, threads and ranks in use, versions, and the steps of each resume."""
+def write_config(
+    folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None,
+    overrides: list[dict[str, Any]], more: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write config.json: settings, options, threads and ranks in use, versions, the steps of each resume, overrides.
+
+    `overrides` are the records of `resume.all_overrides`; overrides.csv has them as well, if there are any. `more` is
+    added.
+    """
     before = resume.read_config(folder).get("resumed") if saved else None
     resumed = [step for step in before if type(step) is int] if isinstance(before, list) else []
     kept = {name: getattr(options, name) for name in resume.OPTIONS if name != "preset"}
@@ -121,5 +130,13 @@ def write_config(folder: Path, options: TrainOptions, threads: int, ranks: int, 
         "blas_threads": threads,
         "versions": library_versions(),
         "resumed": [*resumed, saved.counters["global_step"]] if saved else [],
+        "overrides": overrides,
+        **(more or {}),
     }
+    if overrides or (folder / OVERRIDES).exists():
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows(
+            [resume.OVERRIDE_COLUMNS, *(one.values() for one in overrides)]
+        )
+        write_whole(folder / OVERRIDES, table.getvalue().encode())
     write_whole(folder / CONFIG, (json.dumps(document, indent=2) + "\n").encode())

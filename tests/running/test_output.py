@@ -12,7 +12,7 @@ import pytest
 from commands import run
 from small_train import SMALL
 
-from ppo_np import PPO, evaluate, explain, gradcheck, plot, replay, train
+from ppo_np import PPO, clone, evaluate, explain, gradcheck, plot, replay, train
 from ppo_np.running import cli, signals
 from ppo_np.running.output import TERMINAL, LenientFile, make_console, shows_bar
 
@@ -66,7 +66,7 @@ def test_training_goes_on_whatever_becomes_of_its_output(failure, broken, capsys
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.__name__)
 @pytest.mark.parametrize(
-    "command", [train, evaluate, plot, replay, explain, gradcheck], ids=lambda module: module.__name__
+    "command", [train, clone, evaluate, plot, replay, explain, gradcheck], ids=lambda module: module.__name__
 )
 def test_help_that_nobody_reads_leaves_no_traceback(command, failure, broken, capsys):
     broken("stdout", failure())

@@ -77,8 +77,8 @@ def test_another_kind_of_schedule_is_refused_when_a_run_goes_on(tmp_path, file, 
     for given in ("linear", f"{file}:falling"):
         capsys.readouterr()
         go_on(folder, "--learning-rate-schedule", given, code=cli.BAD_ARGUMENTS)
-        text = f"learning_rate_schedule is '{given}', but it must be 'cosine' as in the run that --resume continues."
-        assert capsys.readouterr().err == f"error: {text}\n"
+        text = f"learning_rate_schedule is '{given}', but it must be 'cosine' as in the run that --resume continues"
+        assert capsys.readouterr().err == f"error: {text}, or be changed with --override.\n"
 
 
 def test_a_function_from_python_is_asked_for(tmp_path, file, capsys):
