@@ -21,7 +21,7 @@ ROOMS = {
     "teacher_commands gradescope folder hunting watching report teaching checker worker page "
     f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
     "running": "run saver run_folder summary launch options resume interval cli output signals",
-    "evaluation": "periodic playback episodes",
+    "evaluation": "policy_evaluation periodic playback episodes",
     "logs": "run_logs tensorboard logger csv_file incidents filenames",
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "

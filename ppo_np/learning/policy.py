@@ -47,6 +47,7 @@ class Policy:
         weights_rng: draws the initial weights; None leaves all parameters 0.
 
     Attributes:
+        source: path of the file that it was loaded from; empty if from none.
         rng: draws the actions of `predict` if it is not given another generator; None in a `PPO`, which gives its own.
         obs_moments: running statistics of the observations; None if they are not normalised.
         rounding: warns if float32 cannot hold them; None if they are not normalised.
@@ -70,6 +71,7 @@ class Policy:
         self.preprocesses = config.norm_obs or self.obs_dtype == np.uint8
         self._is_direct = self.observations.copies and self.obs_dtype == np.float32 and not self.model.head.masked
         self._obs_shape = observation_space.shape
+        self.source = ""
         self.rng: np.random.Generator | None = None
         self._idle = [self.workspace(1)]  # a call of `predict` takes one out, so that each thread has its own
 
