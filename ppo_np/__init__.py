@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ppo_np.config import PPOConfig
     from ppo_np.environments.compiled import CompiledEnv
     from ppo_np.errors import DivergedError, EnvironmentFault
+    from ppo_np.evaluation.policy_evaluation import evaluate_policy
     from ppo_np.learning.policy import Policy
     from ppo_np.learning.policy_file import load_policy
     from ppo_np.learning.ppo import PPO
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "PPO", "CompiledEnv", "DivergedError", "EnvironmentFault", "PPOConfig", "Policy", "UserError", "__version__",
-    "load_policy",
+    "evaluate_policy", "load_policy",
 ]  # fmt: skip
 
 _MODULES = {  # of the names outside ppo_np.errors
@@ -33,6 +34,7 @@ _MODULES = {  # of the names outside ppo_np.errors
     "PPOConfig": "ppo_np.config",
     "CompiledEnv": "ppo_np.environments.compiled",
     "Policy": "ppo_np.learning.policy",
+    "evaluate_policy": "ppo_np.evaluation.policy_evaluation",
     "load_policy": "ppo_np.learning.policy_file",
 }
 

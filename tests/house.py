@@ -22,7 +22,7 @@ ROOMS = {
     f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
     "reporting": "report_page report_parts report_charts card command_lines films chart groups curves",
     "running": "run saver cloning run_folder summary launch options resume interval cli output signals",
-    "evaluation": "periodic playback episodes",
+    "evaluation": "policy_evaluation periodic playback episodes",
     "logs": "run_logs tensorboard trackers logger csv_file incidents filenames",
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "

@@ -76,6 +76,7 @@ class EnvStream:
         timeout: seconds for a call of the environments; inf means no limit.
         first: index of the first environment among the environments of all ranks.
         action_mask: the setting of that name; empty if there are no masks.
+        records: whether actions are recorded, by which environments can be restored.
 
     Attributes:
         observed: what the N environments show now.
@@ -88,7 +89,9 @@ class EnvStream:
     of environments that are not made here.
     """
 
-    def __init__(self, envs: VectorEnv, timeout: float = np.inf, first: int = 0, action_mask: str = ""):
+    def __init__(
+        self, envs: VectorEnv, timeout: float = np.inf, first: int = 0, action_mask: str = "", records: bool = True
+    ):
         mode = envs.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             allowed = "AutoresetMode.SAME_STEP or AutoresetMode.NEXT_STEP"
@@ -100,6 +103,7 @@ class EnvStream:
         self.guests: list[Guard] = []
         self._timeout = timeout
         self._first = first
+        self._records = records
         self._recorder = StateRecorder(envs) if isinstance(envs, CompiledVectorEnv) else EnvRecorder(envs, first)
         self._masks = MaskReader(action_mask, envs.single_action_space) if action_mask else None
         self._guarded = self._recorder.can_restore  # their masks are checked and have the name `MASK`
@@ -208,7 +212,8 @@ class EnvStream:
         """
         if self._broken:
             raise EnvironmentFault("The environments have failed before: make new ones.")
-        self._recorder.add(actions)
+        if self._records:
+            self._recorder.add(actions)
         self.steps += 1
         obs, rewards, terminations, truncations, infos = self._call(self._step, actions)
         self.observed = Observed(obs)

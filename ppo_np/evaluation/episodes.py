@@ -13,7 +13,7 @@ from gymnasium.wrappers import TimeLimit
 from ppo_np.config import PPOConfig
 from ppo_np.environments.action_masks import MASK
 from ppo_np.environments.guard import Guard
-from ppo_np.environments.make import make_env, spaces_of
+from ppo_np.environments.make import Factory, make_env, spaces_of
 from ppo_np.environments.spaces import same_form
 from ppo_np.environments.stream import LARGEST, Episode
 from ppo_np.errors import EnvironmentFault, UserError, short
@@ -45,17 +45,18 @@ class Progress:
 
 
 def evaluation_env(
-    config: PPOConfig, max_episode_steps: int | None = None, render_mode: str | None = None
-) -> gymnasium.Env:
-    """Make an environment whose episodes end, after `max_episode_steps` at the latest.
+    config: PPOConfig, max_episode_steps: int | None = None, render_mode: str | None = None,
+    factory: Factory | None = None,
+) -> gymnasium.Env:  # fmt: skip
+    """Make an environment whose episodes end, after `max_episode_steps` at the latest; `factory` as for `make_env`.
 
     None means `config.max_episode_steps`, else the limit that the environment registers, or 10,000 if it registers
     none. Raises UserError as `make_env`.
     """
     if max_episode_steps is not None:
         config = replace(config, max_episode_steps=max_episode_steps)
-    env = make_env(config, render_mode)
-    unlimited = env.spec is None or env.spec.max_episode_steps is None
+    env = make_env(config, render_mode, factory)
+    unlimited = config.max_episode_steps is None and (env.spec is None or env.spec.max_episode_steps is None)
     return TimeLimit(env, DEFAULT_MAX_STEPS) if unlimited else env
 
 

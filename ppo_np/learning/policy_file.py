@@ -35,6 +35,7 @@ def load_policy(path: str | PathLike, *, seed: int | None = None, spaces: tuple[
     file = Path(path) / CHECKPOINT if os.path.isdir(path) else Path(path)
     saved = read_checkpoint(file)
     policy = build_policy(saved, *(spaces or _saved_spaces(saved)))
+    policy.source = saved.path
     policy.rng = np.random.default_rng(seed)
     return policy
 

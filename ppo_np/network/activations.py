@@ -35,6 +35,7 @@ class Activations:
         policy_outputs, values: (B, K) and (B,), outputs of the network; dpolicy_outputs, dvalues: their gradients.
         dlogprobs, dentropies: (B,), gradients with respect to the distribution's outputs.
         dfeatures: (B, O), the value tower's part of the gradient with respect to the trunk's output.
+        scratch: room for the hidden layers of `ActorCritic.act`, which makes it longer if it must.
         loss_terms: (6,), the numbers that `LOSS_TERMS` names.
     """
 
@@ -58,6 +59,7 @@ class Activations:
         self.dentropies = np.zeros(rows, dtype)
         width = sizes["shared"][-1] if sizes["shared"] else 0
         self.dfeatures: np.ndarray = larger.dfeatures[:rows] if larger else np.zeros((rows, width), dtype)
+        self.scratch = np.zeros(0, dtype)
         self.loss_terms = np.zeros(len(LOSS_TERMS))
 
 

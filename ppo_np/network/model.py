@@ -69,9 +69,9 @@ class ActorCritic:
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads_and_terms = np.zeros(self.params.size + len(LOSS_TERMS), dtype)
         self.layers = self._layer_table()
+        self._policy_layers = self.layers[: -len(self.sizes["value"])]
         self.value_start = sum(math.prod(shape) for name, shape in self.shapes.items() if not name.startswith("value/"))
         self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
-        self._scratch = np.zeros(0, dtype)
         self._make_views()
         if rng is not None:
             self.initialize(rng, config.log_std_init)
@@ -189,17 +189,19 @@ class ActorCritic:
             more |= {name: self.named(flat)[LOG_STD] for name, flat in flats.items()}
         return head.kind(head.sizes, rows, self.dtype, **more)
 
-    def act(self, obs: np.ndarray, limit: float, activations: Activations) -> int:
+    def act(self, obs: np.ndarray, limit: float, activations: Activations, policy_only: bool = False) -> int:
         """As `forward`, but do not keep the outputs of the hidden layers, and check all numbers.
+
+        With `policy_only`, the values are not computed.
 
         Returns:
             -1 if all is well; -2 if an output is not finite; else the flat index of the first |obs| > limit (or NaN).
         """
-        if len(self._scratch) < activations.rows * self._hidden:
-            self._scratch = np.zeros(activations.rows * self._hidden, self.dtype)
+        if len(activations.scratch) < activations.rows * self._hidden:
+            activations.scratch = np.zeros(activations.rows * self._hidden, self.dtype)
         return acting_forward(
-            self.params, self.layers, obs, limit, self.activation, self._scratch,
-            activations.policy_outputs, activations.values,
+            self.params, self._policy_layers if policy_only else self.layers, obs, limit, self.activation,
+            activations.scratch, activations.policy_outputs, activations.values,
         )  # fmt: skip
 
     def forward(self, obs: np.ndarray, activations: Activations) -> None:

@@ -33,6 +33,14 @@ def test_episodes_are_counted_across_rollouts_in_every_environment():
     ]
 
 
+def test_nothing_is_recorded_if_nobody_restores():
+    for records in (True, False):
+        stream = EnvStream(counting(), records=records).reset(0)
+        stream._recorder.can_restore = True  # of environments that are made here
+        steps_of(stream, 3)
+        assert len(stream._recorder._actions) == 3 * records
+
+
 def test_the_final_observation_is_the_real_one():
     stream = EnvStream(counting(lengths=(2,), ends=("t",))).reset(seed=0)
     assert stream.step(np.zeros(2, int)).final is None

@@ -30,6 +30,7 @@ def test_normalised_observations_use_the_statistics_and_leave_them():
     policy = policy_for(env, norm_obs=True)
     policy.obs_moments.update(np.array([[0.0, 1.0], [2.0, 5.0]]), np.ones(2, bool))
     before = {name: array.copy() for name, array in policy.obs_moments.arrays().items()}
+    policy._is_direct = False  # which would not call `forward`
     inputs, forward = [], policy.model.forward
     policy.model.forward = lambda obs, *outputs: (inputs.append(obs.copy()), forward(obs, *outputs))
     play_episode(env, policy, seed=0, deterministic=True)

@@ -175,28 +175,96 @@ def different(space, norm_obs=False):
     return policy, np.random.default_rng(5).uniform(-1, 1, (20, 3)).astype(np.float32)
 
 
+@pytest.mark.parametrize("name", ["act", "forward"])  # the short way, and that of all kinds of observations
 @pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("action_space", ACTION_SPACES, ids=str)
-def test_threads_do_not_mix_up_their_actions(monkeypatch, action_space, deterministic):
+def test_threads_do_not_mix_up_their_actions(monkeypatch, action_space, deterministic, name):
     """Both threads are inside `predict` at the same time: each after the other's forward pass."""
     policy, observations = different(action_space)
+    policy._is_direct = name == "act"
 
     def act(obs):
         return policy.predict(obs, deterministic, rng=np.random.default_rng(2)).tolist()
 
+    passed = []
     first, *others = observations
     both = first, next(obs for obs in others if act(obs) != act(first))
-    expected, barrier, forward = [act(obs) for obs in both], Barrier(2, timeout=10), policy.model.forward
+    expected, barrier, run = [act(obs) for obs in both], Barrier(2, timeout=10), getattr(policy.model, name)
 
-    def forward_together(inputs, activations):
+    def run_together(*arguments, **more):
         barrier.wait()
-        forward(inputs, activations)
-        barrier.wait()
+        result = run(*arguments, **more)
+        passed.append(barrier.wait())
+        return result
 
-    monkeypatch.setattr(policy.model, "forward", forward_together)
+    monkeypatch.setattr(policy.model, name, run_together)
     with ThreadPoolExecutor(2) as threads:
         for _ in range(3):
             assert list(threads.map(act, both)) == expected
+    assert len(passed) == 6
+
+
+NETWORKS = {
+    "shared": {"shared_sizes": (7, 9)},
+    "separate": {"shared_sizes": (), "policy_sizes": (6, 5), "value_sizes": (4,), "activation": "tanh"},
+    "a fork": {"shared_sizes": (9,), "policy_sizes": (6, 5), "value_sizes": (4, 8, 3), "activation": "tanh"},
+    "no hidden layer": {"shared_sizes": ()},
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("norm_obs", [False, True])
+@pytest.mark.parametrize("action_space", ACTION_SPACES, ids=str)
+def test_the_short_way_has_the_same_bits(action_space, norm_obs, network):
+    config = PPOConfig(**network, norm_obs=norm_obs)
+    policy = Policy(spaces.Box(-9, 9, (2, 3)), action_space, config, np.random.default_rng(0))
+    policy.model.params[:] = np.random.default_rng(1).standard_normal(policy.model.params.size)
+    if norm_obs:
+        policy.obs_moments.update(np.random.default_rng(2).normal(1, 3, (9, 6)).astype(np.float32), np.ones(9, bool))
+    obs = np.random.default_rng(3).normal(0, 4, (10, 2, 3))
+    ways = []
+    for direct in (True, False):
+        assert policy._is_direct  # before it is switched off
+        policy._is_direct = direct
+        given = [*obs, *obs.astype(np.float32), np.asfortranarray(obs[0]), obs.astype(np.float16)[0]]
+        taken = [policy._evaluated_directly(one) is not None for one in given]
+        assert taken == [direct] * 22
+        rng = np.random.default_rng(4)
+        ways.append([policy.predict(one, greedy, rng=rng) for one in given for greedy in (True, False)])
+    for short, general in zip(*ways, strict=True):
+        assert type(short) is type(general)
+        np.testing.assert_array_equal(short, general, strict=True)
+
+
+@pytest.mark.parametrize("norm_obs", [False, True])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_the_short_way_refuses_what_is_not_finite(norm_obs, wrong):
+    policy, observations = different(spaces.MultiBinary(6), norm_obs)
+    expected = policy.predict(observations[1])
+    for place in range(3):
+        obs = observations[0].copy()
+        obs[place] = wrong
+        with pytest.raises(UserError, match="^obs is .*, but it must be finite, and in Box"):
+            policy.predict(obs)
+    assert np.array_equal(policy.predict(observations[1]), expected)
+
+
+LONG_WAY = {
+    "an image": (spaces.Box(0, 255, (2, 2), np.uint8), np.full((2, 2), 9, np.uint8)),
+    "bytes": (spaces.Box(0, 9, (2,), np.uint8), np.full(2, 9, np.uint8)),
+    "integers": (spaces.Box(-9, 9, (2,)), np.array([1, 2])),
+    "a list": (spaces.Box(-9, 9, (2,)), [1.0, 2.0]),
+    "a batch": (spaces.Box(-9, 9, (2,)), np.zeros((2, 2))),
+    "choices": (spaces.MultiDiscrete([3, 3]), np.array([1.0, 2.0])),
+}
+
+
+@pytest.mark.parametrize("case", LONG_WAY)
+def test_what_goes_the_long_way(case):
+    space, obs = LONG_WAY[case]
+    policy = Policy(space, spaces.Discrete(3), SMALL, np.random.default_rng(0))
+    assert policy._evaluated_directly(obs) is None
+    assert np.shape(policy.predict(obs)) == ((2,) if case == "a batch" else ())
 
 
 def test_workspaces_are_kept_for_as_many_calls_as_run_together(policy):

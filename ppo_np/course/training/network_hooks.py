@@ -43,7 +43,7 @@ class NetworkHooks:
         ]
         if names & {"mlp_forward", "actor_critic_forward"}:
             found.append((ActorCritic, "forward", lambda *arguments: self._forward(*arguments)))
-            found.append((ActorCritic, "act", lambda *arguments: self._act(*arguments)))
+            found.append((ActorCritic, "act", lambda *arguments, **policy_only: self._act(*arguments)))
         one_by_one: dict[str, Replacement] = {
             "orthogonal": (model_module, "orthogonal", self._orthogonal),
             "clip_by_global_norm": (optimizer, "clip_by_global_norm", self._clip_by_global_norm),
