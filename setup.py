@@ -14,10 +14,12 @@ PLOT = ["matplotlib>=3.9"]
 MINARI = ["minari>=0.5.3"]
 ENVPOOL = ["envpool>=1.2.5"]
 MPI = ["mpi4py>=4.0", "mpich>=4.2"]
+TUNE = ["optuna>=4.0"]
 TEST = [
     *VIDEO,
     *PLOT,
     "huggingface_hub>=0.24",
+    *TUNE,
     "hypothesis>=6.100",
     "pytest>=8.2",
     "pytest-benchmark>=5.1",
@@ -69,6 +71,7 @@ setup(
         "mpi": MPI,
         "wandb": WANDB,
         "mlflow": MLFLOW,
+        "tune": TUNE,
         "peers": PEERS,
         "docs": DOCS,
         "test": TEST,

@@ -15,14 +15,15 @@ BEGIN, END = "```mermaid\n", "```\n"
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
-    "commands": "__main__ train clone evaluate replay plot report card explain gradcheck",
+    "commands": "__main__ train clone evaluate replay plot report card explain gradcheck sweep tune",
     "course": "__main__ training.train training.screen training.result training.product_run training.installed "
     "training.collecting training.network_hooks training.calls training.comparison training.kernel_functions "
     "teacher_commands gradescope folder hunting watching report teaching checker worker page "
     f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
     "reporting": "report_page report_parts report_charts card command_lines films chart groups curves",
+    "searching": "tune search trial study space sweep table screen jobs manifest grid child result preset_file",
     "running": "run saver cloning run_folder summary launch options resume interval cli output signals",
-    "evaluation": "policy_evaluation periodic playback episodes",
+    "evaluation": "policy_evaluation periodic playback episodes statistics",
     "logs": "run_logs tensorboard trackers logger csv_file incidents filenames",
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "

@@ -7,17 +7,14 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-import numpy as np
-from scipy.stats import bootstrap, trim_mean
-
 from bench.report.cases import CASES, GENERIC
 from bench.report.tables import table_of
 from ppo_np.errors import UserError, check
+from ppo_np.evaluation.statistics import RESAMPLES, interval, iqm
 from ppo_np.logs.filenames import CONFIG
 
 Document = dict[str, Any]
 COMMAND = "python -m bench.report.results"
-RESAMPLES = 9_999
 NUMBERS = {
     "learning rate": "learning_rate", "gamma": "gamma", "lambda": "gae_lambda", "clip": "clip_coef",
     "entropy": "ent_coef",
@@ -63,22 +60,6 @@ This page is generated from the files in [results](results), every number of it;
 
 {settings}
 """
-
-
-def iqm(scores: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Interquartile mean: the mean without the lowest and the highest quarter, each rounded down to whole scores."""
-    return trim_mean(scores, 0.25, axis=axis)
-
-
-def interval(scores: Sequence[float]) -> tuple[float, float] | None:
-    """95% interval of the interquartile mean, by resampling scores; None for a single score."""
-    if len(scores) < 2:
-        return None
-    found = bootstrap(
-        (np.array(scores),), iqm, n_resamples=RESAMPLES, method="percentile", vectorized=True, axis=-1,
-        random_state=np.random.default_rng(0),
-    ).confidence_interval  # fmt: skip
-    return float(found.low), float(found.high)
 
 
 def read_results(runs: Path, name: str) -> dict[str, list[Document]]:

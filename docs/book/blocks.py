@@ -9,7 +9,7 @@ The rule. Each page gets an empty folder of its own, in which `runs/RUN` is a sh
   and its options are in its `--help`. These are installations, the tests and benchmarks themselves (other steps of CI),
   and commands for clusters.
 * What is run must end with exit code 0; `gradcheck --inject` and `--hunt` with 1, since it must find the mistake.
-* What is run is shortened: at most 512 steps of training, 2 episodes, 16 units where gradients are checked.
+* What is run is shortened: at most 512 steps of training, 2 episodes, 2 trials, 16 units where gradients are checked.
 * A block below a comment `<!-- not run: REASON -->` is left alone. A block in another language holds no commands.
 
 The same command is run once, even if several pages have it.
@@ -33,6 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^(?:<!-- not run: (?P<reason>.+?) -->\n+)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
 STEPS, EPISODES, SECONDS = 512, 2, 300
+SHORTER = {"--total-timesteps": STEPS, "--timesteps": STEPS, "--episodes": EPISODES, "--trials": 2}
 MAKE_RUN = f"python -m ppo_np.train --env-id CartPole-v1 --total-timesteps {STEPS} --run-dir runs/RUN"
 
 
@@ -83,13 +84,15 @@ def commands(code: str) -> list[list[str]]:
 def shortened(words: list[str]) -> list[str]:
     """A command of ppo_np with few steps or episodes, or a small network."""
     words = list(words)
-    for option, most in (("--total-timesteps", STEPS), ("--episodes", EPISODES)):
+    for option, most in SHORTER.items():
         if option in words:
             place = words.index(option) + 1
             words[place] = str(min(int(words[place]), most))
     if words[2:3] == ["ppo_np.gradcheck"]:
         return [*words, "--shared-sizes", "16"]
-    trains = words[2:3] == ["ppo_np.train"]
+    if words[2:3] == ["ppo_np.tune"] and not {"--timesteps", "--resume"} & set(words):
+        return [*words, "--timesteps", str(STEPS)]
+    trains = words[2:3] in (["ppo_np.train"], ["ppo_np.sweep"])
     asks = {"--total-timesteps", "--resume", "--list-presets", "--help"} & set(words)
     return [*words, "--total-timesteps", str(STEPS)] if trains and not asks else words
 
@@ -135,7 +138,9 @@ def check(words: list[str]) -> str:
         return f"there is no {lost[0]}"
     if start and "venv" not in start:
         options = [word.partition("=")[0] for word in words if word.startswith("--")]
-        unknown = [option for option in options if not re.search(rf"{option}\b", help_of(*start))]
+        # Sweeps and searches take the flags of train as well.
+        text = help_of(*start) + (help_of("-m", "ppo_np.train") if start[-1] in ("ppo_np.sweep", "ppo_np.tune") else "")
+        unknown = [option for option in options if not re.search(rf"{option}\b", text)]
         if unknown:
             return f"{' '.join(start)} has no option {unknown[0]}"
     return ""

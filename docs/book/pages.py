@@ -20,6 +20,7 @@ CHAPTERS = {
         "running",
         "reports",
         "warm-starts",
+        "sweeps",
         "explain",
         "python",
         "environments",

@@ -1,6 +1,7 @@
 """The CSV files of a run folder: written row by row, and read whatever is in them."""
 
 import math
+import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,18 +59,31 @@ def _line(row: Iterable[object]) -> bytes:
     return (",".join(map(str, row)) + "\n").encode()  # no field of ours has a comma, a quote or a line break
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path, tail: int = 0) -> list[dict[str, str]]:
     """The rows of a CSV file, by the names in its first line; none if there is no such file.
+
+    With `tail`, only the rows in its last so many bytes.
 
     Rows that are longer or shorter than the first line and an incomplete last row are left out. Bytes that are not
     UTF-8 become U+FFFD. Raises OSError if the file cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = _head_and_tail(path, tail) if tail else path.read_bytes()
     except FileNotFoundError:
         return []
     header, *rows = (line.rstrip("\r").split(",") for line in data.decode("utf-8", "replace").split("\n")[:-1] or [""])
     return [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
+
+
+def _head_and_tail(path: Path, tail: int) -> bytes:
+    """The first line of a file, and the whole lines in its last `tail` bytes."""
+    with open(path, "rb") as file:
+        header = file.readline()
+        start = os.fstat(file.fileno()).st_size - tail
+        if start > len(header):
+            file.seek(start - 1)
+            file.readline()  # the rest of a row, or only the end of the one before
+        return header + file.read()
 
 
 def number(row: Mapping[str, str], name: str) -> float:

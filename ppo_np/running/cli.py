@@ -111,12 +111,12 @@ def parse_with_preset(
     seen: Any = parse_from(options(preset=GENERIC_DISCRETE, config=config), arguments, prog, more_help)
     if any(argument.startswith("--list") for argument in arguments):
         return seen
-    preset, norm_obs = _generic(seen.config)
+    preset, norm_obs = generic_preset(seen.config)
     config = dataclasses.replace(PPOConfig.preset(preset), norm_obs=norm_obs)
     return parse_from(options(preset=preset, config=config), arguments, prog, more_help)
 
 
-def _generic(config: PPOConfig) -> tuple[str, bool]:
+def generic_preset(config: PPOConfig) -> tuple[str, bool]:
     """The generic preset for an environment, and whether to normalise its observations: not if they are one-hot."""
     from gymnasium.spaces import Box  # slow imports: here, they do not delay --help
 

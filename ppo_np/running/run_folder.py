@@ -3,22 +3,18 @@
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ppo_np.errors import UserError, check
 from ppo_np.logs.filenames import CONFIG, LOCK, OVERRIDES, VIDEOS
 from ppo_np.running import resume
 from ppo_np.running.options import TrainOptions
 from ppo_np.saving.checkpoint import Checkpoint, library_versions
-from ppo_np.saving.files import remove_temporary, write_whole
-
-if sys.platform != "win32":
-    import fcntl
+from ppo_np.saving.files import lock, remove_temporary, write_whole
 
 
 @contextmanager
@@ -43,7 +39,8 @@ def open_run_folder(options: TrainOptions) -> Iterator[Path]:
     with as_user_error(folder):
         file = open(folder / LOCK, "w")  # noqa: SIM115  the lock lasts while the file is open
     with file:
-        _lock(file, folder)
+        if not lock(file):
+            raise UserError(f"run_dir is {str(folder)!r}, but another run is using it.")
         check_unused()  # again, because another run may have used it meanwhile
         remove_temporary(folder)
         try:
@@ -80,16 +77,6 @@ def _make_default(options: TrainOptions) -> tuple[Path, list[Path]]:
                 raise
         number += 1
         folder = base.with_name(f"{name}-{number}")
-
-
-def _lock(file: IO[str], folder: Path) -> None:
-    if sys.platform != "win32":
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"run_dir is {str(folder)!r}, but another run is using it.") from None
-        except OSError:  # the file system has no locks
-            pass
 
 
 def _remove(folder: Path, made: Sequence[Path]) -> None:

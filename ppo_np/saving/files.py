@@ -2,9 +2,14 @@
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
 
 TEMPORARY = ".*.tmp"
 CHECKPOINT, CONFIG = "checkpoint.h5", "config.json"  # in a run folder
@@ -59,6 +64,22 @@ def sync_folder(folder: Path) -> bool:
             if error.errno not in UNABLE:
                 raise
             return False
+    return True
+
+
+def lock(file: IO[str], shared: bool = False) -> bool:
+    """Lock an open file for this process until it is closed. Returns False if another process has locked it.
+
+    A shared lock needs a file that is open for reading; several processes may have it. True on a system or a file
+    system without locks.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
     return True
 
 

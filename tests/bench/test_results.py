@@ -13,8 +13,9 @@ from commands import run
 
 from bench.report import results
 from bench.report.cases import GENERIC
-from bench.report.results_page import PAGE, interval, iqm
+from bench.report.results_page import PAGE
 from ppo_np import train as trainer
+from ppo_np.evaluation.statistics import interval, iqm
 from ppo_np.running import cli
 
 SCORES = [100.0, 180.0, 220.0, 250.0, 200.0]

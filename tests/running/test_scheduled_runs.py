@@ -113,7 +113,8 @@ def test_a_file_alone_says_which_once_and_before(tmp_path, file, capsys):
 def test_what_does_not_train_does_not_run_it(tmp_path, file, capsys):
     folder = train(tmp_path / "run", *scheduled(file), "--total-timesteps", "64")
     alone = shutil.copy(folder / "checkpoint.h5", tmp_path / "alone.h5")
-    ppo = PPO.load(alone)
+    with pytest.warns(RuntimeWarning, match="alone.h5"):  # of what `learn` would run
+        ppo = PPO.load(alone)
     write_crash(tmp_path / "crash.h5", crash_of(ppo.state, ppo.config, "Said.", "rollout", {}))
     capsys.readouterr()
     assert run(evaluate_command.main, alone, "--episodes", "1") == cli.DONE
