@@ -13,6 +13,8 @@ IMAGES = ["opencv-python-headless>=4.10"]
 PLOT = ["matplotlib>=3.9"]
 MINARI = ["minari>=0.5.3"]
 ENVPOOL = ["envpool>=1.2.5"]
+EXPORT = ["onnx>=1.17", "onnxruntime>=1.20"]
+KERAS = ["jax>=0.4.30", "keras>=3.5"]
 MPI = ["mpi4py>=4.0", "mpich>=4.2"]
 TUNE = ["optuna>=4.0"]
 TEST = [
@@ -20,6 +22,7 @@ TEST = [
     *PLOT,
     "huggingface_hub>=0.24",
     *TUNE,
+    *EXPORT,
     "hypothesis>=6.100",
     "pytest>=8.2",
     "pytest-benchmark>=5.1",
@@ -68,6 +71,8 @@ setup(
         "plot": PLOT,
         "envpool": ENVPOOL,
         "minari": MINARI,
+        "export": EXPORT,
+        "keras": KERAS,
         "mpi": MPI,
         "wandb": WANDB,
         "mlflow": MLFLOW,

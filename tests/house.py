@@ -15,7 +15,7 @@ BEGIN, END = "```mermaid\n", "```\n"
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
-    "commands": "__main__ train clone evaluate replay plot report card explain gradcheck sweep tune",
+    "commands": "__main__ train clone evaluate export replay plot report card explain gradcheck sweep tune",
     "course": "__main__ training.train training.screen training.result training.product_run training.installed "
     "training.collecting training.network_hooks training.calls training.comparison training.kernel_functions "
     "teacher_commands gradescope folder hunting watching report teaching checker worker page "
@@ -23,6 +23,8 @@ ROOMS = {
     "reporting": "report_page report_parts report_charts card command_lines films chart groups curves",
     "searching": "tune search trial study space sweep table screen jobs manifest grid child result preset_file",
     "running": "run saver cloning run_folder summary launch options resume interval cli output signals",
+    "exporting": "export keras_weights onnx_file python_file npz numpy_policy c_header c_functions verify observations "
+    "runner arrays",
     "evaluation": "policy_evaluation periodic playback episodes statistics",
     "logs": "run_logs tensorboard trackers logger csv_file incidents filenames",
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
@@ -30,7 +32,7 @@ ROOMS = {
     "continuous_bugs gradient_report diagnosis",
     "learning": "ppo adaptive_lr on_policy divergence resume_point metrics cloning demonstrations rollout "
     "minibatches policy_file policy normalizer",
-    "saving": "crash_file foreign warm_start checkpoint training_state hdf5 files",
+    "saving": "crash_file foreign warm_start checkpoint training_state keras_file hdf5 files",
     "environments": "make stream env_recorder compiled_envs examples.acrobot examples.cartpole examples.mountain_car "
     "examples.mountain_car_continuous examples.pendulum compiled stepping fingerprint observed by_id wrapping serial "
     "workers guard action_masks watchdog env_restore film space_json spaces",

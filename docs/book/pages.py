@@ -23,6 +23,7 @@ CHAPTERS = {
         "sweeps",
         "explain",
         "python",
+        "export",
         "environments",
         "compiled-environments",
         "checkpoint",

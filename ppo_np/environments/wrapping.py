@@ -125,11 +125,15 @@ def _rescaled(env: gymnasium.Env, config: PPOConfig) -> gymnasium.Env:
     good = space.dtype.kind == "f" and np.isfinite([low, high]).all() and (low < high).all()
     check(bool(good), "rescale_actions", config.rescale_actions, allowed)
 
-    def own(action: np.ndarray) -> np.ndarray:
-        share = (action.astype(float) + 1) / 2
-        return np.clip(low * (1 - share) + high * share, low, high).astype(space.dtype)
-
+    own = partial(rescaled_action, space=space)
     return TransformAction(env, own, spaces.Box(-1, 1, space.shape, space.low.dtype.type))
+
+
+def rescaled_action(action: np.ndarray, space: spaces.Box) -> np.ndarray:
+    """The actions of a finite Box, (..., *shape), that actions in [-1, 1] stand for: -1 is low, 1 is high."""
+    low, high = space.low.astype(float), space.high.astype(float)
+    share = (action.astype(float) + 1) / 2
+    return np.clip(low * (1 - share) + high * share, low, high).astype(space.dtype)
 
 
 def far_box_warning(space: gymnasium.Space, config: PPOConfig) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 
 import numpy as np
@@ -18,6 +19,7 @@ from ppo_np.network.action_head import ActionHead, action_head
 from ppo_np.saving.checkpoint import Checkpoint, below, read_checkpoint
 from ppo_np.saving.files import CHECKPOINT
 from ppo_np.saving.hdf5 import MALFORMED, printable
+from ppo_np.saving.keras_file import read_keras_weights
 from ppo_np.saving.training_state import TrainingState
 
 OBS = "obs"  # name of the statistics of the observations
@@ -25,7 +27,9 @@ SIZES = ("shared_sizes", "policy_sizes", "value_sizes")
 # Settings with which the same weights are another policy, although all shapes fit.
 MEANING = ("activation", "action_distribution", "log_std")
 # What reads a file that is no checkpoint, by the ending of its name: the arrays by the names of `ActorCritic.named`.
-READERS: dict[str, Callable[[str], Mapping[str, np.ndarray]]] = {}
+READERS: dict[str, Callable[[str], Mapping[str, np.ndarray]]] = {
+    ".weights.h5": partial(read_keras_weights, what="init_from"),  # of Keras
+}
 
 
 @dataclass(frozen=True, kw_only=True)
