@@ -31,11 +31,12 @@ ROOMS = {
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "
     "continuous_bugs gradient_report diagnosis",
     "learning": "ppo adaptive_lr on_policy divergence resume_point metrics cloning demonstrations rollout "
-    "minibatches policy_file policy normalizer",
+    "compiled_rollout acting rollout_buffer minibatches policy_file policy normalizer",
     "saving": "crash_file foreign warm_start checkpoint training_state keras_file hdf5 files",
-    "environments": "make stream env_recorder compiled_envs examples.acrobot examples.cartpole examples.mountain_car "
-    "examples.mountain_car_continuous examples.pendulum compiled stepping fingerprint observed by_id wrapping serial "
-    "workers guard action_masks watchdog env_restore film space_json spaces",
+    "environments": "make compiled_stream stream transition env_recorder compiled_envs examples.acrobot "
+    "examples.cartpole examples.mountain_car examples.mountain_car_continuous examples.pendulum compiled "
+    "rollout_kernel stepping fingerprint observed by_id wrapping serial workers guard action_masks watchdog "
+    "env_restore film space_json spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",

@@ -97,24 +97,28 @@ class OwnRows:
         rng: in the same state on all ranks.
         own: indices of this rank's environments.
         num_envs: number of environments of all ranks.
+        axis: of shapes, which is the environments.
     """
 
-    def __init__(self, rng: np.random.Generator, own: range, num_envs: int):
-        self._rng = rng
-        self._own = slice(own.start, own.stop)
-        self._num_envs = num_envs
+    def __init__(self, rng: np.random.Generator, own: range, num_envs: int, axis: int = 0):
+        self._rng, self._own, self._num_envs, self._axis = rng, own, num_envs, axis
 
     def random(self, shape: int | tuple[int, ...]) -> np.ndarray:
-        """As numpy.random.Generator.random; the first axis of `shape` is this rank's environments."""
+        """As numpy.random.Generator.random; an axis of `shape` is this rank's environments."""
         return self._rows(self._rng.random, shape)
 
     def standard_normal(self, shape: int | tuple[int, ...]) -> np.ndarray:
-        """As numpy.random.Generator.standard_normal; the first axis of `shape` is this rank's environments."""
+        """As numpy.random.Generator.standard_normal; an axis of `shape` is this rank's environments."""
         return self._rows(self._rng.standard_normal, shape)
 
     def _rows(self, draw: Callable[[Any], np.ndarray], shape: int | tuple[int, ...]) -> np.ndarray:
-        rest = shape[1:] if isinstance(shape, tuple) else ()
-        return draw((self._num_envs, *rest))[self._own]
+        whole = list(shape) if isinstance(shape, tuple) else [shape]
+        whole[self._axis] = self._num_envs
+        return draw(tuple(whole))[(slice(None),) * self._axis + (slice(self._own.start, self._own.stop),)]
+
+    def ahead(self) -> "OwnRows":
+        """The same for arrays of several steps, (K, N, ...)."""
+        return OwnRows(self._rng, self._own, self._num_envs, axis=1)
 
 
 def own_generator(rng: np.random.Generator, ranks: Ranks, num_envs: int) -> np.random.Generator | OwnRows:

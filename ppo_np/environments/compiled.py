@@ -83,12 +83,19 @@ def is_compiled(model: Any) -> TypeGuard[type[CompiledEnv]]:
 
 
 class Program(NamedTuple):
-    """A compiled environment that is ready to run: the user's object, the kernels, and the numbers in a state."""
+    """A compiled environment that is ready to run.
+
+    Attributes:
+        model: the user's object. name: of its class.
+        step_envs, observe_envs: the kernels. key: of their cache; empty if they are not cached.
+        state_size: S, the numbers in a state.
+    """
 
     model: CompiledEnv
     name: str
     step_envs: Callable[..., int]
     observe_envs: Callable[..., None]
+    key: str
     state_size: int
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
@@ -108,7 +115,7 @@ class Program(NamedTuple):
         try:
             return kernel(*args)
         except Exception as error:
-            which = "step or observe" if kernel is self.step_envs else "observe"
+            which = "observe" if kernel is self.observe_envs else "step or observe"
             told = f"{type(error).__name__}: {error} (NUMBA_DISABLE_JIT=1 shows where)" if COMPILED else describe(error)
             raise EnvironmentFault(f"{self.name}.{which} raised {told}") from error
 
@@ -128,7 +135,7 @@ def program(model: Any, kwargs: dict[str, Any]) -> Program:
     except Exception as error:
         raise UserError(f"{name} raised {describe(error)} when it was made{signature(model, error)}.") from error
     _check_attributes(made, name)
-    first = Program(made, name, _no_kernel, _no_kernel, 0)
+    first = Program(made, name, _no_kernel, _no_kernel, "", 0)
     try:
         state = first.start(np.random.default_rng(0))
     except EnvironmentFault as fault:
@@ -136,7 +143,7 @@ def program(model: Any, kwargs: dict[str, Any]) -> Program:
     action = example_action(made.action_space)
     form = len(state), made.observation_space.shape, str(made.observation_space.dtype), action.shape, str(action.dtype)
     step_envs, observe_envs, key = _kernels(model.step, model.observe, form)
-    ready = first._replace(step_envs=step_envs, observe_envs=observe_envs, state_size=len(state))
+    ready = first._replace(step_envs=step_envs, observe_envs=observe_envs, key=key, state_size=len(state))
     tried = Path(users_cache_dir(key) or os.devnull) / "tried"  # these functions have passed the trial before
     if not tried.exists():
         _try_in_python(ready, state.copy(), action)

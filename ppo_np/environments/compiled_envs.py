@@ -11,6 +11,7 @@ from gymnasium.vector.utils import batch_space
 
 from ppo_np.environments.compiled import CompiledEnv, arrays_for, is_compiled, program, step_limit
 from ppo_np.environments.env_restore import generator_words, set_generator_words
+from ppo_np.environments.rollout_kernel import rollout_kernel
 from ppo_np.errors import UserError
 
 FINAL = "final_obs"
@@ -54,7 +55,7 @@ class CompiledVectorEnv(VectorEnv):
         self._states, self._starts = np.zeros((2, num_envs, self._program.state_size))
         self._arrays = arrays_for(num_envs, made)
         self._lengths, self._obs, self._final_obs, self._rewards, self._terminations, self._truncations = self._arrays
-        self._action_shape = (num_envs, *(made.action_space.shape or ()))
+        self._actions = np.zeros((num_envs, *(made.action_space.shape or ())), made.action_space.dtype)
         self._rngs: list[np.random.Generator] = []
         self._words: np.ndarray | None = None  # (N, 6), of the generators, as far as `_drawn` is False
         self._drawn = np.ones(num_envs, bool)  # generators that have drawn since then
@@ -84,26 +85,50 @@ class CompiledVectorEnv(VectorEnv):
 
     def _observe(self) -> np.ndarray:
         self._program.call(self._program.observe_envs, self._states, self._obs)
-        return self._obs.copy()
+        return self.observations()
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Do one action in each environment, (N, ...); raises EnvironmentFault if the user's functions fail."""
-        actions = np.ascontiguousarray(actions, self.single_action_space.dtype).reshape(self._action_shape)
+        actions = np.ascontiguousarray(actions, self._actions.dtype).reshape(self._actions.shape)
         kernel, args = self.kernel_call()
         ended = self._program.call(kernel, actions, *args)
-        infos: dict[str, Any] = {}
-        if ended:
-            dones = self._terminations | self._truncations
-            infos = {FINAL: np.full(self.num_envs, None, object), f"_{FINAL}": dones}
-            for n in np.flatnonzero(dones).tolist():
-                infos[FINAL][n] = self._final_obs[n].copy()
-                self._draw(n)
-        rewards, terminations, truncations = self._rewards, self._terminations, self._truncations
-        return self._obs.copy(), rewards.copy(), terminations.copy(), truncations.copy(), infos
+        infos = self.ended() if ended else {}
+        return self.observations(), *self.results(), infos
+
+    def observations(self) -> np.ndarray:
+        """The present observations, (N, ...)."""
+        return self._obs.copy()
+
+    def results(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rewards, terminations and truncations of the last step, (N,) each."""
+        return self._rewards.copy(), self._terminations.copy(), self._truncations.copy()
+
+    def ended(self) -> dict[str, Any]:
+        """Draw the beginnings of the next episodes, where episodes have ended; returns the infos of the step."""
+        dones = self._terminations | self._truncations
+        infos: dict[str, Any] = {FINAL: np.full(self.num_envs, None, object), f"_{FINAL}": dones}
+        for n in np.flatnonzero(dones).tolist():
+            infos[FINAL][n] = self._final_obs[n].copy()
+            self._draw(n)
+        return infos
 
     def kernel_call(self) -> tuple[Callable[..., int], tuple[Any, ...]]:
         """`step_envs` and its arguments after the actions: arrays that stay the same and are modified by each step."""
         return self._program.step_envs, (self._starts, self._limit, True, self._states, *self._arrays)
+
+    def rollout_kernel(self, kind: str) -> Callable[..., int]:
+        """The kernel that steps the environments under a policy; `kind` is a key of `SAMPLERS`."""
+        return rollout_kernel(self._program.step_envs, kind, self._program.key)
+
+    def kernel_arguments(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """The arguments `spaces` and `envs` of the rollout kernel."""
+        actions = self._actions
+        rows = actions.reshape(self.num_envs, -1) if actions.ndim > 1 else actions
+        return (self._obs.reshape(-1), rows, actions), self.kernel_call()[1]
+
+    def run(self, kernel: Callable[..., int], *args: Any) -> int:
+        """Run the rollout kernel; raises EnvironmentFault if the user's functions fail."""
+        return self._program.call(kernel, *args)
 
     def snapshot(self) -> tuple[np.ndarray, np.ndarray]:
         """The state of all environments: (N, 2 S) uint64, the bits of states and beginnings; (N, 6) of generators."""

@@ -29,6 +29,8 @@ def stepping_kernels(step, observe, key):
             rewards, terminations, truncations: (N,), overwritten.
         """
         ended = 0
+        size = obs.size // len(obs)
+        last, present = final_obs.reshape(len(obs), size), obs.reshape(len(obs), size)
         for n in range(len(states)):
             reward, terminated = step(states[n], actions[n])
             lengths[n] += 1
@@ -38,9 +40,12 @@ def stepping_kernels(step, observe, key):
             observe(states[n], obs[n])
             if autoreset and (terminations[n] or truncations[n]):
                 ended += 1
-                final_obs[n] = obs[n]
                 lengths[n] = 0
-                states[n] = starts[n]
+                # Loops, because Numba takes seconds to compile the assignment of an array to a part of another.
+                for i in range(size):
+                    last[n, i] = present[n, i]
+                for s in range(states.shape[1]):
+                    states[n, s] = starts[n, s]
                 observe(states[n], obs[n])
         return ended
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -15,52 +15,11 @@ from ppo_np.environments.env_recorder import EnvRecord, EnvRecorder, Mark, State
 from ppo_np.environments.guard import Guard, describe
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.serial import SerialEnvs
+from ppo_np.environments.transition import LARGEST, Episode, Transition, final_obs_of
 from ppo_np.environments.watchdog import Watchdog
 from ppo_np.errors import EnvironmentFault, UserError
 
-LARGEST = 1e15  # squares of observations and returns, and sums of these squares, must fit into float32
 Result = TypeVar("Result")
-
-
-class Episode(NamedTuple):
-    """A finished episode: the sum of its rewards and the number of its steps."""
-
-    episodic_return: float
-    episodic_length: int
-
-
-class Transition(NamedTuple):
-    """The results of one step of N environments.
-
-    Attributes:
-        rewards: (N,) floats, 0 in reset rows. terminations, truncations: (N,) bool.
-        valid: (N,) bool, False in reset rows, where the environment ignored the action and was only reset.
-        final: the last observations of episodes that ended, (N,) objects; None if no episode ended or in the mode
-            NEXT_STEP.
-        episodes: those that ended.
-    """
-
-    rewards: np.ndarray
-    terminations: np.ndarray
-    truncations: np.ndarray
-    valid: np.ndarray
-    final: Observed | None
-    episodes: list[Episode]
-
-
-def _final_obs(infos: Any) -> Any:
-    """The last observations of episodes that ended, in the mode SAME_STEP; None if there are none.
-
-    They are in the dict `infos`, or, as older libraries give it, in a list with a dict for each environment.
-    """
-    if isinstance(infos, dict):
-        return infos.get("final_obs")
-    if not isinstance(infos, list | tuple) or not all(isinstance(info, dict) for info in infos):
-        return None
-    finals = np.full(len(infos), None, object)
-    for n, info in enumerate(infos):
-        finals[n] = info.get("final_obs", info.get("terminal_observation"))
-    return finals if any(final is not None for final in finals) else None
 
 
 class EnvStream:
@@ -210,8 +169,7 @@ class EnvStream:
 
         Raises EnvironmentFault if an environment fails or has failed before, or a reward is not finite and up to 1e15.
         """
-        if self._broken:
-            raise EnvironmentFault("The environments have failed before: make new ones.")
+        self._check_usable()
         if self._records:
             self._recorder.add(actions)
         self.steps += 1
@@ -224,17 +182,11 @@ class EnvStream:
         dones = self._dones
         ended = count_step(rewards, valid, terminations, truncations, LARGEST, self._returns, self._lengths, dones)
         if ended < 0:
-            n = first_outside(rewards, LARGEST)
-            what = f"environment {self._first + n} gave the reward {rewards[n]}"
-            raise self.fault(f"{what}, but it must be a finite number up to {LARGEST:g}", {"rewards": rewards})
-        episodes = []
-        if ended:
-            episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
-            self._returns[dones] = 0
-            self._lengths[dones] = 0
+            raise self._reward_fault(rewards)
+        episodes = self._ended_episodes() if ended else []
         final = None
         if episodes and not self.next_step:
-            final_obs = _final_obs(infos)
+            final_obs = final_obs_of(infos)
             if final_obs is None:
                 raise self.fault("the vector environment gave no final_obs, but the mode SAME_STEP needs it")
             final = Observed(final_obs)
@@ -244,6 +196,23 @@ class EnvStream:
             needed = self._all_valid if self._resetting is None else ~self._resetting
             self.observed = Observed(obs, self._action_mask(infos, needed))
         return Transition(rewards, terminations, truncations, valid, final, episodes)
+
+    def _check_usable(self) -> None:
+        if self._broken:
+            raise EnvironmentFault("The environments have failed before: make new ones.")
+
+    def _reward_fault(self, rewards: np.ndarray) -> EnvironmentFault:
+        n = first_outside(rewards, LARGEST)
+        what = f"environment {self._first + n} gave the reward {rewards[n]}"
+        return self.fault(f"{what}, but it must be a finite number up to {LARGEST:g}", {"rewards": rewards})
+
+    def _ended_episodes(self) -> list[Episode]:
+        """The episodes that have just ended; those that follow are counted from 0."""
+        dones = self._dones
+        episodes = [Episode(float(self._returns[n]), int(self._lengths[n])) for n in np.flatnonzero(dones)]
+        self._returns[dones] = 0
+        self._lengths[dones] = 0
+        return episodes
 
     def _step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, Any]:
         """The environments' step, with results of the right types and shapes."""

@@ -55,8 +55,8 @@ class Metrics:
     explained_variance: float  # 1 - Var(returns - values) / Var(returns) of the rollout
     grad_norm: float  # global norm of the gradient before clipping, mean over the minibatches
     learning_rate: float  # learning rate of this update
-    time_env: float  # seconds of this update spent in the environments
-    time_inference: float  # seconds of this update spent choosing actions
+    time_env: float  # seconds of this update spent in the environments; in resets only, if a kernel does the steps
+    time_inference: float  # seconds of this update spent choosing actions, and in steps that a kernel does with them
     time_update: float  # seconds of this update spent in advantages, epochs and Adam
     environments_reset: int = 0  # environments that could not be restored when the run was resumed
 

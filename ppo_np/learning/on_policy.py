@@ -12,9 +12,10 @@ import numpy as np
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
+from ppo_np.environments.compiled_stream import stream_of
 from ppo_np.environments.film import VideoOptions
 from ppo_np.environments.make import EnvSource, close_environments, open_environments
-from ppo_np.environments.stream import EnvStream, Episode
+from ppo_np.environments.stream import Episode
 from ppo_np.environments.wrapping import far_box_warning
 from ppo_np.errors import UserError, check
 from ppo_np.learning.cloning import CloningTerm
@@ -76,7 +77,7 @@ class OnPolicyAlgorithm:
                 rngs=dict(zip(RNGS, rngs, strict=True)),
                 adaptive_lr=None if config.kl_adaptive_lr is None else config.learning_rate,
             )
-            self.stream = EnvStream(envs, config.env_timeout, self.own_envs.start, config.action_mask)
+            self.stream = stream_of(envs, config.env_timeout, self.own_envs.start, config.action_mask)
             self.resume_point = ResumePoint(self.stream, self.policy, self.state)
             self.lost_envs: list[int] = []
             self._allocate()
@@ -161,6 +162,8 @@ class OnPolicyAlgorithm:
 
     def stop(self) -> None:
         """Let `learn` return after the current environment step, or after the epochs if the rollout is full.
+
+        Steps that a kernel does together count as one; they take about 0.02 s.
 
         The next `learn` continues an unfinished rollout. With several ranks, all of them return after the current
         update. Safe in a signal handler.

@@ -35,7 +35,7 @@ class Activations:
         policy_outputs, values: (B, K) and (B,), outputs of the network; dpolicy_outputs, dvalues: their gradients.
         dlogprobs, dentropies: (B,), gradients with respect to the distribution's outputs.
         dfeatures: (B, O), the value tower's part of the gradient with respect to the trunk's output.
-        scratch: room for the hidden layers of `ActorCritic.act`, which makes it longer if it must.
+        scratch: room for the hidden layers in `ActorCritic.act`; `ActorCritic.scratch` makes it longer if it must be.
         loss_terms: (6,), the numbers that `LOSS_TERMS` names.
     """
 

@@ -193,10 +193,13 @@ class Beta(Distribution):
         return {"alpha": more[:, 0::2], "beta": more[:, 1::2], "low": self.low.copy(), "high": self.high.copy()}
 
     def sample(self, outputs: Array, rng: Rng, mask: Array | None = None) -> None:
-        """Use 2 A times `ATTEMPTS` normal numbers per row, then as many uniform ones, however many are needed."""
+        """Use the numbers that `draw` gives, however many are needed."""
+        beta_sample(outputs, self.log_width, *self.draw(rng), self.actions, self.logprobs)
+
+    def draw(self, rng: Rng) -> tuple[Array, Array]:
+        """2 A times `ATTEMPTS` normal numbers per row, then as many uniform ones."""
         shape = (*self.actions.shape, 2, ATTEMPTS)
-        normals, uniforms = rng.standard_normal(shape), rng.random(shape)
-        beta_sample(outputs, self.log_width, normals, uniforms, self.actions, self.logprobs)
+        return rng.standard_normal(shape), rng.random(shape)
 
     def mode(self, outputs: Array, mask: Array | None = None) -> None:
         """Take the most probable numbers."""

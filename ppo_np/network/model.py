@@ -197,12 +197,16 @@ class ActorCritic:
         Returns:
             -1 if all is well; -2 if an output is not finite; else the flat index of the first |obs| > limit (or NaN).
         """
-        if len(activations.scratch) < activations.rows * self._hidden:
-            activations.scratch = np.zeros(activations.rows * self._hidden, self.dtype)
         return acting_forward(
             self.params, self._policy_layers if policy_only else self.layers, obs, limit, self.activation,
-            activations.scratch, activations.policy_outputs, activations.values,
+            self.scratch(activations), activations.policy_outputs, activations.values,
         )  # fmt: skip
+
+    def scratch(self, activations: Activations) -> np.ndarray:
+        """`activations.scratch`, made longer if `acting_forward` needs more."""
+        if len(activations.scratch) < activations.rows * self._hidden:
+            activations.scratch = np.zeros(activations.rows * self._hidden, self.dtype)
+        return activations.scratch
 
     def forward(self, obs: np.ndarray, activations: Activations) -> None:
         """Compute `activations.policy_outputs` and `activations.values` from observations, (B, D)."""

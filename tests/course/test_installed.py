@@ -12,14 +12,14 @@ from ppo_np import PPO, PPOConfig
 from ppo_np.course.training.calls import PARAMETER_BITS, RESULT_BITS, FunctionFault, copies, rounded
 from ppo_np.course.training.installed import installed
 from ppo_np.course.training.kernel_functions import KERNEL_FUNCTIONS
-from ppo_np.learning import minibatches, ppo, rollout
+from ppo_np.learning import minibatches, ppo, rollout_buffer
 from ppo_np.network import distributions, model, optimizer
 
 SMALL = dataclasses.replace(PPOConfig.preset("cartpole"), num_steps=8, update_epochs=2, num_minibatches=2)
 PLACES = [
     (distributions, "categorical_forward"), (distributions.MultiCategorical, "backward"), (model, "orthogonal"),
     (model.ActorCritic, "forward"), (model.ActorCritic, "backward"), (model.ActorCritic, "act"),
-    (optimizer, "adam"), (optimizer, "clip_by_global_norm"), (ppo, "collect"), (rollout, "gae"),
+    (optimizer, "adam"), (optimizer, "clip_by_global_norm"), (ppo, "collect"), (rollout_buffer, "gae"),
     (minibatches, "normalize"), (minibatches.MinibatchSampler, "epochs"),
 ]  # fmt: skip
 # All kinds of actions, with and without shared layers.

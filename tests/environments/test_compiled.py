@@ -1,21 +1,19 @@
 """Environments that are written as two compiled functions: checks, stepping, the single environment, the cache."""
 
 import re
-from types import SimpleNamespace
 
 import gymnasium
 import numba
 import numpy as np
 import pytest
-from compiled_models import Drift
+from compiled_models import Drift, in_python
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numba.core.errors import TypingError
 
-from kernels import _jit
 from ppo_np import PPO, EnvironmentFault, PPOConfig, UserError
-from ppo_np.environments import compiled, stepping
+from ppo_np.environments import compiled
 from ppo_np.environments.compiled_envs import CompiledVectorEnv
 from ppo_np.environments.env_recorder import EnvRecord
 from ppo_np.environments.fingerprint import fingerprint
@@ -31,14 +29,8 @@ CONFIG = PPOConfig(
 
 @pytest.fixture
 def plain(monkeypatch):
-    """The functions of a model are not compiled, which takes a second; the package's kernels are."""
-    monkeypatch.setattr(compiled, "numba", SimpleNamespace(njit=lambda function, **_: function))
-    monkeypatch.setattr(stepping, "users_kernel", lambda function, key: function)
-    monkeypatch.setattr(compiled, "COMPILED", False)
-    monkeypatch.setattr(_jit, "CACHE_DIR", "")
-    compiled._kernels.cache_clear()
-    yield
-    compiled._kernels.cache_clear()
+    with in_python(monkeypatch):
+        yield
 
 
 def variant(**changes):

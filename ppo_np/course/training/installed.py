@@ -22,7 +22,8 @@ from ppo_np.course.training.comparison import Comparison
 from ppo_np.course.training.network_hooks import NetworkHooks, Replacement
 from ppo_np.environments.stream import EnvStream
 from ppo_np.errors import short
-from ppo_np.learning import minibatches, ppo, rollout
+from ppo_np.learning import minibatches, ppo, rollout_buffer
+from ppo_np.learning.compiled_rollout import CompiledSteps
 from ppo_np.learning.minibatches import MinibatchSampler, MinibatchSlice
 from ppo_np.learning.policy import Policy
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
@@ -38,7 +39,7 @@ SAME_ARGUMENTS = {
     "bernoulli_backward": (distributions, ("dlogits",)),
     "gaussian_forward": (distributions, ("logprobs", "entropies")),
     "gaussian_backward": (distributions, ("dmeans", "dlog_std")),
-    "gae": (rollout, ("advantages", "returns")),
+    "gae": (rollout_buffer, ("advantages", "returns")),
     "normalize": (minibatches, ("normalized",)),
 }
 
@@ -87,6 +88,7 @@ class Installation:
         collecting: Replacement = (ppo, "collect", self._collect(ppo.collect))
         return [
             collecting,
+            (CompiledSteps, "of", lambda *_: None),  # its kernels have the package's functions in them
             *self._network.replacements(),
             *(hook for name, hook in hooks.items() if name in self._caller),
         ]

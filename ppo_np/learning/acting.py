@@ -1,0 +1,115 @@
+"""What a rollout does in each step: flat observations, the network, and actions; and what it raises if that fails."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from kernels.acting import FINE
+from kernels.finite import all_finite
+from ppo_np.environments.observed import Observed
+from ppo_np.environments.stream import LARGEST, EnvStream, Transition
+from ppo_np.learning.policy import ActingWorkspace, Policy
+from ppo_np.learning.rollout_buffer import RolloutBuffer
+from ppo_np.network.distributions import Rng
+from ppo_np.network.tensor_trace import NotFiniteError, acting_stages, sampling_stages
+
+
+def observe_and_act(
+    stream: EnvStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer, t: int, rng: Rng
+) -> np.ndarray:
+    """Draw actions for the current observations; store both, with log-probabilities and values, in row t.
+
+    Returns:
+        The actions as numbers of the action space, (N, ...).
+    """
+    activations, distribution = workspace.activations, workspace.activations.distribution
+    flatten_obs(stream, policy, buffer.obs[t])
+    run_network(stream, policy, buffer.obs[t], workspace)
+    mask = stream.observed.action_mask
+    if buffer.action_masks is not None and mask is not None:
+        buffer.action_masks[t] = mask
+    distribution.sample(activations.policy_outputs, rng, mask)
+    if not all_finite(distribution.logprobs):
+        raise_of_sampling(policy, buffer.obs[t], workspace)
+    buffer.values[t] = activations.values
+    buffer.actions[t], buffer.logprobs[t] = distribution.actions, distribution.logprobs
+    return distribution.env_actions
+
+
+def run_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> None:
+    """Run the network on flat observations, (N, D).
+
+    Raises:
+        EnvironmentFault: An observation is not finite or too large.
+        NotFiniteError: An output of the network is not finite.
+    """
+    inputs = flat_obs
+    if policy.preprocesses:
+        stream.check_obs(flat_obs)
+        inputs = workspace.inputs
+        policy.preprocess(flat_obs, inputs)
+    if policy.model.act(inputs, LARGEST, workspace.activations) != FINE:
+        raise_of_network(stream, policy, flat_obs, workspace)
+
+
+def raise_of_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> NoReturn:
+    """Raise what `run_network` raises, after the network has met or given a number that is not finite."""
+    stream.check_obs(flat_obs)
+    _fill_layers(policy, flat_obs, workspace)
+    raise NotFiniteError(acting_stages(policy.model, *workspace))
+
+
+def raise_of_sampling(policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> NoReturn:
+    """Raise NotFiniteError, after a log-probability of a drawn action was not finite."""
+    _fill_layers(policy, flat_obs, workspace)
+    raise NotFiniteError(sampling_stages(policy.model, *workspace))
+
+
+def _fill_layers(policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> None:
+    """Compute the outputs of the hidden layers, which acting does not keep; leave the network's outputs unchanged."""
+    inputs, activations = workspace
+    outputs = activations.policy_outputs.copy(), activations.values.copy()
+    policy.preprocess(flat_obs, inputs)
+    policy.model.forward(inputs, activations)
+    activations.policy_outputs[:], activations.values[:] = outputs
+
+
+def flatten_obs(stream: EnvStream, policy: Policy, flat_obs: np.ndarray) -> None:
+    """Write the current observations into `flat_obs`, (N, D).
+
+    Raises:
+        EnvironmentFault: They are not in their space.
+    """
+    obs = stream.observed.obs
+    if stream.checked and policy.observations.copies:
+        flat_obs[:] = obs.reshape(flat_obs.shape)
+    else:
+        _flatten(stream, policy.observations.flatten, obs, flat_obs)
+
+
+def evaluate_final(
+    stream: EnvStream, transition: Transition, final: Observed, policy: Policy, workspace: ActingWorkspace,
+    final_values: np.ndarray,
+) -> None:  # fmt: skip
+    """Write V(final observation) of the episodes that this step truncated into `final_values`, (N,)."""
+    truncated = np.flatnonzero(transition.truncations & ~transition.terminations)
+    if not len(truncated):
+        return
+    flat_obs = np.zeros(workspace.inputs.shape, policy.obs_dtype)
+    if isinstance(final.obs, dict | tuple):  # batched: the parts of environments without a final one have no meaning
+        _flatten(stream, policy.observations.flatten, final.obs, flat_obs)
+        flat_obs[~transition.truncations] = 0
+    else:
+        for n in truncated:
+            _flatten(stream, policy.observations.flatten_one, final.obs[n], flat_obs[n])
+    run_network(stream, policy, flat_obs, workspace)
+    final_values[truncated] = workspace.activations.values[truncated]
+
+
+def _flatten(stream: EnvStream, flatten: Callable, observations: Any, flat_obs: np.ndarray) -> None:
+    try:
+        flatten(observations, flat_obs)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise stream.fault(f"the environments gave observations that do not fit their space ({reason})") from error
