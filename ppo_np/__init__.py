@@ -1,9 +1,9 @@
 """PPO in NumPy and Numba, with every gradient written by hand.
 
 From Python:
-    from ppo_np import PPO, PPOConfig
+    from ppo_np import PPO
 
-    PPO(PPOConfig(env_id="CartPole-v1", total_timesteps=100_000)).learn().save("cartpole.h5")
+    PPO("CartPole-v1", total_timesteps=100_000).learn(run_dir="runs/cartpole", progress=True)
 """
 
 import importlib
@@ -15,22 +15,23 @@ from typing import TYPE_CHECKING, Any
 from ppo_np.errors import UserError
 
 if TYPE_CHECKING:
+    from ppo_np import callbacks
     from ppo_np.config import PPOConfig
     from ppo_np.environments.compiled import CompiledEnv
     from ppo_np.errors import DivergedError, EnvironmentFault
     from ppo_np.evaluation.policy_evaluation import evaluate_policy
     from ppo_np.learning.policy import Policy
     from ppo_np.learning.policy_file import load_policy
-    from ppo_np.learning.ppo import PPO
+    from ppo_np.running.api import PPO
 
 __version__ = "0.1.0"
 __all__ = [
     "PPO", "CompiledEnv", "DivergedError", "EnvironmentFault", "PPOConfig", "Policy", "UserError", "__version__",
-    "evaluate_policy", "load_policy",
+    "callbacks", "evaluate_policy", "load_policy",
 ]  # fmt: skip
 
 _MODULES = {  # of the names outside ppo_np.errors
-    "PPO": "ppo_np.learning.ppo",
+    "PPO": "ppo_np.running.api",
     "PPOConfig": "ppo_np.config",
     "CompiledEnv": "ppo_np.environments.compiled",
     "Policy": "ppo_np.learning.policy",
@@ -41,6 +42,8 @@ _MODULES = {  # of the names outside ppo_np.errors
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `python -m ppo_np.train --help` does not wait for Numba and Gymnasium."""
+    if name == "callbacks":
+        return importlib.import_module("ppo_np.callbacks")
     if name not in __all__:
         raise AttributeError(f"module 'ppo_np' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES.get(name, "ppo_np.errors")), name)

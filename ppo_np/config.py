@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ppo_np.errors import UserError, check
-from ppo_np.field_types import check_types, plain
+from ppo_np.field_types import check_types, is_column_name, plain
 from ppo_np.literals import literal, literal_text, wrapper_call
 from ppo_np.schedules import SETTINGS, Schedule, Scheduled, as_text, checked, field_of
+from ppo_np.setting_names import suggestion
 
 _PRESETS = files("ppo_np") / "presets"
 ARTICLE = "article"
@@ -137,6 +138,8 @@ class PPOConfig(Scheduled):
     """Weight of a cloning term in the loss, -log pi of the actions in bc_dataset; falls linearly to 0; 0 = off."""
     bc_dataset: str = ""
     """With bc_coef: demonstrations, an .npz file with observations and actions, or the id of a Minari dataset."""
+    info_keys: tuple[str, ...] = ()
+    """Names in the last info of an episode whose numbers are logged, as a mean over the episodes of an update."""
     norm_obs: bool = False
     """Normalise observations to mean 0 and standard deviation 1 by running statistics, and clip them to +-10."""
     norm_reward: bool = False
@@ -199,6 +202,9 @@ class PPOConfig(Scheduled):
         kind, _, name = self.action_mask.partition(":")
         known = not self.action_mask or (kind in ("info", "method") and name.isidentifier())
         check(known, "action_mask", self.action_mask, '"info:NAME", "method:NAME" or empty')
+        allowed = "different names without commas and quotes"
+        good = all(map(is_column_name, self.info_keys)) and len(set(self.info_keys)) == len(self.info_keys)
+        check(good, "info_keys", self.info_keys, allowed)
         for name in ("shared_sizes", "policy_sizes", "value_sizes"):
             check(all(size >= 1 for size in getattr(self, name)), name, getattr(self, name), "integers >= 1")
 
@@ -274,7 +280,8 @@ class PPOConfig(Scheduled):
         unknown = sorted(set(settings) - known)
         if unknown:
             name, names = unknown[0][:50], ", ".join(sorted(known))
-            raise UserError(f"{source} has the unknown setting {name!r}; known are {names}.")
+            hint = suggestion(unknown[0], known) or f"known are {names}."
+            raise UserError(f"{source} has the unknown setting {name!r}; {hint}")
         if isinstance(kwargs := settings.get("env_kwargs"), dict):
             values = {k: literal(v) if isinstance(v, str) else v for k, v in kwargs.items()}
             settings = settings | {"env_kwargs": values}

@@ -29,6 +29,11 @@ def plain(value: Any, hint: Any) -> Any:
     return value
 
 
+def is_column_name(name: object) -> bool:
+    """Whether a column of metrics.csv may have this name: printable text without commas and quotes."""
+    return isinstance(name, str) and name.isprintable() and name.strip() == name != "" and not set(name) & set(",\"'")
+
+
 def check_types(config: Any) -> None:
     """Refuse, for example, num_envs=4.5, gamma="0.9" or seed=True. An int is allowed where a float is expected.
 

@@ -15,6 +15,7 @@ BEGIN, END = "```mermaid\n", "```\n"
 # Rooms from top to bottom, and the files in each from top to bottom: an import leads to a place further down.
 EXERCISES = " ".join(f"exercises.{path.stem}" for path in sorted(ROOT.glob("ppo_np/course/exercises/lesson*.py")))
 ROOMS = {
+    "callbacks": "callbacks",
     "commands": "__main__ train clone evaluate export replay plot report card explain gradcheck sweep tune",
     "course": "__main__ training.train training.screen training.result training.product_run training.installed "
     "training.collecting training.network_hooks training.calls training.comparison training.kernel_functions "
@@ -22,7 +23,8 @@ ROOMS = {
     f"progress grading diagnosing contract variant lesson {EXERCISES} exercise",
     "reporting": "report_page report_parts report_charts card command_lines films chart groups curves",
     "searching": "tune search trial study space sweep table screen jobs manifest grid child result preset_file",
-    "running": "run saver cloning run_folder summary launch options resume interval cli output signals",
+    "running": "api python_run run recording saver cloning run_folder summary launch options resume interval cli "
+    "chosen_settings output signals",
     "exporting": "export keras_weights onnx_file python_file npz numpy_policy c_header c_functions verify observations "
     "runner arrays",
     "evaluation": "policy_evaluation periodic playback episodes statistics",
@@ -30,17 +32,17 @@ ROOMS = {
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "
     "continuous_bugs gradient_report diagnosis",
-    "learning": "ppo adaptive_lr on_policy divergence resume_point metrics cloning demonstrations rollout "
+    "learning": "ppo adaptive_lr on_policy callbacks divergence resume_point metrics cloning demonstrations rollout "
     "compiled_rollout acting rollout_buffer minibatches policy_file policy normalizer",
     "saving": "crash_file foreign warm_start checkpoint training_state keras_file hdf5 files",
-    "environments": "make compiled_stream stream transition env_recorder compiled_envs examples.acrobot "
+    "environments": "make compiled_stream stream asking transition env_recorder compiled_envs examples.acrobot "
     "examples.cartpole examples.mountain_car examples.mountain_car_continuous examples.pendulum compiled "
-    "rollout_kernel stepping fingerprint observed by_id wrapping serial workers guard action_masks watchdog "
-    "env_restore film space_json spaces",
+    "rollout_kernel stepping fingerprint observed by_id wrapping serial workers guard final_infos action_masks watchdog "
+    "env_restore attribute_changes film space_json spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
-    "settings": "config field_types schedules literals errors",
+    "settings": "config setting_names field_types schedules literals errors",
     "kernels": "acting mlp linear activation loss advantage categorical masked_categorical squashed beta bernoulli "
     "gaussian special moments optimizer initializer finite _jit",
 }
@@ -52,7 +54,7 @@ def module_name(room: str, name: str) -> str:
     """The module of a place: ppo_np.learning.ppo, ppo_np.train, kernels.loss."""
     if room == "kernels":
         return f"kernels.{name}"
-    return f"ppo_np.{name}" if room in ("commands", "settings") else f"ppo_np.{room}.{name}"
+    return f"ppo_np.{name}" if room in ("callbacks", "commands", "settings") else f"ppo_np.{room}.{name}"
 
 
 HEIGHT = {module_name(*place): -depth for depth, place in enumerate(PLACES)}

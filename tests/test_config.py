@@ -308,7 +308,7 @@ def test_a_preset_may_be_a_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (b"gama = 0.9", r"preset '{}': the file has the unknown setting 'gama'; known are action_distribution, .*\."),
+        (b"gama = 0.9", r"preset '{}': the file has the unknown setting 'gama'; did you mean gamma\?"),
         (b"gamma = 9", r"preset '{}': gamma is 9, but it must be in \[0, 1\]\."),
         (b"gamma = 1979-05-27", r"preset '{}': gamma is datetime.*, but it must be a finite number\."),
         (b"[ppo]\ngamma = 0.9", r"preset '{}': the file has the unknown setting 'ppo'; known are .*\."),

@@ -26,9 +26,9 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_the_names_of_the_package():
-    assert ppo_np.PPO.__module__ == "ppo_np.learning.ppo"
+    assert ppo_np.PPO.__module__ == "ppo_np.running.api"
     errors = {"DivergedError", "EnvironmentFault", "UserError"}
-    lazy = {"PPO", "PPOConfig", "Policy", "CompiledEnv", "evaluate_policy", "load_policy"}
+    lazy = {"PPO", "PPOConfig", "Policy", "CompiledEnv", "callbacks", "evaluate_policy", "load_policy"}
     assert set(ppo_np.__all__) == {*lazy, "__version__"} | errors
     assert set(ppo_np.__all__) <= set(dir(ppo_np))
     for name in ppo_np.__all__:

@@ -99,7 +99,7 @@ def update(ranks: MPIRanks, job: Job, gradient_bytes: int) -> Callable[[], objec
     """What ranks tell each other once an update."""
     own = job.num_envs // ranks.size
     valid, params = np.ones((job.num_steps, own), bool), np.zeros(gradient_bytes // 4, np.float32)
-    report = RolloutReport(job.num_steps, job.num_steps * own, [Episode(0.0, 1)] * own, [0] * own)
+    report = RolloutReport(job.num_steps, job.num_steps * own, [Episode(0.0, 1)] * own, [0] * own, [{}] * own)
     buffer = RolloutBuffer.__new__(RolloutBuffer)
     buffer.returns, buffer.valid = np.random.default_rng(0).random((job.num_steps, own), np.float32), valid
     buffer.values = np.zeros((job.num_steps + 1, own), np.float32)

@@ -58,8 +58,10 @@ class CompiledStream(EnvStream):
         return Transition(*self.envs.results(), self._all_valid, final, self._ended_episodes())
 
 
-def stream_of(envs: VectorEnv, timeout: float, first: int, action_mask: str) -> EnvStream:
+def stream_of(
+    envs: VectorEnv, timeout: float, first: int, action_mask: str, info_keys: Sequence[str] = ()
+) -> EnvStream:
     """The stream of a vector environment; see `EnvStream` for the arguments and what is raised."""
     if isinstance(envs, CompiledVectorEnv):
         return CompiledStream(envs, timeout, first, action_mask)
-    return EnvStream(envs, timeout, first, action_mask)
+    return EnvStream(envs, timeout, first, action_mask, info_keys)

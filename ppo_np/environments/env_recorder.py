@@ -10,6 +10,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from ppo_np.environments.action_masks import MASK
+from ppo_np.environments.attribute_changes import AttributeChanges, Change
 from ppo_np.environments.compiled_envs import CompiledVectorEnv
 from ppo_np.environments.env_restore import NO_SEED, WORDS, EpisodeStart, Restored, RestorePlan
 from ppo_np.environments.guard import Guard
@@ -50,6 +51,7 @@ class EnvRecord:
         actions: (sum of the lengths where known, ...), one environment after the other.
         action_mask: (N, K), as in `Observed`; None if all actions are valid.
         states: (N, W) uint64, the states of compiled environments, as bits; None for others.
+        changes: attributes that were set in all environments, as `AttributeChanges` packs them; None if none was.
     """
 
     obs: np.ndarray
@@ -64,6 +66,7 @@ class EnvRecord:
     actions: np.ndarray
     action_mask: np.ndarray | None = None
     states: np.ndarray | None = None
+    changes: np.ndarray | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for a checkpoint."""
@@ -75,7 +78,7 @@ class EnvRecord:
         """The inverse of `arrays`; None for an empty mapping. Raises ValueError if the arrays do not fit together."""
         if not arrays:
             return None
-        if arrays.keys() | {"action_mask", "states"} != {field.name for field in fields(cls)}:
+        if arrays.keys() | {"action_mask", "states", "changes"} != {field.name for field in fields(cls)}:
             raise ValueError("arrays of environments are missing")
         record = cls(**arrays)
         envs = len(record.returns)
@@ -89,6 +92,7 @@ class EnvRecord:
         fits &= record.action_mask is None or record.action_mask.shape[:1] == (envs,)
         if record.states is not None:
             fits &= record.states.ndim == 2 and len(record.states) == envs and record.states.dtype == np.uint64
+        AttributeChanges.unpacked(record.changes)
         if not fits or record.steps.shape:
             raise ValueError("arrays of environments have different lengths")
         if (record.lengths < 0).any() or record.steps < 0:
@@ -103,17 +107,20 @@ class EnvRecord:
     def joined(cls, records: Sequence["EnvRecord"]) -> "EnvRecord":
         """One record of several ranks' environments, in the order of the ranks."""
         arrays = [record.arrays() for record in records]
-        names = arrays[0].keys() - {"steps", "actions"}
+        names = arrays[0].keys() - {"steps", "actions", "changes"}
         joined = {name: np.concatenate([each[name] for each in arrays]) for name in names}
         actions = [each["actions"] for each in arrays if len(each["actions"])] or [arrays[0]["actions"]]
-        return cls(**joined, steps=arrays[0]["steps"], actions=np.concatenate(actions))
+        steps, changes = records[0].steps, records[0].changes  # the same on all ranks
+        return cls(**joined, steps=steps, changes=changes, actions=np.concatenate(actions))
 
     def part(self, envs: range) -> "EnvRecord":
         """The record of some adjacent environments."""
         ends = [0, *self._action_ends()]
         part = slice(envs.start, envs.stop)
-        parts = {name: array[part] for name, array in self.arrays().items() if name not in ("steps", "actions")}
-        return EnvRecord(**parts, steps=self.steps, actions=self.actions[ends[envs.start] : ends[envs.stop]])
+        whole = "steps", "changes", "actions"
+        parts = {name: array[part] for name, array in self.arrays().items() if name not in whole}
+        actions = self.actions[ends[envs.start] : ends[envs.stop]]
+        return EnvRecord(**parts, steps=self.steps, changes=self.changes, actions=actions)
 
     def _action_ends(self) -> np.ndarray:
         """(N,), where the actions of each environment end in `actions`."""
@@ -122,9 +129,14 @@ class EnvRecord:
     def plans(self) -> list[RestorePlan | None]:
         """A plan for each environment; None if it cannot be restored."""
         starts = map(EpisodeStart, self.episodes.tolist(), self.seeds.tolist(), self.rng_then, self.rng_now)
+        changes, steps = AttributeChanges.unpacked(self.changes), int(self.steps)
         return [
-            RestorePlan(start, self.actions[end - length : end]) if known == 1 else None
-            for start, known, end, length in zip(starts, self.known, self._action_ends(), self.lengths, strict=True)
+            RestorePlan(start, self.actions[end - length : end], changes.of_episode(steps - length))
+            if known == 1
+            else None
+            for start, known, end, length in zip(
+                starts, self.known, self._action_ends().tolist(), self.lengths.tolist(), strict=True
+            )
         ]
 
 
@@ -137,6 +149,7 @@ class EnvRecorder:
 
     Attributes:
         can_restore: whether it can: only if each environment has a `Guard`, as all that this package makes.
+        changes: attributes that were set in the environments.
     """
 
     def __init__(self, envs: VectorEnv, first: int = 0):
@@ -146,6 +159,7 @@ class EnvRecorder:
         self.can_restore = guarded or isinstance(envs, WorkerEnvs)
         self._actions: list[np.ndarray] = []
         self._last_step = 0
+        self.changes = AttributeChanges()
 
     def _call(self, name: str, *args: object) -> Sequence[Any]:
         return self._envs.call(name, *args)  # type: ignore[attr-defined] # only its subclasses declare it
@@ -162,6 +176,7 @@ class EnvRecorder:
         if self._actions:
             most = max(1, LARGEST_HISTORY // max(1, self._actions[0].nbytes))
             del self._actions[: -min(most, int(lengths.max())) or None]
+        self.changes.prune(steps - int(lengths.max()))
         return Mark(Observed(*map(copy, observed)), returns.copy(), lengths.copy(), steps, starts)
 
     def record(self, mark: Mark) -> EnvRecord:
@@ -181,7 +196,7 @@ class EnvRecorder:
             rng_then=np.array([none if start.rng_then is None else start.rng_then for start in starts]),
             rng_now=np.array([none if start.rng_now is None else start.rng_now for start in starts]),
             known=known.astype(np.uint8), actions=np.concatenate(parts) if parts else history[:0, 0],
-            states=mark.states,
+            states=mark.states, changes=self.changes.packed(mark.steps),
         )  # fmt: skip
 
     def restore(
@@ -201,7 +216,9 @@ class EnvRecorder:
         others = [None] * self._first  # the index of a guard counts the environments of all ranks
         restored = self._call("restore", [*others, *plans], timeout)
         same = np.array([_is_same(one, record, n, flatten) for n, one in enumerate(restored)])
-        fresh = self._call("reset_unrestored", [*others, *plans], [*others, *(~same).tolist()], timeout)
+        self.changes = AttributeChanges.unpacked(record.changes)
+        latest = [Change(0, name, value) for name, value in self.changes.latest().items()]
+        fresh = self._call("reset_unrestored", [*others, *plans], [*others, *(~same).tolist()], timeout, latest)
         observations = [one.obs if same[n] else fresh[n][0] for n, one in enumerate(restored)]
         self._refill({n: plan.actions for n, plan in enumerate(plans) if plan and same[n]}, len(same))
         self._last_step = int(record.steps)

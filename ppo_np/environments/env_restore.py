@@ -4,10 +4,13 @@ Gymnasium has no way to save an environment. But an environment that depends onl
 actions reaches the same state again. Whether it did is checked afterwards, never assumed.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+
+from ppo_np.environments.attribute_changes import Change
 
 NO_SEED = -1
 WORDS = 6
@@ -31,10 +34,14 @@ class EpisodeStart(NamedTuple):
 
 
 class RestorePlan(NamedTuple):
-    """How to restore one environment: begin the episode like this, then do these actions, (L, ...)."""
+    """How to restore one environment: begin the episode like this, then do these actions, (L, ...).
+
+    `changes` are attributes to set, each after so many of the actions, or before the reset if that number is < 0.
+    """
 
     start: EpisodeStart
     actions: np.ndarray
+    changes: Sequence[Change] = ()
 
 
 class Restored(NamedTuple):

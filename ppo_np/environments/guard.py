@@ -16,8 +16,10 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from ppo_np.environments.action_masks import MASK, MaskReader
+from ppo_np.environments.attribute_changes import Answer, Change, ask, set_again
 from ppo_np.environments.env_restore import NO_SEED, EpisodeStart, Restored, RestorePlan, rng_words, set_rng_words
 from ppo_np.environments.film import set_film_episode
+from ppo_np.environments.final_infos import numbers_of
 from ppo_np.environments.watchdog import Watchdog
 from ppo_np.errors import EnvironmentFault, short
 
@@ -29,12 +31,14 @@ class Guard(gymnasium.Wrapper):
 
     The infos are dropped, because nothing reads them: what an environment puts there need not fit that of others, nor
     be such that a worker process can send it. Only the action mask is given, as (K,) int8 and under the name `MASK`,
-    unless the step ended the episode. Nothing else is changed.
+    unless the step ended the episode; and if it did, the numbers that the info has under the info keys. Nothing else is
+    changed.
 
     Args:
         env: the environment.
         index: as the attribute.
         action_mask: the setting of that name; empty if there are no masks.
+        info_keys: the setting of that name.
 
     Attributes:
         index: index of the environment among the environments of all ranks.
@@ -45,11 +49,12 @@ class Guard(gymnasium.Wrapper):
         episodes: number of episodes that have begun.
     """
 
-    def __init__(self, env: gymnasium.Env, index: int, action_mask: str = ""):
+    def __init__(self, env: gymnasium.Env, index: int, action_mask: str = "", info_keys: Sequence[str] = ()):
         super().__init__(env)
         if not isinstance(env.metadata, Mapping):  # vector environments copy it
             self.metadata = {}
         self.index = index
+        self.info_keys = info_keys
         self.busy = False
         self.calls = self.episodes = 0
         self._seed = NO_SEED
@@ -87,7 +92,7 @@ class Guard(gymnasium.Wrapper):
         try:
             obs, reward, terminated, truncated, info = self.env.step(int(action) if self.takes_integers else action)
             terminated, truncated = bool(terminated), bool(truncated)
-            shown = {} if terminated or truncated else self._shown(info)
+            shown = numbers_of(info, self.info_keys) if terminated or truncated else self._shown(info)
         except EnvironmentFault:
             raise
         except (Exception, SystemExit) as error:
@@ -130,6 +135,7 @@ class Guard(gymnasium.Wrapper):
     def _follow(self, plan: RestorePlan) -> Restored | None:
         self.episodes = plan.start.episode - 1
         set_film_episode(self.env, plan.start.episode)
+        set_again(self.env, [change for change in plan.changes if change.step < 0])
         if plan.start.seed != NO_SEED:
             obs, info = self.reset(seed=plan.start.seed)
         elif plan.start.rng_then is not None:
@@ -138,15 +144,30 @@ class Guard(gymnasium.Wrapper):
         else:
             return None
         episodic_return = 0.0
-        for action in plan.actions.copy():  # an environment may write into its action
+        for done, action in enumerate(plan.actions.copy()):  # an environment may write into its action
+            set_again(self.env, [change for change in plan.changes if change.step == done])
             obs, reward, terminated, truncated, info = self.step(action)
             if terminated or truncated:
                 return None
             episodic_return += float(reward)
+        set_again(self.env, [change for change in plan.changes if change.step == len(plan.actions)])
         return Restored(obs, episodic_return, rng_words(self.env), info.get(MASK))
 
-    def reset_unrestored(self, plans: Sequence[RestorePlan | None], which: Sequence[bool], timeout: float) -> Any:
-        """If `which` is true at this environment's index: begin a new episode, with the plan's generator.
+    def ask(self, what: str, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Answer:
+        """As the function `ask`; an exception is part of the answer, so that a worker goes on."""
+        self.busy = True
+        self.calls += 1
+        try:
+            return Answer(ask(self.env, what, name, args, kwargs))
+        except Exception as error:
+            return Answer(None, not self.env.has_wrapper_attr(name), describe(error))
+        finally:
+            self.busy = False
+
+    def reset_unrestored(
+        self, plans: Sequence[RestorePlan | None], which: Sequence[bool], timeout: float, changes: Sequence[Change] = ()
+    ) -> Any:
+        """If `which` is true at this environment's index: begin an episode, after `changes`, with the plan's generator.
 
         Returns the results of the reset; None if `which` is false. Raises EnvironmentFault as `reset` does, or if the
         reset takes longer than `timeout` seconds.
@@ -160,6 +181,7 @@ class Guard(gymnasium.Wrapper):
             if plan.start.rng_now is not None:
                 with suppress(TypeError, ValueError, OverflowError):
                     set_rng_words(self.env, plan.start.rng_now)
+        set_again(self.env, changes)
         with self.watched(timeout):
             return self.reset()
 

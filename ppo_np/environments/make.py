@@ -131,7 +131,8 @@ def make_vector_env(
     spaces = _check(make, config, video)
     in_workers = config.vectorization == "async"
     unfilmed = os.getpid() if in_workers else None  # AsyncVectorEnv makes one environment here to see its spaces
-    guarded = partial(_guarded, make, timeout=config.env_timeout, action_mask=config.action_mask)
+    shown = {"action_mask": config.action_mask, "info_keys": config.info_keys}
+    guarded = partial(_guarded, make, timeout=config.env_timeout, shown=shown)
     factories = [partial(guarded, index, spaces, video=video, unfilmed=unfilmed) for index in own]
     if in_workers:
         return WorkerEnvs(factories, config.env_timeout, first=own.start)
@@ -170,6 +171,8 @@ def _compiled(config: PPOConfig, model: type[CompiledEnv] | None, num_envs: int)
     """So many environments of a model, or of that of `config.env_id` if `model` is None."""
     allowed = "empty with compiled environments: all actions are valid"
     check(not config.action_mask, "action_mask", config.action_mask, allowed)
+    allowed = "empty with compiled environments, which give no infos"
+    check(not config.info_keys, "info_keys", config.info_keys, allowed)
     with as_user_error(config):
         model = model or registered_model(config.env_id)
         return CompiledVectorEnv(model, num_envs, **arguments(config))
@@ -194,7 +197,7 @@ def _check(make: partial[gymnasium.Env], config: PPOConfig, video: VideoOptions 
 
 
 def _guarded(
-    make: partial[gymnasium.Env], index: int, spaces: Spaces, timeout: float, action_mask: str,
+    make: partial[gymnasium.Env], index: int, spaces: Spaces, timeout: float, shown: dict[str, Any],
     video: VideoOptions | None, unfilmed: int | None,
 ) -> Guard:  # fmt: skip
     """Environment number `index`; number 0 is filmed, but not in the process `unfilmed`.
@@ -219,7 +222,7 @@ def _guarded(
             allowed = f"{short(first)}, as that of the environment that was made first to see its spaces"
             close_watched(env, who)
             raise UserError(f"The {what} space of {who} is {short(own)}, but it must be {allowed}.")
-    return Guard(env, index, action_mask)
+    return Guard(env, index, **shown)
 
 
 def _envpool(config: PPOConfig, num_envs: int, seed: int, threads: int) -> VectorEnv:

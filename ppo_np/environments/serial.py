@@ -10,14 +10,16 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, iterate
 
 from ppo_np.environments.action_masks import MASK
+from ppo_np.environments.final_infos import FINAL_INFO
 from ppo_np.environments.guard import close_all
 
 
 class SerialEnvs(SyncVectorEnv):
     """Gymnasium's SyncVectorEnv in SAME_STEP mode with a faster `step`, which returns the same transitions.
 
-    Of the infos only `final_obs` is kept, and the action masks of a `Guard`. Each step overwrites the same array of
-    observations, and of masks. The arrays of terminations and truncations are also the same as long as no episode ends.
+    Of the infos only `final_obs` is kept, and what a `Guard` shows: action masks, and last infos as a list of dicts.
+    Each step overwrites the same array of observations, and of masks. The arrays of terminations and truncations are
+    also the same as long as no episode ends.
     """
 
     def __init__(self, factories: Sequence[Callable[[], gymnasium.Env]]):
@@ -42,6 +44,7 @@ class SerialEnvs(SyncVectorEnv):
         observations: list[Any] = self._env_obs
         rewards = []
         finals = None
+        last_infos: list[dict[str, Any]] = []
         terminations = truncations = self._all_false
         for n, (step, action) in enumerate(zip(self._steps, self._each_action(actions), strict=True)):
             obs, reward, terminated, truncated, info = step(action)
@@ -49,6 +52,9 @@ class SerialEnvs(SyncVectorEnv):
                 if finals is None:
                     finals = np.full(self.num_envs, None, object)
                     terminations, truncations = np.zeros((2, self.num_envs), bool)
+                if info:
+                    last_infos = last_infos or [{}] * self.num_envs
+                    last_infos[n] = info
                 finals[n], terminations[n], truncations[n] = obs, terminated, truncated
                 obs, info = self.envs[n].reset()
             if self._masks is not None:
@@ -60,6 +66,8 @@ class SerialEnvs(SyncVectorEnv):
         else:
             np.concatenate(observations, out=self._joined_obs)
         infos: dict[str, Any] = {} if finals is None else {"final_obs": finals}
+        if last_infos:
+            infos[FINAL_INFO] = last_infos
         if self._masks is not None:
             infos[MASK] = self._masks
         return self._observations, np.array(rewards, np.float64), terminations, truncations, infos

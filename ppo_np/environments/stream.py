@@ -1,7 +1,7 @@
 """A vector environment as one continuous stream of transitions, in both modes of autoreset."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,8 +10,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from kernels.acting import count_step
 from kernels.finite import first_outside
 from ppo_np.environments.action_masks import MASK, MaskReader
+from ppo_np.environments.asking import ask_each, check_askable
+from ppo_np.environments.attribute_changes import CALL, SET, AttributeChanges
 from ppo_np.environments.compiled_envs import CompiledVectorEnv
 from ppo_np.environments.env_recorder import EnvRecord, EnvRecorder, Mark, StateRecorder
+from ppo_np.environments.final_infos import final_infos
 from ppo_np.environments.guard import Guard, describe
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.serial import SerialEnvs
@@ -35,6 +38,7 @@ class EnvStream:
         timeout: seconds for a call of the environments; inf means no limit.
         first: index of the first environment among the environments of all ranks.
         action_mask: the setting of that name; empty if there are no masks.
+        info_keys: the setting of that name.
         records: whether actions are recorded, by which environments can be restored.
 
     Attributes:
@@ -49,8 +53,9 @@ class EnvStream:
     """
 
     def __init__(
-        self, envs: VectorEnv, timeout: float = np.inf, first: int = 0, action_mask: str = "", records: bool = True
-    ):
+        self, envs: VectorEnv, timeout: float = np.inf, first: int = 0, action_mask: str = "",
+        info_keys: Sequence[str] = (), records: bool = True,
+    ):  # fmt: skip
         mode = envs.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             allowed = "AutoresetMode.SAME_STEP or AutoresetMode.NEXT_STEP"
@@ -61,6 +66,7 @@ class EnvStream:
         self.steps = 0
         self.guests: list[Guard] = []
         self._timeout = timeout
+        self._info_keys = info_keys
         self._first = first
         self._records = records
         self._recorder = StateRecorder(envs) if isinstance(envs, CompiledVectorEnv) else EnvRecorder(envs, first)
@@ -98,6 +104,25 @@ class EnvStream:
             masks[needed] = infos[MASK][needed]
         return masks
 
+    def ask(self, what: str, name: str, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None) -> list[Any]:
+        """Get (`GET`) or set (`SET`) an attribute of all environments, or call (`CALL`) a method; see `PPO.set_attr`.
+
+        Returns the result of each environment. Raises UserError if they have no such attribute, or cannot be asked;
+        EnvironmentFault if one of them raised an exception.
+        """
+        check_askable(self.envs, name)
+        answers = self._call(ask_each, self.envs, self._guarded, what, name, tuple(args), kwargs or {})
+        for n, (_, missing, reason) in enumerate(answers, self._first):
+            if missing:
+                raise UserError(f"name is {name!r}, but environment {n} has no such attribute.")
+            if reason:
+                raise self.fault(f"environment {n} raised {reason} in {name}")
+        if what == SET:
+            self._recorder.changes.set(self.steps, name, args[0])
+        elif what == CALL:
+            self._recorder.changes.call(name)
+        return [answer.result for answer in answers]
+
     def mark(self, observed: Observed) -> Mark:
         """Note the present state; `observed` has flat observations, (N, D). Raises EnvironmentFault as `step`."""
         return self._call(self._recorder.mark, observed, self._returns, self._lengths, self.steps)
@@ -119,6 +144,8 @@ class EnvStream:
         """
         self.steps = int(record.steps)
         if not self._recorder.can_restore:
+            for name, value in AttributeChanges.unpacked(record.changes).latest().items():
+                self.ask(SET, name, (value,))
             self.reset(seed)
             return np.zeros(self.envs.num_envs, bool)
         try:
@@ -183,6 +210,7 @@ class EnvStream:
         ended = count_step(rewards, valid, terminations, truncations, LARGEST, self._returns, self._lengths, dones)
         if ended < 0:
             raise self._reward_fault(rewards)
+        last_infos = final_infos(infos, self._info_keys, dones, self.next_step) if ended else []
         episodes = self._ended_episodes() if ended else []
         final = None
         if episodes and not self.next_step:
@@ -195,7 +223,7 @@ class EnvStream:
             # In the mode NEXT_STEP, the next step of an environment that is done ignores the action.
             needed = self._all_valid if self._resetting is None else ~self._resetting
             self.observed = Observed(obs, self._action_mask(infos, needed))
-        return Transition(rewards, terminations, truncations, valid, final, episodes)
+        return Transition(rewards, terminations, truncations, valid, final, episodes, last_infos)
 
     def _check_usable(self) -> None:
         if self._broken:

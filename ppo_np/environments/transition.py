@@ -1,5 +1,6 @@
 """What a step of a vector environment gave: rewards, ends, and the episodes that ended."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ class Transition(NamedTuple):
         final: the last observations of episodes that ended, (N,) objects; None if no episode ended or in the mode
             NEXT_STEP.
         episodes: those that ended.
+        infos: for each of these, the numbers that its last info had under the info keys; or empty.
     """
 
     rewards: np.ndarray
@@ -33,6 +35,7 @@ class Transition(NamedTuple):
     valid: np.ndarray
     final: Observed | None
     episodes: list[Episode]
+    infos: Sequence[dict[str, float]] = ()
 
 
 def final_obs_of(infos: Any) -> Any:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 
@@ -47,7 +48,8 @@ class PeriodicEvaluation:
 
     def __init__(self, ppo: PPO, env: gymnasium.Env, folder: Path, every: int, episodes: int, incidents: Incidents):
         self._env = Guard(env, 0, ppo.config.action_mask)
-        ppo.stream.guests.append(self._env)
+        self._guests = ppo.stream.guests
+        self._guests.append(self._env)
         self._every, self._episodes = every, episodes
         self._folder, self._incidents = folder, incidents
         self.log = CSVLogger(folder / EVALUATIONS, COLUMNS, ppo.update) if ppo.ranks.rank == 0 else None
@@ -64,15 +66,15 @@ class PeriodicEvaluation:
 
     def after_update(
         self, ppo: PPO, tensorboard: TensorBoardLogger | None, screen: ConsoleLogger | None = None
-    ) -> None:
+    ) -> dict[str, Any] | None:
         """Evaluate if it is due, unless `ppo` is stopped meanwhile; all ranks must call this.
 
-        The row of evaluations.csv is written last: if it is missing, a resumed run repeats the evaluation.
-        `tensorboard` and `screen`, which shows the progress, are None on ranks > 0. Raises EnvironmentFault as
-        `play_episode`, or if the environment does not answer in time.
+        Returns the statistics; None if it was not due or was stopped. The row of evaluations.csv is written last: if it
+        is missing, a resumed run repeats the evaluation. `tensorboard` and `screen`, which shows the progress, may be
+        None, as on ranks > 0. Raises EnvironmentFault as `play_episode`, or if the environment does not answer in time.
         """
         if not self.is_due(ppo):
-            return
+            return None
         ranks = ppo.ranks
         blas = blas_threads(ppo.config, ppo.policy.observations.size, ranks)
         with limit_blas_threads(blas), ppo.stream.watched():  # a resumed run evaluates before it learns
@@ -82,7 +84,7 @@ class PeriodicEvaluation:
         if len(episodes) < len(played):
             if screen:
                 screen.note(_so_far(episodes, self._episodes), lasting=True)
-            return
+            return None
         self._last = ppo.update
         report = statistics(episodes, None)
         best = report["mean_return"] > self.best_return
@@ -92,13 +94,15 @@ class PeriodicEvaluation:
                 checkpoint = ppo.resume_point.checkpoint(ppo.config, ranks)
                 if ranks.rank == 0:
                     self.best_file.write(checkpoint)
-        if tensorboard is None or self.log is None:
-            return
+        if self.log is None:
+            return report
         numbers = [report[name] for name in NUMBERS]
         with self._incidents.of(EVENTS):
-            tensorboard.log_scalars({EVAL + name: report[name] for name in NUMBERS}, ppo.global_step)
+            if tensorboard:
+                tensorboard.log_scalars({EVAL + name: report[name] for name in NUMBERS}, ppo.global_step)
         with self._incidents.of(self._folder / EVALUATIONS):
             self.log.log((ppo.update, ppo.global_step, ppo.state.wall_time, self._episodes, *numbers, int(best)))
+        return report
 
     def _play(self, ppo: PPO, screen: ConsoleLogger | None) -> list[Episode | None]:
         """Play the episodes of this rank, each with its own seed; None stands for those that were stopped."""
@@ -113,8 +117,10 @@ class PeriodicEvaluation:
         ]  # fmt: skip
 
     def close(self) -> None:
-        """Close the environment."""
-        self._env.close()
+        """Close the environment, unless `PPO.close` has done so."""
+        if self._env in self._guests:
+            self._guests.remove(self._env)
+            self._env.close()
 
 
 def _so_far(episodes: list[Episode], wanted: int) -> str:

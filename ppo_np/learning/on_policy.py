@@ -2,7 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike
@@ -14,16 +14,19 @@ from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.compiled_stream import stream_of
 from ppo_np.environments.film import VideoOptions
+from ppo_np.environments.guard import close_all
 from ppo_np.environments.make import EnvSource, close_environments, open_environments
 from ppo_np.environments.stream import Episode
 from ppo_np.environments.wrapping import far_box_warning
 from ppo_np.errors import UserError, check
+from ppo_np.learning.callbacks import Callback, LoggedValues, run_callbacks
 from ppo_np.learning.cloning import CloningTerm
 from ppo_np.learning.divergence import DivergenceCheck
+from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.minibatches import MinibatchSampler
 from ppo_np.learning.normalizer import RewardScaler
 from ppo_np.learning.policy import Policy
-from ppo_np.learning.resume_point import ResumePoint, lost_environments_warning, restore_environments
+from ppo_np.learning.resume_point import ResumePoint, changes_warning, lost_environments_warning, restore_environments
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport
 from ppo_np.network.blocks import BlockedGradient
 from ppo_np.network.optimizer import Optimizer
@@ -77,7 +80,9 @@ class OnPolicyAlgorithm:
                 rngs=dict(zip(RNGS, rngs, strict=True)),
                 adaptive_lr=None if config.kl_adaptive_lr is None else config.learning_rate,
             )
-            self.stream = stream_of(envs, config.env_timeout, self.own_envs.start, config.action_mask)
+            self.logged = LoggedValues(config.info_keys, quiet=ranks.rank > 0)
+            masks, keys = config.action_mask, config.info_keys
+            self.stream = stream_of(envs, config.env_timeout, self.own_envs.start, masks, keys)
             self.resume_point = ResumePoint(self.stream, self.policy, self.state)
             self.lost_envs: list[int] = []
             self._allocate()
@@ -159,6 +164,23 @@ class OnPolicyAlgorithm:
         whole = isinstance(more_steps, int | np.integer) and not isinstance(more_steps, bool)
         check(whole and more_steps >= 1, "more_steps", more_steps, "an integer >= 1")
         self.config = replace(self.config, total_timesteps=self.global_step + int(more_steps))
+
+    def _after_update(self, callbacks: Sequence[Callback], metrics: Metrics) -> None:
+        """Call the callbacks, and stop if one returns False; then what was logged belongs to the past."""
+        try:
+            if not run_callbacks(callbacks, self, metrics):
+                self.stop()
+        finally:
+            self.logged.clear()
+
+    def log(self, name: str, value: float) -> None:
+        """Log a number for the present update, in a callback or in an environment's code; see docs/python.md.
+
+        Its mean over the update becomes a column of metrics.csv and a TensorBoard scalar, if there is a run folder.
+
+        Raises UserError if the value is no number, or if the name has a comma or is that of a column of metrics.csv.
+        """
+        self.logged.add(name, value)
 
     def stop(self) -> None:
         """Let `learn` return after the current environment step, or after the epochs if the rollout is full.
@@ -245,11 +267,15 @@ class OnPolicyAlgorithm:
             ppo = cls(config, env, resume=saved, ranks=ranks)
         except MemoryError as error:
             raise UserError(f"checkpoint {str(path)!r} describes a run that does not fit into memory.") from error
+        if warning := changes_warning(saved):
+            warnings.warn(warning, RuntimeWarning, 2)
         if ppo.lost_envs:
             warnings.warn(lost_environments_warning(ppo.lost_envs, ppo.global_step), RuntimeWarning, 2)
         return ppo
 
     def close(self) -> None:
-        """Close the environments and end the threads; a video is finished first."""
+        """Close the environments, also those of evaluations, and end the threads; a video is finished first."""
         self._gradient.close()
+        close_all(self.stream.guests)
+        self.stream.guests.clear()
         close_environments(self.envs)

@@ -1,14 +1,13 @@
 """Proximal policy optimisation: the training loop (Schulman et al. 2017, algorithm 1)."""
 
-from collections.abc import Callable
 from time import perf_counter
 from typing import Self
 
 from kernels.optimizer import global_norm
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import own_generator
-from ppo_np.errors import check
 from ppo_np.learning.adaptive_lr import adapted
+from ppo_np.learning.callbacks import Callbacks, as_list
 from ppo_np.learning.metrics import Metrics, MinibatchLosses
 from ppo_np.learning.minibatches import MinibatchSlice, normalize_advantages
 from ppo_np.learning.on_policy import OnPolicyAlgorithm
@@ -45,10 +44,11 @@ class PPO(OnPolicyAlgorithm):
         EnvironmentFault: The first reset of an environment failed.
     """
 
-    def learn(self, callback: Callable[[Self, Metrics], None] | None = None, more_steps: int | None = None) -> Self:
+    def learn(self, callback: Callbacks = None, more_steps: int | None = None) -> Self:
         """Train until `config.total_timesteps` steps are done or `stop` is called; then it can be called again.
 
-        `callback` is called with this object and the metrics after each update.
+        `callback`, a function or a list of functions, is called with this object and the metrics after each update. If
+        one returns False, training stops there.
 
         `more_steps` first sets `config.total_timesteps` to the steps that are done and so many more, as `--resume RUN
         --total-timesteps M` does. It may come before or after the former end. The schedules look at the whole run: p,
@@ -63,8 +63,7 @@ class PPO(OnPolicyAlgorithm):
             UserError: `callback` is not a function; or a schedule that is a function is missing or gives no number that
                 is allowed.
         """
-        allowed = "a function; config.total_timesteps says how long to train"
-        check(callback is None or callable(callback), "callback", callback, allowed)
+        callbacks = as_list(callback)
         if more_steps is not None:
             self.extend(more_steps)
         self._divergence.check_state(self.config, "before the rollout")
@@ -77,8 +76,7 @@ class PPO(OnPolicyAlgorithm):
                     metrics = self._update(learn_start)
                     if metrics is None:
                         break
-                    if callback:
-                        callback(self, metrics)
+                    self._after_update(callbacks, metrics)
         finally:
             state.wall_time = perf_counter() - learn_start
             self._stopped = False
@@ -146,6 +144,7 @@ class PPO(OnPolicyAlgorithm):
         report = report.of_all(self.ranks)
         self.state.global_step += report.steps
         self.state.recent_episodes += report.episodes
+        self.logged.add_infos(report.infos)
         self.reward_per_step = report.rewards / max(report.steps, 1)
         return report
 

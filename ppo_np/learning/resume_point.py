@@ -8,6 +8,7 @@ import numpy as np
 
 from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import Ranks
+from ppo_np.environments.attribute_changes import AttributeChanges
 from ppo_np.environments.env_recorder import Mark
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import EnvStream
@@ -98,6 +99,15 @@ def restore_environments(
     lost = np.flatnonzero(~np.concatenate(ranks.allgather(same))).tolist()
     state.environments_reset += len(lost)
     return lost
+
+
+def changes_warning(saved: Checkpoint) -> str:
+    """The warning about changes of the environments that cannot be repeated; empty if there are none."""
+    packed = saved.environments.changes if saved.environments else None
+    names = AttributeChanges.unpacked(packed).untracked
+    what = "by env_method, or by set_attr with a value that is no Python literal; that is not repeated"
+    effect = f"from step {saved.counters['global_step']} on, results can differ from those of an uninterrupted run"
+    return f"the environments were changed by {', '.join(names)}: {what}, and {effect}." if names else ""
 
 
 def lost_environments_warning(lost: list[int], global_step: int) -> str:

@@ -121,7 +121,8 @@ class RolloutReport:
     Attributes:
         filled: time steps of the buffer that are filled, 0 to T.
         steps: environment steps, without reset rows.
-        episodes: finished episodes. ends: for each of them, the time step in which it ended.
+        episodes: finished episodes.
+        ends, infos: for each of them, the time step in which it ended, and the numbers under the info keys.
         time, time_env, time_inference: seconds in total, in the environments, and choosing actions.
         rewards: their sum, as the environments gave them.
     """
@@ -130,6 +131,7 @@ class RolloutReport:
     steps: int = 0
     episodes: list[Episode] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    infos: list[dict[str, float]] = field(default_factory=list)
     time: float = 0.0
     time_env: float = 0.0
     time_inference: float = 0.0
@@ -139,6 +141,7 @@ class RolloutReport:
         """Count a time step of the buffer that was filled, and the episodes that ended in it."""
         self.ends += [self.filled] * len(transition.episodes)
         self.episodes += transition.episodes
+        self.infos += transition.infos or [{} for _ in transition.episodes]
         self.filled += 1
 
     def finish(self, buffer: RolloutBuffer, start_time: float) -> "RolloutReport":
@@ -154,8 +157,8 @@ class RolloutReport:
         """This report with the steps, rewards and episodes of all ranks; the seconds are those of this rank."""
         if ranks.size == 1:
             return self
-        mine = self.steps, self.rewards, self.ends, self.episodes
-        steps, rewards, ends, episodes = zip(*ranks.allgather(mine), strict=True)
-        in_order = sorted(zip(chain(*ends), chain(*episodes), strict=True), key=itemgetter(0))
-        when, which = [t for t, _ in in_order], [episode for _, episode in in_order]
-        return replace(self, steps=sum(steps), rewards=sum(rewards), ends=when, episodes=which)
+        ended = list(zip(self.ends, self.episodes, self.infos, strict=True))
+        steps, rewards, of_each = zip(*ranks.allgather((self.steps, self.rewards, ended)), strict=True)
+        in_order = sorted(chain(*of_each), key=itemgetter(0))
+        ends, episodes, infos = map(list, zip(*in_order, strict=True)) if in_order else ([], [], [])
+        return replace(self, steps=sum(steps), rewards=sum(rewards), ends=ends, episodes=episodes, infos=infos)

@@ -18,6 +18,7 @@ class CSVLogger:
         columns: names of the columns; the first is "update".
         last_update: rows of later updates, rows that are damaged and an incomplete last row are removed first. A file
             without any row that can be read is renamed to NAME.damaged, with a warning.
+        grows: whether other columns than these are kept, and can be added by `log`.
 
     Attributes:
         rows: the rows that the file had at the beginning, by the names of the columns. A field that the file has not is
@@ -26,23 +27,46 @@ class CSVLogger:
     Raises OSError if the file cannot be read or created.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0):
-        header = _line(columns)
+    def __init__(self, path: Path, columns: Sequence[str], last_update: int = 0, grows: bool = False):
         whole = [row for row in read_rows(path) if re.fullmatch("[0-9]{1,18}", row.get(columns[0], ""))]
+        added = [name for name in (whole[0] if whole and grows else ()) if name not in columns]
+        columns = [*columns, *added]
+        header = _line(columns)
         kept = [row for row in whole if int(row[columns[0]]) <= last_update]
         self.rows = [{name: row.get(name, "") for name in columns} for row in kept]
         if not whole and _has_rows(path, header):
             kept_as = path.replace(path.with_name(f"{path.name}.damaged"))
             warnings.warn(f"{path} has no row that can be read; it is kept as {kept_as.name}.", RuntimeWarning, 2)
         write_whole(path, b"".join([header, *(_line(row.values()) for row in self.rows)]))
-        self._file = AppendFile(path, header)
+        self._file, self._added = AppendFile(path, header), added
 
-    def log(self, row: Iterable[object]) -> None:
+    def log(self, row: Iterable[object], more: Mapping[str, float] | None = None) -> None:
         """Append one row; NaN becomes an empty cell.
 
-        Raises OSError if the row cannot be written now. It is kept, and written together with the next one.
+        Args:
+            row: the fields of the columns that were given.
+            more: other numbers by the names of their columns. A new name becomes a new column, at the end.
+
+        Raises OSError if the row cannot be written now. It is kept, and written together with the next one; the numbers
+        of new columns are lost.
         """
-        self._file.append(_line("" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row))
+        more = more or {}
+        try:
+            self._add_columns([name for name in more if name not in self._added])
+        finally:
+            cells = [*row, *(more.get(name, math.nan) for name in self._added)]
+            self._file.append(_line("" if isinstance(cell, float) and math.isnan(cell) else cell for cell in cells))
+
+    def _add_columns(self, names: Sequence[str]) -> None:
+        """Write the whole file again with more columns, which are empty so far; OSError leaves it as it was."""
+        if not names:
+            return
+        self._file.append(b"")  # no row is pending after this
+        header, *rows = self._file.path.read_bytes().splitlines()
+        header = b",".join([header, *map(str.encode, names)])
+        write_whole(self._file.path, b"".join([header, b"\n", *(row + b"," * len(names) + b"\n" for row in rows)]))
+        self._file.head = header + b"\n"
+        self._added = [*self._added, *names]
 
     def sync(self) -> None:
         """Force the file to disk. Raises OSError if that fails."""

@@ -1,6 +1,7 @@
 """All logs of a run together."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from ppo_np.learning.metrics import METRICS_COLUMNS, Metrics
@@ -30,16 +31,19 @@ class RunLogs:
         self._metrics_path = folder / METRICS
         self._incidents, self._screen = incidents, screen
         self._folder, self._settings = folder, ppo.config.to_dict()
-        self._metrics = CSVLogger(self._metrics_path, METRICS_COLUMNS, ppo.update)
+        self._metrics = CSVLogger(self._metrics_path, METRICS_COLUMNS, ppo.update, grows=True)
         self.tensorboard = TensorBoardLogger(folder, ppo.global_step, repeated_tags)
         self.files: dict[Path | str, SyncedFile] = {self._metrics_path: self._metrics, EVENTS: self.tensorboard}
 
-    def log(self, metrics: Metrics, recent_return: float, recent_length: float, reward_per_step: float) -> None:
-        """Write and show the metrics of an update; see `ConsoleLogger.log`."""
+    def log(
+        self, metrics: Metrics, recent_return: float, recent_length: float, reward_per_step: float,
+        logged: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
+        """Write and show the metrics of an update; see `ConsoleLogger.log`. `logged`: other numbers by name."""
         with self._incidents.of(self._metrics_path):
-            self._metrics.log(dataclasses.astuple(metrics))
+            self._metrics.log(dataclasses.astuple(metrics), logged)
         with self._incidents.of(EVENTS):
-            self.tensorboard.log(metrics)
+            self.tensorboard.log(metrics, logged)
         self._screen.log(metrics, recent_return, recent_length, reward_per_step)
 
     def track(self, tool: str) -> Tracker:

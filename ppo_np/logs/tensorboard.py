@@ -61,13 +61,16 @@ class TensorBoardLogger:
         self.followers: list[Tracker] = []
         self._file = AppendFile(folder / f"{EVENTS_PREFIX}{now}.{socket.gethostname()}", version)
 
-    def log(self, metrics: Metrics) -> None:
-        """Write the scalars of one update at its environment step.
+    def log(self, metrics: Metrics, logged: Mapping[str, float] | None = None) -> None:
+        """Write the scalars of one update at its environment step, and other numbers by their names.
+
+        The tag of such a number is its name if that has a slash, else charts/name.
 
         Raises OSError if they cannot be written now. They are kept, and written together with the next ones.
         """
         tags = {f"charts/{name}": name for name in CHARTS} | {f"losses/{name}": name for name in LOSSES}
-        self.log_scalars({tag: getattr(metrics, name) for tag, name in tags.items()}, metrics.step)
+        others = {name if "/" in name else f"charts/{name}": value for name, value in (logged or {}).items()}
+        self.log_scalars({tag: getattr(metrics, name) for tag, name in tags.items()} | others, metrics.step)
 
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write scalars by their tags at an environment step, without NaN; raises as `log`."""

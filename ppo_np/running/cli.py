@@ -25,8 +25,10 @@ from ppo_np.config import (
 )
 from ppo_np.errors import RunError, UserError, check
 from ppo_np.literals import literal, literal_text
+from ppo_np.running.chosen_settings import generic_preset
 from ppo_np.running.output import is_broken_pipe, lenient_output, stdout_failure
 from ppo_np.schedules import FACTORS, SETTINGS, Schedule, as_text, field_of
+from ppo_np.setting_names import ELSEWHERE, RENAMED, suggestion
 
 Options = TypeVar("Options")
 GENERIC = GENERIC_DISCRETE, GENERIC_CONTINUOUS
@@ -111,21 +113,11 @@ def parse_with_preset(
     seen: Any = parse_from(options(preset=GENERIC_DISCRETE, config=config), arguments, prog, more_help)
     if any(argument.startswith("--list") for argument in arguments):
         return seen
-    preset, norm_obs = generic_preset(seen.config)
+    from ppo_np.environments.make import spaces_of_training  # slow imports: here, they do not delay --help
+
+    preset, norm_obs = generic_preset(spaces_of_training(seen.config))
     config = dataclasses.replace(PPOConfig.preset(preset), norm_obs=norm_obs)
     return parse_from(options(preset=preset, config=config), arguments, prog, more_help)
-
-
-def generic_preset(config: PPOConfig) -> tuple[str, bool]:
-    """The generic preset for an environment, and whether to normalise its observations: not if they are one-hot."""
-    from gymnasium.spaces import Box  # slow imports: here, they do not delay --help
-
-    from ppo_np.environments.make import spaces_of_training
-    from ppo_np.environments.spaces import has_numbers
-
-    observation_space, action_space = spaces_of_training(config)
-    preset = GENERIC_CONTINUOUS if isinstance(action_space, Box) else GENERIC_DISCRETE
-    return preset, has_numbers(observation_space)
 
 
 def with_chosen_preset(arguments: Sequence[str], prog: str, preset: str, config: PPOConfig) -> list[str]:
@@ -146,12 +138,29 @@ def partial_parser(prog: str, *flags: str) -> argparse.ArgumentParser:
 
 def parse_from(default: Options, arguments: Sequence[str], prog: str, more_help: str = "") -> Options:
     """Read options from the command line. Flags change the values of `default`; see `parse_with_preset`."""
+    _check_flags(default, arguments)
     description = f"{inspect.getdoc(type(default))}\n\nPresets: {', '.join(preset_names())}.{more_help}"
     with NUMBERS:
         options = tyro.cli(type(default), args=arguments, default=default, description=description, prog=prog)
     if isinstance(config := getattr(options, "config", None), PPOConfig):
         _check_annealing(config, arguments)
     return options
+
+
+def _check_flags(default: object, arguments: Sequence[str]) -> None:
+    """Raise UserError if a flag has the name that another library gives to a setting, and say ours.
+
+    Other unknown flags are left to tyro, which shows similar ones.
+    """
+    known = {field.name for options in (default, PPOConfig) for field in dataclasses.fields(options)}  # type: ignore[arg-type]
+    for argument in arguments:
+        flag = argument.partition("=")[0]
+        name = flag.removeprefix("--").replace("-", "_")
+        if flag.startswith("--") and name not in known and name in RENAMED | ELSEWHERE:
+            hint = suggestion(name, known)
+            if name in RENAMED:
+                hint = f"did you mean --{RENAMED[name].replace('_', '-')}?"
+            raise UserError(f"{flag} is no flag: {hint}")
 
 
 def _check_annealing(config: PPOConfig, arguments: Sequence[str]) -> None:

@@ -124,6 +124,9 @@ def _of_resumed_run(arguments: Sequence[str], path: Path, more: bool) -> TrainOp
 
     saved, _ = resume.read_run(path)
     kept = saved.config if saved else resume.config_of(path)
+    if not kept.env_id:
+        how = f"PPO.load({str(path)!r}, env).learn(run_dir=...)"
+        raise UserError(f"resume is {str(path)!r}, but that run's env was given from Python: go on there with {how}.")
     default = TrainOptions(config=kept)
     for name, value in resume.options_of(resume.folder_of(path)).items():
         with suppress(UserError):  # config.json has been changed

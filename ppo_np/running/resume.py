@@ -23,7 +23,7 @@ OPTIONS = {
     "eval_episodes": int, "eval_max_episode_steps": int, "log_every": int, "ranks": int, "track": str, "init_from": str,
 }  # fmt: skip
 # Settings that may change. All others influence what is learnt.
-CHANGEABLE = ("total_timesteps", "threads", "num_env_threads", "env_timeout")
+CHANGEABLE = ("total_timesteps", "threads", "num_env_threads", "env_timeout", "info_keys")
 # Settings that --override may change as well: how the run learns, but not what it learns or in which environments.
 OVERRIDABLE = (
     "learning_rate", "anneal_lr", "learning_rate_schedule", "value_learning_rate", "kl_adaptive_lr",

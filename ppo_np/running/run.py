@@ -1,47 +1,35 @@
-"""One training run: its folder, logs, checkpoints, signals and final summary."""
+"""One run of the train command: what it prints, its signals and its exit code."""
 
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import gymnasium
 import numpy as np
 from numba.core.event import install_listener
 from rich.console import Console
 
 from ppo_np.distributed.ranks import ALONE, Ranks
 from ppo_np.environments.film import VideoOptions
-from ppo_np.errors import DivergedError, EnvironmentFault, SavingError, UserError
+from ppo_np.errors import SavingError, UserError
 from ppo_np.evaluation.episodes import evaluation_env, obstacle, step_limit
-from ppo_np.evaluation.periodic import EVAL, PeriodicEvaluation
-from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.ppo import PPO
-from ppo_np.learning.resume_point import lost_environments_warning
-from ppo_np.logs.filenames import BEST, CHECKPOINT, CRASH, EVALUATIONS, VIDEOS
+from ppo_np.learning.resume_point import changes_warning, lost_environments_warning
+from ppo_np.logs.filenames import VIDEOS
 from ppo_np.logs.incidents import Incidents
-from ppo_np.logs.logger import ConsoleLogger
-from ppo_np.logs.run_logs import RunLogs
-from ppo_np.network.threads import blas_threads
 from ppo_np.running import cli, resume
-from ppo_np.running.interval import Interval
 from ppo_np.running.options import TrainOptions
-from ppo_np.running.output import make_console, shows_bar
-from ppo_np.running.run_folder import as_user_error, open_run_folder, write_config
-from ppo_np.running.saver import Saver
+from ppo_np.running.output import make_console
+from ppo_np.running.recording import open_run, recording
 from ppo_np.running.signals import StopSignals
 from ppo_np.running.summary import (
     CompilationNotice,
     differences,
     model_table,
     ranks_line,
-    recent_means,
     start_line,
     summary,
 )
-from ppo_np.saving.checkpoint import Checkpoint, previous_of
-from ppo_np.saving.crash_file import Crash, write_crash
-from ppo_np.saving.files import sync_folder
+from ppo_np.saving.checkpoint import Checkpoint
 from ppo_np.saving.foreign import foreign_code
 
 
@@ -64,7 +52,7 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
     incidents = Incidents(lambda sentence: errors.print(f"warning: {sentence}"))
     with ExitStack() as at_end:
         at_end.enter_context(install_listener("numba:compile", CompilationNotice(tell)))
-        folder, saved, doubts = ranks.broadcast(lambda: _open(options, at_end))
+        folder, saved, doubts = ranks.broadcast(lambda: open_run(options, at_end))
         saved, overrides = resume.overridden(saved, options.config) if saved else (None, [])
         done = saved.counters["global_step"] if saved else 0
         if done >= options.config.total_timesteps and not options.eval_every:  # the last evaluation may be missing
@@ -82,7 +70,8 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         if options.eval_every:
             eval_env = evaluation_env(options.config, options.eval_max_episode_steps)
         lost = lost_environments_warning(ppo.lost_envs, ppo.global_step)
-        for warning in filter(None, [*doubts, *differences(saved, ranks), lost, no_evaluation]):
+        changes = changes_warning(saved) if saved else ""
+        for warning in filter(None, [*doubts, *differences(saved, ranks), lost, changes, no_evaluation]):
             errors.print(f"warning: {warning}")
         if ranks.size > 1:
             tell(ranks_line(ranks))
@@ -97,24 +86,13 @@ def train(options: TrainOptions, signals: StopSignals, ranks: Ranks = ALONE) -> 
         if eval_env:
             text = f"evaluations: {options.eval_episodes} episodes of at most {step_limit(eval_env):,} steps"
             tell(f"{text} (--eval-max-episode-steps)")
-        _learn(ppo, eval_env, folder, options, saved, overrides, console, incidents)
+        with recording(ppo, folder, options, console, incidents, saved, eval_env, overrides) as run:
+            run.learn()
     exit_code = _exit_code(signals, ranks, errors)
     tell(summary(ppo, folder, options, interrupted=exit_code > 0))
     if incidents.lasting:
         raise SavingError(incidents.summary())
     return exit_code
-
-
-def _open(options: TrainOptions, at_end: ExitStack) -> tuple[Path, Checkpoint | None, list[str]]:
-    """The locked run folder, the checkpoint to resume from, and warnings about both."""
-    folder = at_end.enter_context(open_run_folder(options))
-    saved, damage = resume.read_run(options.resume) if options.resume else (None, None)
-    with as_user_error(folder):
-        if damage and folder == options.resume:  # otherwise the next save keeps the damaged one as the previous one
-            previous_of(folder / CHECKPOINT).replace(folder / CHECKPOINT)
-        safe = sync_folder(folder)
-    unsafe = f"the disk of {folder} cannot be made to keep new files at once: a power failure may cost checkpoints."
-    return folder, saved, [warning for warning in (damage, None if safe else unsafe) if warning]
 
 
 def _no_evaluation(options: TrainOptions, ppo: PPO) -> str:
@@ -157,62 +135,3 @@ def _make_ppo(options: TrainOptions, folder: Path, saved: Checkpoint | None, ran
         return PPO(options.config, video=video, resume=saved, ranks=ranks, init_from=init_from)
     except MemoryError as error:
         raise UserError("The network and the rollout do not fit into memory: choose smaller sizes.") from error
-
-
-def _learn(
-    ppo: PPO, eval_env: gymnasium.Env | None, folder: Path, options: TrainOptions, saved: Checkpoint | None,
-    overrides: list[dict[str, Any]], console: Console, incidents: Incidents,
-) -> None:  # fmt: skip
-    """Train with logs and checkpoints. If the state is resumable at the end, also after an error, save it.
-
-    The checkpoint of an update is written last, when all logs of the update are on disk.
-    """
-    evaluation: PeriodicEvaluation | None = None
-    logs: RunLogs | None = None
-    screen: ConsoleLogger | None = None
-    with ExitStack() as at_end:
-        with as_user_error(folder):
-            if eval_env:
-                every, episodes = options.eval_every, options.eval_episodes
-                evaluation = PeriodicEvaluation(ppo, eval_env, folder, every, episodes, incidents)
-                at_end.enter_context(closing(evaluation))
-            if ppo.ranks.rank == 0:
-                threads = blas_threads(options.config, ppo.policy.observations.size, ppo.ranks)
-                records = resume.all_overrides(folder, saved, overrides) if saved else []
-                write_config(folder, options, threads, ppo.ranks.size, saved, records)
-                steps, bar = options.config.total_timesteps, shows_bar(console)
-                screen = ConsoleLogger(console, steps, options.log_every, bar)
-                at_end.enter_context(closing(screen))
-                repeated_tags = EVAL if evaluation and evaluation.is_due(ppo) else None
-                logs = RunLogs(ppo, folder, screen, repeated_tags, incidents)
-                if options.track:
-                    at_end.enter_context(logs.track(options.track))
-                if evaluation and evaluation.log:
-                    logs.files |= {folder / EVALUATIONS: evaluation.log, folder / BEST: evaluation.best_file}
-        tensorboard = logs.tensorboard if logs else None
-        saver = Saver(ppo, folder, Interval.parse(options.checkpoint_every), logs.files if logs else {}, incidents)
-
-        def after_update(ppo: PPO, metrics: Metrics) -> None:
-            if logs:
-                logs.log(metrics, *recent_means(ppo))
-            if evaluation:
-                evaluation.after_update(ppo, tensorboard, screen)
-            saver.after_update()
-
-        if not ppo.update or overrides:
-            saver.save()  # so that the run can be resumed from here, with these settings
-        if ppo.update and evaluation:
-            evaluation.after_update(ppo, tensorboard, screen)  # a signal may have interrupted it
-        completed = False
-        try:
-            ppo.learn(after_update)
-            completed = True
-        except (DivergedError, EnvironmentFault) as error:
-            if isinstance(error.crash, Crash) and folder.is_dir():
-                with incidents.of(folder / CRASH):
-                    write_crash(folder / CRASH, error.crash)
-                    error.add_note(f"See where it comes from: python -m ppo_np.replay {folder / CRASH}")
-            raise
-        finally:
-            if ppo.resumable and (completed or ppo.ranks.size == 1):  # several ranks can only save together
-                saver.save()

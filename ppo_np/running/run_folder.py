@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ppo_np.errors import UserError, check
 from ppo_np.logs.filenames import CONFIG, LOCK, OVERRIDES, VIDEOS
 from ppo_np.running import resume
 from ppo_np.running.options import TrainOptions
-from ppo_np.saving.checkpoint import Checkpoint, library_versions
+from ppo_np.saving.checkpoint import library_versions
 from ppo_np.saving.files import lock, remove_temporary, write_whole
 
 
@@ -36,9 +36,10 @@ def open_run_folder(options: TrainOptions) -> Iterator[Path]:
         check(unused, "run_dir", str(folder), "a new or an empty folder (--resume goes on with a run)")
 
     check_unused()
-    with as_user_error(folder):
-        file = open(folder / LOCK, "w")  # noqa: SIM115  the lock lasts while the file is open
-    with file:
+    with ExitStack() as at_end:
+        at_end.enter_context(_used_once(folder.resolve()))
+        with as_user_error(folder):
+            file = at_end.enter_context(open(folder / LOCK, "w"))  # the lock lasts while the file is open
         if not lock(file):
             raise UserError(f"run_dir is {str(folder)!r}, but another run is using it.")
         check_unused()  # again, because another run may have used it meanwhile
@@ -79,6 +80,21 @@ def _make_default(options: TrainOptions) -> tuple[Path, list[Path]]:
         folder = base.with_name(f"{name}-{number}")
 
 
+_IN_USE: set[Path] = set()  # folders of runs in this process, which a lock of the system does not keep apart
+
+
+@contextmanager
+def _used_once(folder: Path) -> Iterator[None]:
+    """A context in which no other run of this process can use the folder; raises UserError if one does."""
+    if folder in _IN_USE:
+        raise UserError(f"run_dir is {str(folder)!r}, but another run is using it.")
+    _IN_USE.add(folder)
+    try:
+        yield
+    finally:
+        _IN_USE.discard(folder)
+
+
 def _remove(folder: Path, made: Sequence[Path]) -> None:
     """Remove a folder in which no run has begun, as far as it is empty and was made for that run."""
     with suppress(OSError):
@@ -99,15 +115,16 @@ def as_user_error(folder: Path) -> Iterator[None]:
 
 
 def write_config(
-    folder: Path, options: TrainOptions, threads: int, ranks: int, saved: Checkpoint | None,
+    folder: Path, options: TrainOptions, threads: int, ranks: int, resumed_at: int | None,
     overrides: list[dict[str, Any]], more: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Write config.json: settings, options, threads and ranks in use, versions, the steps of each resume, overrides.
 
+    `resumed_at` is the step at which the run goes on, None if it begins.
     `overrides` are the records of `resume.all_overrides`; overrides.csv has them as well, if there are any. `more` is
     added.
     """
-    before = resume.read_config(folder).get("resumed") if saved else None
+    before = resume.read_config(folder).get("resumed") if resumed_at is not None else None
     resumed = [step for step in before if type(step) is int] if isinstance(before, list) else []
     kept = {name: getattr(options, name) for name in resume.OPTIONS if name != "preset"}
     document = {
@@ -116,7 +133,7 @@ def write_config(
         "options": kept | {"ranks": ranks},
         "blas_threads": threads,
         "versions": library_versions(),
-        "resumed": [*resumed, saved.counters["global_step"]] if saved else [],
+        "resumed": [] if resumed_at is None else [*resumed, resumed_at],
         "overrides": overrides,
         **(more or {}),
     }

@@ -12,6 +12,7 @@ import tyro
 
 from ppo_np.errors import RunError, UserError, check, require_extra, short
 from ppo_np.running import cli
+from ppo_np.running.chosen_settings import generic_preset
 from ppo_np.running.options import TrainOptions
 from ppo_np.running.output import make_console
 from ppo_np.running.signals import StopSignals
@@ -127,7 +128,8 @@ def base_setting(options: TuneOptions, others: Sequence[Words]) -> tuple[Setting
     choices["total_timesteps"] = [("--total-timesteps", str(options.timesteps))]
     if "preset" not in choices:
         arguments = ["--preset", cli.GENERIC_DISCRETE, *(word for (one,) in choices.values() for word in one)]
-        preset, norm_obs = cli.generic_preset(cli.parse_with_preset(TrainOptions, arguments, PROGRAM).config)
+        seen = cli.parse_with_preset(TrainOptions, arguments, PROGRAM).config
+        preset, norm_obs = generic_preset(spaces_of_training(seen))
         chosen: dict[str, list[Words]] = {
             "preset": [("--preset", preset)],
             "norm_obs": [("--norm-obs",) if norm_obs else ("--no-norm-obs",)],

@@ -134,10 +134,13 @@ def test_episodes_of_all_ranks_are_in_the_order_of_one_process():
     def report(ranks):
         ends = [[0, 2, 2], [1, 2]][ranks.rank]
         episodes = [Episode(float(10 * ranks.rank + n), 1) for n in range(len(ends))]
-        return RolloutReport(filled=3, steps=6, episodes=episodes, ends=ends, time=ranks.rank).of_all(ranks)
+        infos = [{"is_success": episode.episodic_return} for episode in episodes]
+        own = RolloutReport(filled=3, steps=6, episodes=episodes, ends=ends, infos=infos, time=ranks.rank)
+        return own.of_all(ranks)
 
     for rank, whole in enumerate(together(2, report)):
         assert [episode.episodic_return for episode in whole.episodes] == [0, 10, 1, 2, 11]
+        assert [info["is_success"] for info in whole.infos] == [0, 10, 1, 2, 11]
         assert (whole.filled, whole.steps, whole.ends, whole.time) == (3, 12, [0, 1, 2, 2, 2], rank)
 
 

@@ -25,17 +25,20 @@ def test_a_single_environment_is_refused():
     ("call", "sentence"),
     [
         (
-            lambda: PPO("CartPole-v1"),
-            "config is 'CartPole-v1', but it must be a PPOConfig, as in PPO(PPOConfig(env_id=",
+            lambda: PPO("CartPole-v1", "CartPole-v1"),
+            "config is 'CartPole-v1', but it must be a PPOConfig, or an environment alone, as in PPO(",
         ),
-        (lambda: PPO("MlpPolicy", "CartPole-v1"), "config is 'MlpPolicy', but it must be a PPOConfig, as in PPO("),
-        (lambda: PPO({"seed": 3}), "config is {'seed': 3}, but it must be a PPOConfig, as in PPO(PPOConfig(env_id="),
-        (lambda: PPO(PPOConfig), "config is <class 'ppo_np.config.PPOConfig'>, but it must be a PPOConfig, as in PPO("),
+        (lambda: PPO("MlpPolicy", "CartPole-v1"), "config is 'MlpPolicy', but it must be a PPOConfig, or an"),
+        (lambda: PPO({"seed": 3}), "config is {'seed': 3}, but it must be a PPOConfig, or an environment"),
+        (lambda: PPO(PPOConfig), "config is <class 'ppo_np.config.PPOConfig'>, but it must be a PPOConfig, or"),
         (lambda: PPO(SMALL, 3), "env is 3, but it must be an id, a function that makes a gymnasium.Env, or a Vector"),
         (lambda: PPO(SMALL, resume="a.h5"), "resume is 'a.h5', but it must be a Checkpoint; PPO.load reads a file."),
         (lambda: PPO(SMALL, video="films"), "video is 'films', but it must be a VideoOptions."),
         (lambda: PPO(SMALL, ranks=2), "ranks is 2, but it must be what ppo_np.distributed.mpi.world() returns."),
-        (lambda: PPO(SMALL).learn(10_000), "callback is 10000, but it must be a function; config.total_timesteps says"),
+        (
+            lambda: PPO(SMALL).learn(10_000),
+            "callback is 10000, but it must be a function or a list of functions; config.",
+        ),
     ],
 )
 def test_a_wrong_argument_is_refused_and_the_right_call_shown(call, sentence):

@@ -11,10 +11,10 @@ import sample_environments  # noqa: F401  registers the test environments  # noq
 from commands import run
 from small_train import SMALL, rows_without_times, train_in_a_process
 
-from ppo_np import PPO
 from ppo_np.config import PPOConfig, preset_names
 from ppo_np.evaluation.periodic import FIRST_SEED
 from ppo_np.evaluation.playback import evaluate
+from ppo_np.learning.ppo import PPO
 from ppo_np.running import cli
 from ppo_np.running.options import parse
 from ppo_np.train import main

@@ -10,7 +10,7 @@ import sample_environments
 from commands import run
 from small_train import SMALL, train_in_a_process
 
-from ppo_np import PPO
+from ppo_np.learning.ppo import PPO
 from ppo_np.network.model import ActorCritic
 from ppo_np.running import cli
 from ppo_np.running.signals import STOPPING
