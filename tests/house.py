@@ -37,8 +37,8 @@ ROOMS = {
     "saving": "crash_file foreign warm_start checkpoint training_state keras_file hdf5 files",
     "environments": "make compiled_stream stream asking transition env_recorder compiled_envs examples.acrobot "
     "examples.cartpole examples.mountain_car examples.mountain_car_continuous examples.pendulum compiled "
-    "rollout_kernel stepping fingerprint observed by_id wrapping serial workers guard final_infos action_masks watchdog "
-    "env_restore attribute_changes film space_json spaces",
+    "rollout_kernel stepping fingerprint observed by_id wrapping serial workers guard final_infos action_masks "
+    "watchdog env_restore attribute_changes film space_json spaces",
     "network": "tensor_trace summed_gradient blocks model threads activations minibatch optimizer action_head "
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
