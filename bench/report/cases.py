@@ -25,8 +25,8 @@ CASES |= {
 CASES |= {  # of the package minigrid
     f"minigrid-{size}-{name}": [
         "--preset", GENERIC_DISCRETE, "--env-id", f"minigrid:MiniGrid-Empty-{size}-v0", "--wrappers",
-        f"minigrid.wrappers:{wrapper}", "--total-timesteps", "100000",
+        f"minigrid.wrappers:{wrapper}", "--total-timesteps", steps,
     ]
-    for size in ("5x5", "8x8")
+    for size, steps in (("5x5", "100000"), ("8x8", "200000"))
     for name, wrapper in (("image", "ImgObsWrapper"), ("flat", "FlatObsWrapper"))
 }  # fmt: skip

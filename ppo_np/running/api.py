@@ -93,8 +93,8 @@ class PPO(ppo.PPO):
             check(preset is None, "preset", preset, "left away with a config")
             check_names(settings)
             chosen, self.preset = dataclasses.replace(config, **settings), ARTICLE
-        self._init_from = None if init_from is None else os.fspath(init_from)
         super().__init__(chosen, env, video=video, resume=resume, ranks=ranks, init_from=init_from)
+        self._init_from = None if init_from is None else os.fspath(init_from)
 
     def learn(
         self,

@@ -13,6 +13,8 @@ from ppo_np.running import cli
 from ppo_np.searching import jobs
 from ppo_np.sweep import main
 
+pytest_plugins = "fake_runs"  # the fixtures fake and calls
+
 FLAGS = ["--preset", "cleanrl", "--learning-rate", "0.5", "0.25", "--jobs", "2"]
 ONE = ["--preset", "cleanrl", "--learning-rate", "0.5"]  # one setting: flags take a tenth of a second to read
 HIGH, LOW = "learning_rate=0.5", "learning_rate=0.25"

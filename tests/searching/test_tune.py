@@ -28,6 +28,8 @@ from ppo_np.searching.trial import RunningTrial
 from ppo_np.searching.tune import seconds
 from ppo_np.tune import main
 
+pytest_plugins = "fake_runs"  # the fixtures fake and calls
+
 GENERIC = PPOConfig.preset("generic-discrete")
 # All but the learning rate is given, so that fewer values are drawn.
 FLAGS = ["--env-id", "CartPole-v1", "--num-envs", "4", "--num-steps", "64", "--num-minibatches", "4", "--gamma", "0.9"]
