@@ -1,11 +1,13 @@
 """ppo_np: training through its Python interface, one minibatch, and the race to solve the environment."""
 
 import dataclasses
+import math
+import time
 from typing import NoReturn
 
 from bench.ours import Learner, config_of, limit_blas_threads
 from bench.peers.protocol import Clock, Job, Race, perform
-from bench.peers.referee import Referee
+from bench.peers.referee import Referee, pendulum_job
 from bench.peers.rows import random_rows, repeat
 from ppo_np import PPO, PPOConfig
 from ppo_np.config import preset_for
@@ -45,5 +47,22 @@ def solve(race: Race) -> dict:
     return referee.verdict()
 
 
+def pendulum(race: Race) -> dict:
+    """Train with RLtools' published settings for Pendulum, from the first step to the last, kernels loaded before."""
+    config = dataclasses.replace(
+        config_of(pendulum_job(race)), anneal_lr=False, adam_eps=1e-8, log_std_init=math.log(4), norm_obs=True,
+        clip_vloss=False, max_grad_norm=1e9,
+    )  # fmt: skip
+    loading = PPO(config)
+    loading.learn(lambda ppo, _metrics: ppo.stop())
+    loading.close()
+    ppo = PPO(config)
+    referee = Referee(dataclasses.replace(race, started=time.time()))
+    ppo.learn(lambda ppo, metrics: referee.solved(metrics.step, ppo.predict) and None)
+    ppo.close()
+    return {"curve": referee.curve}
+
+
 if __name__ == "__main__":
-    perform("ppo_np", ("numpy", "numba", "scipy", "gymnasium"), train=train, minibatch=minibatch, solve=solve)
+    libraries = "numpy", "numba", "scipy", "gymnasium"
+    perform("ppo_np", libraries, train=train, minibatch=minibatch, solve=solve, pendulum=pendulum)

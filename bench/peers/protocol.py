@@ -60,7 +60,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Race:
-    """A job of bench/contests/solve.py.
+    """A job of bench/contests/solve.py and pendulum.py.
 
     Attributes:
         started: time.time() when the process was started.
@@ -80,6 +80,9 @@ class Race:
     threshold: float = 200.0
     episodes: int = 100
     first_seed: int = 10_000
+
+
+RACES = "solve", "pendulum"
 
 
 class Clock:
@@ -145,8 +148,8 @@ def from_json(kind: type, text: str) -> Any:
 def perform(name: str, packages: tuple[str, ...], **tasks: Callable[..., Any]) -> None:
     """Do the task that the command line names first, for the job that it gives as JSON.
 
-    "train" and "minibatch" introduce the contestant, then work for ever in slices, until the contest ends it. "solve"
-    does a whole race and prints what the task returns as one line.
+    A task with a `Clock` introduces the contestant, then works for ever in slices, until the contest ends it. One of
+    `RACES` does a whole race, and what it returns is printed as one line.
 
     Args:
         name: of the contestant.
@@ -155,7 +158,7 @@ def perform(name: str, packages: tuple[str, ...], **tasks: Callable[..., Any]) -
     """
     task, text = sys.argv[1:]
     about = {"name": name, "versions": versions(packages)}
-    if task == "solve":
+    if task in RACES:
         result = tasks[task](from_json(Race, text))
         print(json.dumps(about | json.loads(text) | result | {"peak_memory_mb": peak_memory_mb()}), flush=True)
         return

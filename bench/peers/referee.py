@@ -6,7 +6,16 @@ from collections.abc import Callable
 import gymnasium
 import numpy as np
 
-from bench.peers.protocol import Race
+from bench.peers.protocol import Job, Race
+
+
+def pendulum_job(race: Race) -> Job:
+    """What RLtools' published example for Pendulum does: https://github.com/rl-tools/rl-tools, pendulum/ppo."""
+    return Job(
+        env_id="Pendulum-v1", vectorization=race.vectorization, num_envs=4, num_steps=1024, num_minibatches=16,
+        update_epochs=2, learning_rate=1e-3, gamma=0.9, ent_coef=0.0, activation="relu", threads=race.threads,
+        seed=race.seed, total_timesteps=race.total_timesteps,
+    )  # fmt: skip
 
 
 class Referee:

@@ -97,3 +97,18 @@ def solve_table(document: Result) -> list[str]:
     heading = ("contestant", "solved", "seconds, median", "range", "steps, median", "us a step")
     title = "**Time to solve LunarLander-v3**, from the start of the process"
     return [title, "", *of_contestants(document["results"], heading, cells)]
+
+
+def pendulum_table(document: Result) -> list[str]:
+    """A line for each contestant that trains on Pendulum with RLtools' settings."""
+
+    def cells(one: Result) -> list[str]:
+        numbers = [text for key in ("seconds", "mean_return") for text in spread(one[key])]
+        return [one["contestant"], str(one["seeds"]), *numbers]
+
+    def spread(found: Result) -> tuple[str, str]:
+        return f"{found['median']:.2f}", f"{found['min']:.2f} to {found['max']:.2f}"
+
+    heading = ("contestant", "seeds", "seconds, median", "range", "greedy return, median", "range")
+    title = "**k** Pendulum-v1 with RLtools' settings, 307,200 steps: seconds of training"
+    return [title, "", *of_contestants(document["results"], heading, cells)]
