@@ -32,7 +32,18 @@ TEST = [
 ]
 WANDB = ["wandb>=0.19"]
 MLFLOW = ["mlflow>=3"]
-PEERS = [*PLOT, *ENVPOOL, "gymnax<1", "rejax>=0.1.3", "sbx-rl>=0.28", "stable-baselines3>=2.9", "torch>=2.13"]
+PEERS = [
+    *PLOT,
+    *ENVPOOL,
+    "gymnax<1",
+    "mkl>=2025.0",
+    "mkl-include>=2025.0",
+    "rejax>=0.1.3",
+    "rltools>=2.2",
+    "sbx-rl>=0.28",
+    "stable-baselines3>=2.9",
+    "torch>=2.13",
+]
 DOCS = [*PLOT, "furo>=2025.9", "latex2mathml>=3.78", "myst-parser>=4.0", "sphinx>=8.2", "ziamath>=0.12"]
 DEV = [*TEST, "cosmic-ray>=8.7", "mypy>=1.18", "pre-commit>=4.0", "ruff>=0.9"]
 
