@@ -58,7 +58,7 @@ def pendulum(race: Race) -> dict:
     loading.close()
     ppo = PPO(config)
     referee = Referee(dataclasses.replace(race, started=time.time()))
-    ppo.learn(lambda ppo, metrics: referee.solved(metrics.step, ppo.predict) and None)
+    ppo.learn(lambda ppo, metrics: not referee.solved(metrics.step, ppo.predict))
     ppo.close()
     return {"curve": referee.curve}
 

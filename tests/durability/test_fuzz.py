@@ -102,6 +102,7 @@ def refusal(arrays, attributes, folder, read=PPO.load):
     return str(refused.value)
 
 
+@pytest.mark.filterwarnings("ignore:the environment of checkpoint")  # imports what the forged setting names
 @pytest.mark.parametrize("setting", FORGED_SETTINGS, ids=range(len(FORGED_SETTINGS)))
 def test_forged_settings_are_refused(wholes, tmp_path, setting):
     arrays, attributes = unpack(wholes[0].data)
