@@ -66,15 +66,15 @@ setup(
     entry_points={"console_scripts": ["ppo-np = ppo_np.__main__:script"]},
     python_requires=">=3.11",
     install_requires=[
-        "gymnasium[box2d]>=1.2.3",
+        "gymnasium[box2d]>=1.3",
         "h5py>=3.11",
         "numba>=0.62",
         "numpy>=2.0",
-        "rich>=13.7",
+        "rich>=14.3",
         "scipy>=1.14",
         "tensorboardX>=2.6.2.2",
         "threadpoolctl>=3.5",
-        "tyro>=1.0",
+        "tyro>=1.0.2",
     ],
     extras_require={
         "video": VIDEO,
