@@ -15,12 +15,8 @@ from ppo_np.logs.csv_file import number, read_rows
 from ppo_np.logs.filenames import CONFIG, EVALUATIONS
 from ppo_np.reporting.curves import Curve, read_columns, run_folders, smoothed
 
-NO_LEARNING = (
-    "seed",
-    "threads",
-    "num_env_threads",
-    "env_timeout",
-)  # runs that differ only in these are compared as one
+# Runs that differ only in these settings are compared as one.
+NO_LEARNING = "seed", "threads", "num_env_threads", "env_timeout"
 NEEDED = ("step", "episodes", "mean_return", "std_return")  # of evaluations.csv: a row without them is left out
 WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
