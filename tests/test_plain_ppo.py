@@ -19,7 +19,9 @@ PATH = Path(__file__).parents[1] / "docs" / "course" / "plain_ppo.py"
 UPDATES = 10
 CONFIGS = {
     "CartPole": PPOConfig.preset("cartpole"),
-    "LunarLander": dataclasses.replace(PPOConfig.preset("lunarlander"), num_envs=8, num_minibatches=4, clip_vloss=True),
+    "LunarLander": dataclasses.replace(  # the file does not normalise rewards
+        PPOConfig.preset("lunarlander"), num_envs=8, num_minibatches=4, clip_vloss=True, norm_reward=False
+    ),
 }
 
 
