@@ -43,7 +43,8 @@ class NetworkHooks:
         ]
         if names & {"mlp_forward", "actor_critic_forward"}:
             found.append((ActorCritic, "forward", lambda *arguments: self._forward(*arguments)))
-            found.append((ActorCritic, "act", lambda *arguments, **policy_only: self._act(*arguments)))
+            found.append((ActorCritic, "act", lambda *arguments, **policy_only: self._act(*arguments, **policy_only)))
+            found.append((ActorCritic, "evaluate", lambda *arguments: self._evaluate(*arguments)))
         one_by_one: dict[str, Replacement] = {
             "orthogonal": (model_module, "orthogonal", self._orthogonal),
             "clip_by_global_norm": (optimizer, "clip_by_global_norm", self._clip_by_global_norm),
@@ -59,14 +60,23 @@ class NetworkHooks:
         whole, parts = (f"{network}_{direction}" in self._caller for network in ("actor_critic", "mlp"))
         return whole and (bool(model.sizes["shared"]) or not parts)
 
-    def _act(self, model: ActorCritic, obs: Array, limit: float, activations: Activations) -> int:
-        """As `ActorCritic.act`."""
+    def _act(
+        self, model: ActorCritic, obs: Array, limit: float, activations: Activations, policy_only: bool = False
+    ) -> int:
+        """As `ActorCritic.act`, with the values in any case."""
         place = first_outside(obs.reshape(-1), limit)
         if place >= 0:
             return place
         model.forward(obs, activations)
         outputs = activations.policy_outputs.reshape(-1), activations.values
         return FINE if all(map(all_finite, outputs)) else NOT_FINITE
+
+    def _evaluate(self, model: ActorCritic, obs: Array, limit: float, scratch: Array, values: Array) -> int:
+        """As `ActorCritic.evaluate`."""
+        activations = model.activations(len(obs))
+        result = self._act(model, obs, limit, activations)
+        values[:] = activations.values
+        return result
 
     def _forward(self, model: ActorCritic, obs: Array, activations: Activations) -> None:
         """As `ActorCritic.forward`."""
