@@ -49,8 +49,11 @@ def bars(rows: Mapping[str, Any], path: Path) -> None:
     _draw(path, rows.items(), 1.8, draw)
 
 
-def curves(runs: Sequence[Mapping[str, Any]], threshold: float, path: Path) -> None:
-    """Draw the greedy return against wall time, a line a run, a colour a contestant."""
+def curves(
+    runs: Sequence[Mapping[str, Any]], threshold: float, path: Path,
+    since: str = "seconds since the process started, evaluations left out",
+) -> None:  # fmt: skip
+    """Draw the greedy return against wall time, a line a run, a colour a contestant; `since` tells what time that is."""
     colours = {}
 
     def draw(ax: Any, runs: Sequence[Mapping[str, Any]]) -> None:
@@ -62,7 +65,7 @@ def curves(runs: Sequence[Mapping[str, Any]], threshold: float, path: Path) -> N
         ax.axhline(threshold, color="black", linewidth=0.6, linestyle="--")
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:,g}")
-        ax.set_xlabel("seconds since the process started, evaluations left out")
+        ax.set_xlabel(since)
         ax.set_ylabel("greedy return, mean of unseen seeds")
         ax.legend(frameon=False)
 
