@@ -38,14 +38,12 @@ def main() -> None:
     for name in options.only:
         race = dataclasses.replace(RACES[name], threads=options.threads)
         race = dataclasses.replace(race, **QUICK) if options.quick else race
-        warm_up = dataclasses.replace(race, **QUICK | {"total_timesteps": 1})
-        OURS.run(dataclasses.replace(warm_up, started=time.time()), options.timeout)
+        OURS.run(dataclasses.replace(race, started=time.time(), seed=options.first - 1), options.timeout)
         runs = []
         for seed in range(options.first, options.first + (1 if options.quick else SEEDS[name])):
             run = OURS.run(dataclasses.replace(race, started=time.time(), seed=seed), options.timeout)
-            runs.append(
-                run | {"name": OURS.name, "preset": name, "seed": seed, "commit": document["commit"], "jobs": 1}
-            )
+            about = {"name": OURS.name, "preset": name, "seed": seed, "commit": document["commit"], "jobs": 1}
+            runs.append(run | about)
             found = run.get("skipped") or f"{run['solved_seconds'] or math.inf:.2f} s"
             print(f"{name}, seed {seed}: {found}, {run.get('solved_step')} steps", flush=True)
             others = [one for one in document["results"] if one["preset"] != name]

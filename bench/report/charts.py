@@ -53,7 +53,7 @@ def curves(
     runs: Sequence[Mapping[str, Any]], threshold: float, path: Path,
     since: str = "seconds since the process started, evaluations left out",
 ) -> None:  # fmt: skip
-    """Draw the greedy return against wall time, a line a run, a colour a contestant; `since` tells what time that is."""
+    """Draw the greedy return against wall time, a line a run, a colour a contestant; `since` tells what time it is."""
     colours = {}
 
     def draw(ax: Any, runs: Sequence[Mapping[str, Any]]) -> None:

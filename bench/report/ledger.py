@@ -19,7 +19,14 @@ from bench.contests.end_to_end import ON_RANKS
 from bench.contests.limit import ENVIRONMENT
 from bench.report.ranks_section import ranks_section
 from bench.report.sections import (
-    blocks_table, compiled_table, limit_table, pendulum_table, presets_table, row_table, solve_table, where_table,
+    blocks_table,
+    compiled_table,
+    limit_table,
+    pendulum_table,
+    presets_table,
+    row_table,
+    solve_table,
+    where_table,
 )  # fmt: skip
 from bench.report.tables import ends, number, table
 from bench.report.target_kinds import Documents, Result, UnknownError, judge, result_of

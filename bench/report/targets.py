@@ -3,8 +3,24 @@
 from functools import partial
 
 from bench.report.target_kinds import (
-    ENVPOOL, FASTER, ONE, OURS, RANKS, RLTOOLS, TWO, absolute, alone, either, faster, preset, ratio_at, smaller, solved,
-    sooner, start, trained,
+    ENVPOOL,
+    FASTER,
+    ONE,
+    OURS,
+    RANKS,
+    RLTOOLS,
+    TWO,
+    absolute,
+    alone,
+    either,
+    faster,
+    preset,
+    ratio_at,
+    smaller,
+    solved,
+    sooner,
+    start,
+    trained,
 )  # fmt: skip
 
 CLEANRL, SB3, SBX, REJAX = "CleanRL-style loop", "Stable-Baselines3", "sbx", "rejax"
