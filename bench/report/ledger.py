@@ -79,14 +79,14 @@ def targets_and_reasons(documents: Documents, reasons: Mapping[str, str]) -> lis
     for target in TARGETS:
         found = judge(target, documents)
         share = None if target.at_most else share_reached(found.get("row", target.row), documents)
-        about = [target.row, target.text, f"{'at most' if target.at_most else 'at least'} {target.limit:,g}"]
+        about = [target.row, target.text, f"{'at most' if target.at_most else 'at least'} {target.limit:,.10g}"]
         if "why" in found:
             rows.append([*about, "", "", "", f"unknown: {found['why']}"])
             continue
         verdict = "met" if found["met"] else "**missed**"
         figure, spread = number(found["figure"]), ends(found, "low", "high")
         rows.append([*about, figure, spread, f"{share:.2f}" if share else "", verdict])
-        if not found["met"] and target.key in reasons:
+        if not found["met"] and reasons.get(target.key):
             share = None if target.key.endswith("-limit") else share
             best = f" At the limit of the machine it would be {number(found['figure'] / share)}." if share else ""
             why.append(f"- **{target.row}**, {target.text}:{best} {reasons[target.key]}")

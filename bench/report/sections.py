@@ -105,21 +105,13 @@ def pendulum_table(document: Result) -> list[str]:
 
     def cells(one: Result) -> list[str]:
         numbers = [text for key in ("seconds", "mean_return") for text in spread(one[key])]
-        ratio = ", ".join(spread(one["ratio"])) if "ratio" in one else ""
-        return [one["contestant"], str(one["seeds"]), *numbers, ratio]
+        return [one["contestant"], str(one["seeds"]), *numbers, *(spread(one["ratio"]) if "ratio" in one else ("", ""))]
 
     def spread(found: Result) -> tuple[str, str]:
         return f"{found['median']:.2f}", f"{found['min']:.2f} to {found['max']:.2f}"
 
-    heading = (
-        "contestant",
-        "seeds",
-        "seconds, median",
-        "range",
-        "greedy return, median",
-        "range",
-        "seconds / RLtools'",
-    )
+    columns = ("seconds, median", "range", "greedy return, median", "range", "seconds / RLtools's", "range")
+    heading = ("contestant", "seeds", *columns)
     title = "**k** Pendulum-v1 with RLtools' settings, 307,200 steps: seconds of training"
     return [title, "", *of_contestants(document["results"], heading, cells)]
 
@@ -132,7 +124,7 @@ def presets_table(document: Result) -> list[str]:
         return [one["preset"], f"{one['solved']} of {one['seeds']}", *seconds, number(one["steps"], "unsolved")]
 
     heading = ("preset", "solved", "seconds, median", "range", "steps, median")
-    rows = [{"contestant": one["preset"]} | one if "skipped" in one else one for one in document["results"]]
+    rows = [one | {"contestant": one["preset"]} for one in document["results"]]
     title = "**Presets**, from the start of the process to a good greedy policy, on fresh seeds"
     return [title, "", *of_contestants(rows, heading, cells)]
 

@@ -10,6 +10,7 @@ Result = dict[str, Any]
 Documents = Mapping[str, Result]
 OURS, RANKS, ENVPOOL = "ppo_np", "ppo_np, 2 ranks", "ppo_np, EnvPool"
 ONE, TWO, RLTOOLS = "ppo_np, 1 thread", "ppo_np, 2 threads", "RLtools, MKL"
+SEEDS = 5  # of RLtools' work
 FASTER = "steps/s, ours / {}'s"
 TO_SOLVE = "seconds to solve LunarLander-v3"
 
@@ -45,7 +46,7 @@ class Target:
 
 
 def judge(target: Target, documents: Documents) -> Result:
-    """The figure with its spread, whether the target is met, and the row that was measured; "why" if that is not known."""
+    """The figure with its spread, whether the target is met, and the row that was measured; "why" if that is unknown."""
     if target.ways:
         return judge_ways(target.ways, documents)
     try:
@@ -162,6 +163,13 @@ def sooner(contestant: str, other: str, limit: float) -> Target:
     return Target("solve-ranks", f"{TO_SOLVE}, {contestant} / {other}", limit, find, at_most=True)
 
 
+def enough(found: Result, seeds: int) -> Result:
+    """The result, if it is of so many seeds."""
+    if found["seeds"] < seeds:
+        raise UnknownError(f"measured with {found['seeds']} of {seeds} seeds")
+    return found
+
+
 def trained(contestant: str, key: str, limit: float) -> Target:
     """So small a share of RLtools' training time may Pendulum take, at the same or a better greedy return.
 
@@ -170,7 +178,7 @@ def trained(contestant: str, key: str, limit: float) -> Target:
 
     def find(documents: Documents) -> tuple:
         names = contestant, f"{RLTOOLS}, 1 thread"
-        ours, theirs = (of_list(documents, "pendulum", "contestant", name) for name in names)
+        ours, theirs = (enough(of_list(documents, "pendulum", "contestant", name), SEEDS) for name in names)
         as_good = ours["mean_return"]["median"] >= theirs["mean_return"]["median"]
         return *spread_of(known([ours["ratio"]] if "ratio" in ours else [])), as_good
 
@@ -179,17 +187,15 @@ def trained(contestant: str, key: str, limit: float) -> Target:
 
 
 def preset(name: str, seeds: int, limit: float, worst: bool = False) -> Target:
-    """So long may a preset take to solve its environment, in the median or the worst of all seeds; and each seed must."""
+    """So long may a preset take to solve its environment, in the median or the worst of all seeds; each seed must."""
 
     def find(documents: Documents) -> tuple:
-        found = of_list(documents, "presets", "preset", name)
-        if found["seeds"] < seeds:
-            raise UnknownError(f"measured with {found['seeds']} of {seeds} seeds")
+        found = enough(of_list(documents, "presets", "preset", name), seeds)
         numbers = (found["max"],) * 3 if worst else spread_of(found)
         return *numbers, found["solved"] == found["seeds"]
 
     which = "worst" if worst else "median"
-    text = f"{name}: seconds from the start of the process to a good greedy policy, {which} of {seeds} fresh seeds, all"
+    text = f"{name}: seconds from the start of the process to a good greedy policy, {which} of {seeds} fresh seeds"
     return Target(f"presets-{name}{'-worst' if worst else ''}", text, limit, find, at_most=True)
 
 
