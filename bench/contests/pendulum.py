@@ -48,7 +48,7 @@ def results_of(runs: list[Result]) -> list[Result]:
     found, peer = [], CONTESTANTS["rltools"][0].name
     for contestant, _ in CONTESTANTS.values():
         own = [run for run in runs if run["name"] == contestant.name]
-        both = [(seconds.get((one, run["seed"])) for one in (contestant.name, peer)) for run in own]
+        both = [[seconds.get((one, run["seed"])) for one in (contestant.name, peer)] for run in own]
         ratios = [ours / theirs for ours, theirs in both if ours and theirs and contestant.name != peer]
         found += [summary(own) | ({"ratio": spread(ratios, "min", "max")} if ratios else {})] if own else []
     return found

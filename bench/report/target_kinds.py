@@ -46,7 +46,7 @@ class Target:
 
 
 def judge(target: Target, documents: Documents) -> Result:
-    """The figure with its spread, whether the target is met, and the row that was measured; "why" if that is unknown."""
+    """The figure with its spread, whether the target is met, and the row that was measured; "why" if it is unknown."""
     if target.ways:
         return judge_ways(target.ways, documents)
     try:
