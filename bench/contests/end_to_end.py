@@ -84,25 +84,33 @@ def run_rows(rows: Mapping[str, Row], options: Namespace, document: Result) -> N
         show(row_table(name, document["rows"][name]))
 
 
+ADD = {"action": "store_true", "help": "keep the file's other rows"}
+
+
+def only(rows: Sequence[str]) -> Result:
+    """The option that chooses among rows."""
+    rows = list(rows)
+    return {"nargs": "+", "choices": rows, "default": rows, "metavar": "ROW", "help": f"of {', '.join(rows)}"}
+
+
 def measure_rows(
     text: str | None, name: str, key: str, rows: str, measure: Callable[[Job, int, float], Result],
     table: Callable[[Result], Sequence[str]],
 ) -> None:  # fmt: skip
     """The command of a contest that measures rows one by one, in rounds; it writes the JSON file after each."""
-    options, document = begin(text, name, rounds=15)
+    options, document = begin(text, name, rounds=15, add=ADD, only=only(rows))
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
-    document[key] = {}
-    for row in rows:
+    document[key] = json.loads(options.out.read_text())[key] if options.add else {}
+    for row in options.only:
         document[key][row] = measure(ROWS[row].job, rounds, seconds)
+        document[key] = dict(sorted(document[key].items()))
         write(options.out, document)
     show(table(document))
 
 
 def main() -> None:
     """Run the rows and draw the chart."""
-    add = {"action": "store_true", "help": "keep the file's other rows"}
-    only = {"nargs": "+", "choices": ROWS, "default": list(ROWS), "metavar": "ROW", "help": "of a to n, without k"}
-    options, document = begin(__doc__, "end_to_end", rounds=20, add=add, only=only)
+    options, document = begin(__doc__, "end_to_end", rounds=20, add=ADD, only=only(sorted(ROWS)))
     document |= {"rows": {}}
     if options.add:
         before = json.loads(options.out.read_text())
