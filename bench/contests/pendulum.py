@@ -86,7 +86,7 @@ def main() -> None:
             drawn.append(run_race(name, seed, often, options.timeout))
             write(options.out, document)
         since = "seconds of training, kernels and C++ compiled before"
-        curves(drawn, RACE.threshold, options.out.with_suffix(".png"), since)
+        curves(drawn, RACE.threshold, options.out.with_suffix(".png"), since, "linear")
 
 
 if __name__ == "__main__":
