@@ -66,6 +66,8 @@ def share_reached(row: str, documents: Documents) -> float | None:
         found = documents["limit"]["limits"][like]
         if row in "cdm":  # their shares are targets themselves
             return found["share"]["median"]
+        if row == "n":  # one core steps the environments alone, two do in the limit
+            return None
         ratio = result_of(documents, row, ALONE)["ratio"]["median"]
     except (KeyError, UnknownError):
         return None

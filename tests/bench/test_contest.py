@@ -201,6 +201,20 @@ def test_added_rows_and_races_leave_the_others_as_they_were(tmp_path, monkeypatc
     assert found["results"][0]["seeds"] == 3 and found["results"][0]["min"] == 3
 
 
+def test_rows_of_the_parts_can_be_measured_one_by_one(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "limit.json"
+    path.write_text(json.dumps({"limits": {"d": "old", "a": "old"}, "arguments": []}))
+    monkeypatch.setattr("sys.argv", ["command", "--add", "--only", "m", "c", "--quick", "--out", str(path)])
+    about = "limit", "limits", "abcdem", lambda job, rounds, seconds: [job.vectorization, rounds, seconds]
+    end_to_end.measure_rows(None, *about, lambda document: list(document["limits"]))
+    found = json.loads(path.read_text())["limits"]
+    assert found == {"a": "old", "c": ["sync", 2, 0.2], "d": "old", "m": ["compiled", 2, 0.2]}
+    assert capsys.readouterr().out.split() == list("acdm") == list(found)
+    monkeypatch.setattr("sys.argv", ["command", "--only", "ab", "--out", str(path)])
+    with pytest.raises(SystemExit):  # two rows in one word
+        end_to_end.measure_rows(None, *about, list)
+
+
 def test_unsolved_races_are_longer_than_any():
     curve = [{"step": 1000, "seconds": 3.0}, {"step": 3000, "seconds": 7.0}]
     about = {"name": "x", "commit": "c", "jobs": 1, "curve": curve}

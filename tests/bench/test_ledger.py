@@ -131,11 +131,14 @@ def test_every_target_has_a_name_of_its_own_and_a_row_that_measures_it():
     assert set(tomllib.loads(ledger.REASONS.read_text())) <= {target.key for target in TARGETS}
 
 
-@pytest.mark.parametrize(("row", "share"), [("a", 0.9 * 55 / 50), ("f", 0.9 * 27.5 / 50), ("c", 55 / 60), ("b", None)])
+@pytest.mark.parametrize(
+    ("row", "share"),
+    [("a", 0.9 * 55 / 50), ("f", 0.9 * 27.5 / 50), ("c", 55 / 60), ("m", 55 / 60), ("n", None), ("b", None)],
+)
 def test_the_limit_is_compared_by_way_of_the_bare_environments(row, share):
     found = {"limit": {"median": 55.0}, "on_ranks": 27.5, "share": {"median": 55 / 60}}
     found["microseconds"] = {ledger.ENVIRONMENT: {"median": 50.0}}
-    documents = rows(peer(0.9, ALONE), row=row) | {"limit": {"limits": dict.fromkeys("ac", found)}}
+    documents = rows(peer(0.9, ALONE), row=row) | {"limit": {"limits": dict.fromkeys("acm", found)}}
     assert ledger.share_reached(row, documents) == (share and pytest.approx(share))
 
 
