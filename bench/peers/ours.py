@@ -31,7 +31,7 @@ def minibatch(job: Job, clock: Clock) -> NoReturn:
 def solve(race: Race) -> dict:
     """Train with the preset that is named for the environment; evaluate with `predict`, on rank 0 of several."""
     names = ("seed", "threads", "total_timesteps", "vectorization")
-    known = {name: getattr(race, name) for name in names}
+    known = {name: getattr(race, name) for name in names if getattr(race, name) is not None}
     ranks = world()
     ppo = PPO(dataclasses.replace(PPOConfig.preset(preset_for(race.env_id)), **known), ranks=ranks)
     referee = Referee(race)
