@@ -36,21 +36,28 @@ def linear_forward(x, weight, bias, y):
 
 @kernel
 def _thin_forward(x, weight, bias, y):
-    """`linear_forward` as loops: y_b <- b, then y_b <- y_b + x_bi W_i for four rows i of W at a time."""
+    """`linear_forward` as loops: y_b <- b, then y_b <- y_b + x_bi W_i for four rows i of W at a time.
+
+    Where their number is no multiple of four, the rest comes first, together with b.
+    """
     inputs = x.shape[1]
-    quads = inputs - inputs % 4
-    for b in range(y.shape[0]):
-        for o in range(y.shape[1]):
-            y[b, o] = bias[o]
-    for i in range(0, quads, 4):
+    rest = inputs % 4
+    if rest == 0:
+        for b in range(y.shape[0]):
+            for o in range(y.shape[1]):
+                y[b, o] = bias[o]
+    else:  # 1, 2 or 3 rows: those that are missing count 0 times
+        i1, i2 = min(1, rest - 1), min(2, rest - 1)
+        times1, times2 = x.dtype.type(rest > 1), x.dtype.type(rest > 2)
+        for b in range(y.shape[0]):
+            x0, x1, x2 = x[b, 0], x[b, i1] * times1, x[b, i2] * times2
+            for o in range(y.shape[1]):
+                y[b, o] = bias[o] + x0 * weight[0, o] + x1 * weight[i1, o] + x2 * weight[i2, o]
+    for i in range(rest, inputs, 4):
         for b in range(y.shape[0]):
             x0, x1, x2, x3 = x[b, i], x[b, i + 1], x[b, i + 2], x[b, i + 3]
             for o in range(y.shape[1]):
                 y[b, o] += x0 * weight[i, o] + x1 * weight[i + 1, o] + x2 * weight[i + 2, o] + x3 * weight[i + 3, o]
-    for i in range(quads, inputs):
-        for b in range(y.shape[0]):
-            for o in range(y.shape[1]):
-                y[b, o] += x[b, i] * weight[i, o]
 
 
 @kernel
@@ -79,7 +86,7 @@ def linear_backward_parameters(dy, x, dweight, dbias):
 
 @kernel
 def _thin_backward(dy, x, dweight):
-    """dW of `linear_backward_parameters` as loops: dW_i <- 0, then dW_i <- dW_i + x_bi dy_b for four rows b at a time."""
+    """dW of `linear_backward_parameters` as loops: dW_i <- 0, then dW_i <- dW_i + x_bi dy_b for four rows b at once."""
     rows = dy.shape[0]
     quads = rows - rows % 4
     dweight[:] = 0

@@ -22,6 +22,7 @@ from ppo_np.network.blocks import FEWEST_BLOCKS, BlockedGradient, blocks_of
 from ppo_np.network.model import LOG_STD, ActorCritic
 from ppo_np.network.optimizer import Adam
 
+GRADIENTS = 2**20  # numbers in the gradients of several minibatches that are kept together
 Arrays = tuple[tuple[Any, ...], ...]
 KERNELS = {
     distributions: ("categorical_forward", "categorical_backward", "gaussian_forward", "gaussian_backward"),
@@ -82,11 +83,18 @@ class CompiledMinibatches:
         if most > self._rows:
             self._rows, self._arrays = most, {}
         terms, norms = np.zeros((len(sizes), len(LOSS_TERMS))), np.zeros(len(sizes))
-        if config.max_grad_norm_value is None:
-            done = self._call("all", minibatches, config, terms, norms, np.zeros((0, 0), self._model.dtype))
-        else:
-            done = self._in_two(minibatches, config, terms, norms)
-        self._optimizer.steps += done
+        group = len(sizes) if config.max_grad_norm_value is None else max(1, GRADIENTS // self._model.params.size)
+        done = 0
+        while done < len(sizes):
+            now = slice(done, done + group)
+            if config.max_grad_norm_value is None:
+                ended = self._call("all", minibatches, config, terms, norms, np.zeros((0, 0), self._model.dtype))
+            else:
+                ended = self._in_two(minibatches[now], config, terms[now], norms[now])
+            self._optimizer.steps += ended
+            done += ended
+            if ended < len(sizes[now]):
+                break
         for number in range(done):
             losses.add(terms[number], norms[number])
         return done

@@ -7,6 +7,7 @@ import pytest
 
 from kernels._jit import COMPILED
 from ppo_np import PPO, DivergedError, PPOConfig
+from ppo_np.learning import compiled_update
 from ppo_np.learning.metrics import Metrics, MinibatchLosses
 from ppo_np.network import blocks, distributions
 from ppo_np.network.model import ActorCritic
@@ -62,6 +63,12 @@ def test_the_numbers_of_the_loop(env_id, settings):
     assert_same(ours, theirs)
     np.testing.assert_array_equal(rows, their_rows)
     assert len(rows) == 3
+
+
+@pytest.mark.parametrize("numbers", [1, 400])
+def test_gradients_that_are_not_kept_all_at_once(monkeypatch, numbers):
+    monkeypatch.setattr(compiled_update, "GRADIENTS", numbers)
+    assert_same(trained(False, max_grad_norm_value=0.1)[0], trained(True, max_grad_norm_value=0.1)[0])
 
 
 @pytest.mark.parametrize("env_id", ENVS)
