@@ -22,7 +22,8 @@ _FOLDER = "a run folder has TensorBoard's events, from Python by learn(run_dir=.
 ARGUMENTS_OF_LEARN = "callback", "more_steps", "run_dir", "progress", "checkpoint_every", "log_every"
 # Names that are no settings here -> what to do.
 ELSEWHERE = {
-    "batch_size": _MINIBATCHES, "minibatch_size": _MINIBATCHES, "num_iterations": "use total_timesteps", "num_updates": "use total_timesteps",
+    "batch_size": _MINIBATCHES, "minibatch_size": _MINIBATCHES, "num_iterations": "use total_timesteps",
+    "num_updates": "use total_timesteps",
     "policy_kwargs": _SIZES, "net_arch": _SIZES, "hidden_sizes": _SIZES, "policy": _SIZES,
     "optimizer_kwargs": "use adam_eps, adam_beta1 and adam_beta2", "normalize": "use norm_obs and norm_reward",
     "normalize_kwargs": "use norm_obs and norm_reward", "tensorboard_log": _FOLDER, "exp_name": _FOLDER,
