@@ -106,8 +106,9 @@ def test_a_folder_with_something_else_is_refused_and_stays_as_it_is(tmp_path, by
         PPO(SMALL).learn(run_dir=tmp_path)
     assert sorted(tmp_path.iterdir()) == before
     content = {path: path.read_bytes() for path in by_python.iterdir()}
-    with pytest.raises(UserError, match=r"^run_dir is .*, but another run has used this folder: take a new one, or go"):
-        PPO(SMALL).learn(run_dir=by_python)
+    for other in (PPO(SMALL), PPO(SMALL, seed=1).learn()):  # the second one has done as many steps
+        with pytest.raises(UserError, match=r"^run_dir is .*, but another run has used this folder: take a new one"):
+            other.learn(run_dir=by_python)
     assert {path: path.read_bytes() for path in by_python.iterdir()} == content
 
 
@@ -133,6 +134,8 @@ def test_a_number_that_is_not_finite_leaves_a_crash_file(tmp_path):
 
 
 def test_the_progress_is_shown(tmp_path, capsys):
+    assert PPO(SMALL).learn(lambda ppo, metrics: False, progress=True).update == 1
+    assert capsys.readouterr().out == ""
     PPO(SMALL).learn(progress=True, log_every=2)
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["step=128", "step=256"]
     PPO(SMALL).learn(run_dir=tmp_path / "run", progress=True, log_every=3)
