@@ -36,24 +36,17 @@ def linear_forward(x, weight, bias, y):
 
 @kernel
 def _thin_forward(x, weight, bias, y):
-    """`linear_forward` as loops: y_b <- b, then y_b <- y_b + x_bi W_i for four rows i of W at a time.
-
-    Where their number is no multiple of four, the rest comes first, together with b.
-    """
+    """`linear_forward` as loops: y_b <- b + x_bi W_i for the first one to four rows i of W, then for four at a time."""
     inputs = x.shape[1]
-    rest = inputs % 4
-    if rest == 0:
-        for b in range(y.shape[0]):
-            for o in range(y.shape[1]):
-                y[b, o] = bias[o]
-    else:  # 1, 2 or 3 rows: those that are missing count 0 times
-        i1, i2 = min(1, rest - 1), min(2, rest - 1)
-        times1, times2 = x.dtype.type(rest > 1), x.dtype.type(rest > 2)
-        for b in range(y.shape[0]):
-            x0, x1, x2 = x[b, 0], x[b, i1] * times1, x[b, i2] * times2
-            for o in range(y.shape[1]):
-                y[b, o] = bias[o] + x0 * weight[0, o] + x1 * weight[i1, o] + x2 * weight[i2, o]
-    for i in range(rest, inputs, 4):
+    first = (inputs - 1) % 4 + 1
+    i1, i2, i3 = min(1, first - 1), min(2, first - 1), min(3, first - 1)
+    real = x.dtype.type
+    times1, times2, times3 = real(first > 1), real(first > 2), real(first > 3)  # rows that are missing count 0 times
+    for b in range(y.shape[0]):
+        x0, x1, x2, x3 = x[b, 0], x[b, i1] * times1, x[b, i2] * times2, x[b, i3] * times3
+        for o in range(y.shape[1]):
+            y[b, o] = bias[o] + x0 * weight[0, o] + x1 * weight[i1, o] + x2 * weight[i2, o] + x3 * weight[i3, o]
+    for i in range(first, inputs, 4):
         for b in range(y.shape[0]):
             x0, x1, x2, x3 = x[b, i], x[b, i + 1], x[b, i + 2], x[b, i + 3]
             for o in range(y.shape[1]):
