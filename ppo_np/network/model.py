@@ -47,7 +47,6 @@ class ActorCritic:
         layers, policy_layers, value_layers: (L, 5), all layers as `acting_forward` takes them, those that the policy
             needs, and those that only the value has.
         scratch_size: numbers of scratch that `acting_forward` needs for each row.
-        separate: whether policy and value share no layer.
         value_start: index of the first parameter that only the value has: those of its layers are the last ones.
     """
 
@@ -73,12 +72,16 @@ class ActorCritic:
         self.grads_and_terms = np.zeros(self.params.size + len(LOSS_TERMS), dtype)
         self.layers = self._layer_table()
         self.policy_layers, self.value_layers = np.split(self.layers, [-len(self.sizes["value"])])
-        self.separate = not self.sizes["shared"]
         self.value_start = sum(math.prod(shape) for name, shape in self.shapes.items() if not name.startswith("value/"))
         self.scratch_size = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
         self._make_views()
         if rng is not None:
             self.initialize(rng, config.log_std_init)
+
+    @property
+    def separate(self) -> bool:
+        """Whether policy and value share no layer."""
+        return not self.sizes["shared"]
 
     def _make_views(self) -> None:
         """Make what only shows parts of the flat vectors."""

@@ -16,7 +16,9 @@ from ppo_np.network.activations import Activations, Tower
 from ppo_np.network.model import ActorCritic
 
 Layers = list[tuple[Array, Array]]
-Replacement = tuple[object, str, Callable[..., Any]]  # where the package looks it up, its name there, what replaces it
+Replacement = tuple[
+    object, str, Callable[..., Any] | bool
+]  # where the package looks it up, its name there, what replaces it
 TOWERS = ("shared", "policy", "value")
 KINDS = ("weight", "bias")
 
@@ -44,7 +46,10 @@ class NetworkHooks:
         if names & {"mlp_forward", "actor_critic_forward"}:
             found.append((ActorCritic, "forward", lambda *arguments: self._forward(*arguments)))
             found.append((ActorCritic, "act", lambda *arguments, **policy_only: self._act(*arguments, **policy_only)))
-            found.append((ActorCritic, "evaluate", lambda *arguments: self._evaluate(*arguments)))
+        if names & {"mlp_forward", "actor_critic_forward", "collect"}:
+            # Values are computed in each step, as a learner's `collect` does it: rounding depends on what is rounded
+            # together.
+            found.append((ActorCritic, "separate", False))
         one_by_one: dict[str, Replacement] = {
             "orthogonal": (model_module, "orthogonal", self._orthogonal),
             "clip_by_global_norm": (optimizer, "clip_by_global_norm", self._clip_by_global_norm),
@@ -70,13 +75,6 @@ class NetworkHooks:
         model.forward(obs, activations)
         outputs = activations.policy_outputs.reshape(-1), activations.values
         return FINE if all(map(all_finite, outputs)) else NOT_FINITE
-
-    def _evaluate(self, model: ActorCritic, obs: Array, limit: float, scratch: Array, values: Array) -> int:
-        """As `ActorCritic.evaluate`."""
-        activations = model.activations(len(obs))
-        result = self._act(model, obs, limit, activations)
-        values[:] = activations.values
-        return result
 
     def _forward(self, model: ActorCritic, obs: Array, activations: Activations) -> None:
         """As `ActorCritic.forward`."""
