@@ -1,6 +1,6 @@
 """Compiled environments on one thread: `python -m bench.compiled [ID ...]`, and `python -m bench.compiled training`.
 
-Without learning, in steps per second:
+Without learning, in steps per second; the medians with the least and the most are in runs/bench/compiled.json:
 
 kernel      `step_envs` called from another compiled function, for 64 environments
 Python      the same through `CompiledVectorEnv.step`
@@ -16,11 +16,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
 from unittest.mock import patch
 
 import numba
 import numpy as np
 
+from bench.contests.contest import LIBRARIES, OUT, write
+from bench.machine import machine
+from bench.peers.protocol import versions
 from ppo_np import PPO
 from ppo_np.config import PPOConfig
 from ppo_np.environments.compiled_envs import EXAMPLES, CompiledVectorEnv, registered_model
@@ -32,40 +38,57 @@ from ppo_np.learning.metrics import Metrics
 ENVS, STEPS, ROUNDS = 64, 200, 15
 
 
-def fastest(run: Callable[[], object], steps: int) -> float:
-    """Steps per second of the fastest of ROUNDS runs: other processes can only make a run slower."""
-    seconds = []
+def rates(run: Callable[[], object], steps: int) -> dict[str, float]:
+    """Steps per second of ROUNDS runs of so many vector steps: median, least and most."""
+    found = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
         run()
-        seconds.append(time.perf_counter() - start)
-    return ENVS * steps / min(seconds)
+        found.append(ENVS * steps / (time.perf_counter() - start))
+    return {"median": median(found), "min": min(found), "max": max(found)}
 
 
-def kernel_alone(envs: CompiledVectorEnv, actions: np.ndarray) -> float:
-    """Steps per second of the kernel."""
-    step_envs, args = envs.kernel_call()
+class BareSteps:
+    """Compiled environments that a compiled function steps, without Python in between.
 
-    @numba.njit(nogil=True)
-    def run(actions, args):
-        for step in range(len(actions)):
-            step_envs(actions[step], *args)
+    Attributes:
+        envs: they. An episode that ends begins again, always with the same state.
+        run: a function of actions, (T, N, ...).
+    """
 
-    run(actions, args)
-    return fastest(lambda: run(actions, args), len(actions))
+    def __init__(self, env_id: str, num_envs: int, seed: int = 0):
+        self.envs = CompiledVectorEnv(registered_model(env_id), num_envs)
+        self.envs.reset(seed=seed)
+        step_envs, args = self.envs.kernel_call()
+
+        @numba.njit(nogil=True)
+        def run(actions, args):
+            for step in range(len(actions)):
+                step_envs(actions[step], *args)
+
+        self.run: Callable[[np.ndarray], None] = lambda actions: run(actions, args)
+        self.run(random_actions(self.envs, 1))  # it is compiled now
 
 
-def measure(env_id: str) -> tuple[float, float, float]:
+def random_actions(envs: CompiledVectorEnv, steps: int, seed: int = 0) -> np.ndarray:
+    """Random actions, (steps, N, ...)."""
+    envs.action_space.seed(seed)
+    return np.stack([envs.action_space.sample() for _ in range(steps)])
+
+
+def measure(env_id: str) -> dict[str, Any]:
     """The three rates of an environment."""
-    envs = CompiledVectorEnv(registered_model(env_id), ENVS)
-    envs.reset(seed=0)
-    envs.action_space.seed(0)
-    actions = np.stack([envs.action_space.sample() for _ in range(STEPS)])
+    bare = BareSteps(env_id, ENVS)
+    envs, actions = bare.envs, random_actions(bare.envs, STEPS)
     python = make_vector_env(PPOConfig(env_id=env_id, num_envs=ENVS))
     python.reset(seed=0)
     few = actions[:10]
-    in_python = fastest(lambda: [envs.step(own) for own in actions], STEPS)
-    return kernel_alone(envs, actions), in_python, fastest(lambda: [python.step(own) for own in few], len(few))
+    return {
+        "env_id": env_id,
+        "kernel": rates(lambda: bare.run(actions), STEPS),
+        "python": rates(lambda: [envs.step(own) for own in actions], STEPS),
+        "gymnasium": rates(lambda: [python.step(own) for own in few], len(few)),
+    }
 
 
 WORKS = (  # environments, steps, rows of a minibatch, epochs
@@ -103,14 +126,21 @@ def one_update(taken: list[Metrics], run: PPO, metrics: Metrics) -> None:
     run.stop()
 
 
-def main(names: Sequence[str]) -> None:
-    """Print a table for the environments with these ids, or for all."""
+def main(names: Sequence[str], out: Path = OUT / "compiled.json") -> None:
+    """Print a table for the environments with these ids, or for all, and write the JSON file.
+
+    The table has the fastest of all runs: other processes can only make a run slower.
+    """
+    document = {"benchmark": "compiled", "quick": False} | machine() | {"versions": versions(LIBRARIES), "results": []}
     print("| million steps/s, 64 environments | kernel | Python | Gymnasium | Python / Gymnasium |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for env_id in names or EXAMPLES:
-        kernel, python, gymnasium = measure(env_id)
-        rates = f"{kernel / 1e6:.1f} | {python / 1e6:.2f} | {gymnasium / 1e6:.3f} | {python / gymnasium:.0f}"
-        print(f"| {env_id} | {rates} |")
+        found = measure(env_id)
+        document["results"].append(found)
+        kernel, python, gymnasium = (found[name]["max"] for name in ("kernel", "python", "gymnasium"))
+        cells = f"{kernel / 1e6:.1f} | {python / 1e6:.2f} | {gymnasium / 1e6:.3f} | {python / gymnasium:.0f}"
+        print(f"| {env_id} | {cells} |")
+    write(out, document)
 
 
 def main_training() -> None:

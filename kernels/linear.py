@@ -36,21 +36,21 @@ def linear_forward(x, weight, bias, y):
 
 @kernel
 def _thin_forward(x, weight, bias, y):
-    """`linear_forward` as loops: y_b <- b, then y_b <- y_b + x_bi W_i for four rows i of W at a time."""
+    """`linear_forward` as loops: y_b <- b + x_bi W_i for the first one to four rows i of W, then for four at a time."""
     inputs = x.shape[1]
-    quads = inputs - inputs % 4
+    first = (inputs - 1) % 4 + 1
+    i1, i2, i3 = min(1, first - 1), min(2, first - 1), min(3, first - 1)
+    real = x.dtype.type
+    times1, times2, times3 = real(first > 1), real(first > 2), real(first > 3)  # rows that are missing count 0 times
     for b in range(y.shape[0]):
+        x0, x1, x2, x3 = x[b, 0], x[b, i1] * times1, x[b, i2] * times2, x[b, i3] * times3
         for o in range(y.shape[1]):
-            y[b, o] = bias[o]
-    for i in range(0, quads, 4):
+            y[b, o] = bias[o] + x0 * weight[0, o] + x1 * weight[i1, o] + x2 * weight[i2, o] + x3 * weight[i3, o]
+    for i in range(first, inputs, 4):
         for b in range(y.shape[0]):
             x0, x1, x2, x3 = x[b, i], x[b, i + 1], x[b, i + 2], x[b, i + 3]
             for o in range(y.shape[1]):
                 y[b, o] += x0 * weight[i, o] + x1 * weight[i + 1, o] + x2 * weight[i + 2, o] + x3 * weight[i + 3, o]
-    for i in range(quads, inputs):
-        for b in range(y.shape[0]):
-            for o in range(y.shape[1]):
-                y[b, o] += x[b, i] * weight[i, o]
 
 
 @kernel
@@ -79,13 +79,19 @@ def linear_backward_parameters(dy, x, dweight, dbias):
 
 @kernel
 def _thin_backward(dy, x, dweight):
-    """dW of `linear_backward_parameters` as loops: dW_i <- 0, then dW_i <- dW_i + x_bi dy_b."""
+    """dW of `linear_backward_parameters` as loops: dW_i <- 0, then dW_i <- dW_i + x_bi dy_b for four rows b at once."""
+    rows = dy.shape[0]
+    quads = rows - rows % 4
     dweight[:] = 0
-    for b in range(dy.shape[0]):
+    for b in range(0, quads, 4):
         for i in range(x.shape[1]):
-            x_bi = x[b, i]
+            x0, x1, x2, x3 = x[b, i], x[b + 1, i], x[b + 2, i], x[b + 3, i]
             for o in range(dy.shape[1]):
-                dweight[i, o] += x_bi * dy[b, o]
+                dweight[i, o] += x0 * dy[b, o] + x1 * dy[b + 1, o] + x2 * dy[b + 2, o] + x3 * dy[b + 3, o]
+    for b in range(quads, rows):
+        for i in range(x.shape[1]):
+            for o in range(dy.shape[1]):
+                dweight[i, o] += x[b, i] * dy[b, o]
 
 
 @kernel

@@ -13,7 +13,7 @@ from ppo_np.errors import UserError, check
 from ppo_np.field_types import check_types, is_column_name, plain
 from ppo_np.literals import literal, literal_text, wrapper_call
 from ppo_np.schedules import SETTINGS, Schedule, Scheduled, as_text, checked, field_of
-from ppo_np.setting_names import suggestion
+from ppo_np.setting_names import KnownNames, suggestion
 
 _PRESETS = files("ppo_np") / "presets"
 ARTICLE = "article"
@@ -21,13 +21,14 @@ GENERIC_DISCRETE, GENERIC_CONTINUOUS = "generic-discrete", "generic-continuous" 
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOConfig(Scheduled):
+class PPOConfig(KnownNames, Scheduled):
     """Settings of one PPO run. The defaults are the article's run on LunarLander.
 
     Values of other types are accepted if a plain Python value is exactly the same, and that value is kept: NumPy's
     numbers and arrays, lists for tuples, whole floats such as 1e6 for integers. np.float32(0.1) is 0.10000000149011612.
 
-    Raises UserError if a field has the wrong type or lies outside its range; the message names the field.
+    Raises UserError if there is no field of a name, or if a field has the wrong type or lies outside its range; the
+    message names the field.
     """
 
     env_id: str = "LunarLander-v3"

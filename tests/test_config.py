@@ -1,9 +1,11 @@
 """Settings: the article's defaults, validation, presets."""
 
+import copy
 import dataclasses
 import inspect
 import json
 import math
+import pickle
 import re
 
 import numpy as np
@@ -189,6 +191,32 @@ def test_seeds_of_envpool_are_integers_of_32_bits():
 def test_a_time_limit_that_no_step_can_keep_is_refused(seconds):
     with pytest.raises(UserError, match=r"^env_timeout is .*, but it must be at least 0\.01"):
         PPOConfig(env_timeout=seconds)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("n_steps", "n_steps is no setting of PPO: did you mean num_steps?"),
+        ("learning_rat", "learning_rat is no setting of PPO: did you mean learning_rate?"),
+        ("batch_size", "batch_size is no setting of PPO: use num_minibatches = "),
+        ("num_updates", "num_updates is no setting of PPO: use total_timesteps."),
+        ("qqqq", "qqqq is no setting of PPO: known are env_id, env_kwargs, "),
+    ],
+)
+def test_a_wrong_name_suggests_the_right_one(name, sentence):
+    for make in (PPOConfig, lambda **wrong: dataclasses.replace(PPOConfig(), gamma=0.5, **wrong)):
+        with pytest.raises(UserError, match="^" + re.escape(sentence)):
+            make(**{name: 5})
+
+
+def test_the_fields_are_the_arguments():
+    """Editors, type checkers and tyro see the fields, and copies and pickles need no names."""
+    parameters = inspect.signature(PPOConfig).parameters.values()
+    assert [(one.name, one.kind) for one in parameters] == [
+        (field.name, inspect.Parameter.KEYWORD_ONLY) for field in dataclasses.fields(PPOConfig)
+    ]
+    config = PPOConfig(seed=7, env_kwargs={"a": 1})
+    assert copy.deepcopy(config) == pickle.loads(pickle.dumps(config)) == config
 
 
 def test_dict_round_trip():

@@ -5,6 +5,6 @@
     python -m bench.contests.solve --add --seeds 1 2 3 --only sb3 cleanrl
     python -m bench.contests.limit --quick          # shows only whether everything works
 
-The others are minibatch, where, blocks, scaling, start and ranks. They need an idle machine with two cores; the
-pictures need matplotlib. Peers that are not installed are left out.
+The others are minibatch, where, blocks, scaling, start, ranks, pendulum and presets. They need an idle machine with two
+cores; the pictures need matplotlib. Peers that are not installed are left out.
 """

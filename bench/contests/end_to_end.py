@@ -1,8 +1,13 @@
-"""Steps a second in training, ours and the peers', side by side: ten rows, each with the same work for all.
+"""Steps a second in training, ours and the peers', side by side: row by row, each with the same work for all.
 
 Each contestant runs in a process of its own, with the better of 1 and 2 threads (chosen by trials). All are alive
 together and take turns in slices of less than a second; see turns.py. A step is one transition of one environment;
 reset rows are none. The first update, in which some compile, is left out. It also draws a bar chart.
+
+In row l each has a Pendulum of its own. RLtools' is C++ in float32 and takes torques of [-1, 1]; ours is compiled by
+Numba, in float64 as Gymnasium's. RLtools clips neither the gradient nor the value loss, its learning rate stays, and it
+begins with a standard deviation of 0.5, ours with 1. Networks, batch, minibatches and epochs are the same. Row m is
+row d with our compiled CartPole instead of Gymnasium's vector environment; row k is bench/contests/pendulum.py.
 """
 
 import dataclasses
@@ -25,6 +30,9 @@ REJAX = Contestant("rejax", "bench.peers.rejax")
 ALONE = Contestant("environment alone", "bench.peers.alone", threads=(1,))
 RANKS = Contestant("ppo_np, 2 ranks", "bench.peers.ours_on_ranks", threads=(1,), ranks=2)
 ONE = Contestant("ppo_np, 1 thread", "bench.peers.ours", threads=(1,))
+TWO = Contestant("ppo_np, 2 threads", "bench.peers.ours", threads=(2,))
+RLTOOLS = Contestant("RLtools, MKL", "bench.peers.rltools", threads=(1,))
+RLTOOLS_ALONE = Contestant("RLtools, without MKL", "bench.peers.rltools", "train_without_mkl", threads=(1,))
 
 
 class Row(NamedTuple):
@@ -37,6 +45,8 @@ class Row(NamedTuple):
 
 ARTICLE = {"shared_sizes": (1024, 1024), "policy_sizes": (), "value_sizes": (), "activation": "relu"}
 CARTPOLE = Job(env_id="CartPole-v1", vectorization="vector", num_envs=256)
+COMPILED = dataclasses.replace(CARTPOLE, vectorization="compiled")
+PENDULUM = Job(env_id="Pendulum-v1", vectorization="compiled", num_envs=64, num_steps=64, num_minibatches=8)
 ENVPOOL = Job(vectorization="envpool", num_envs=64, num_env_threads=2)
 SMALL, LARGE = "2 x [64, 64] tanh", "the article's [1024, 1024] ReLU"
 ALL = (OURS, CLEANRL, SB3, SBX, ALONE)
@@ -49,9 +59,14 @@ ROWS = {
         (OURS, REJAX, CLEANRL, ALONE),
     ),
     "e": Row(f"LunarLander-v3, EnvPool on 2 threads, {SMALL}, 64 environments x 128", ENVPOOL, (OURS, CLEANRL, ALONE)),
+    "l": Row(
+        f"Pendulum-v1, compiled, {SMALL}, 64 environments x 64, minibatches of 512", PENDULUM,
+        (ONE, TWO, RLTOOLS, RLTOOLS_ALONE, ALONE),
+    ),
+    "m": Row("As d; ours with the compiled CartPole", COMPILED, (OURS, REJAX, ALONE)),
 }  # fmt: skip
 # Which row they are like; ours runs on two ranks there, in a and b beside itself on one thread.
-ON_RANKS = dict(zip("fghij", "abcde", strict=True))
+ON_RANKS = dict(zip("fghijn", "abcdem", strict=True))
 for _name, _like in ON_RANKS.items():
     _ours = (RANKS, ONE) if _like in "ab" else (RANKS,)
     ROWS[_name] = Row(f"As {_like}; ours on 2 ranks of MPI", ROWS[_like].job, _ours + ROWS[_like].contestants[1:])
@@ -69,25 +84,33 @@ def run_rows(rows: Mapping[str, Row], options: Namespace, document: Result) -> N
         show(row_table(name, document["rows"][name]))
 
 
+ADD = {"action": "store_true", "help": "keep the file's other rows"}
+
+
+def only(rows: Sequence[str]) -> Result:
+    """The option that chooses among rows."""
+    rows = list(rows)
+    return {"nargs": "+", "choices": rows, "default": rows, "metavar": "ROW", "help": f"of {', '.join(rows)}"}
+
+
 def measure_rows(
     text: str | None, name: str, key: str, rows: str, measure: Callable[[Job, int, float], Result],
     table: Callable[[Result], Sequence[str]],
 ) -> None:  # fmt: skip
     """The command of a contest that measures rows one by one, in rounds; it writes the JSON file after each."""
-    options, document = begin(text, name, rounds=15)
+    options, document = begin(text, name, rounds=15, add=ADD, only=only(rows))
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
-    document[key] = {}
-    for row in rows:
+    document[key] = json.loads(options.out.read_text())[key] if options.add else {}
+    for row in options.only:
         document[key][row] = measure(ROWS[row].job, rounds, seconds)
+        document[key] = dict(sorted(document[key].items()))
         write(options.out, document)
     show(table(document))
 
 
 def main() -> None:
     """Run the rows and draw the chart."""
-    add = {"action": "store_true", "help": "keep the file's other rows"}
-    only = {"nargs": "+", "choices": ROWS, "default": list(ROWS), "metavar": "ROW", "help": "of a to j"}
-    options, document = begin(__doc__, "end_to_end", rounds=20, add=add, only=only)
+    options, document = begin(__doc__, "end_to_end", rounds=20, add=ADD, only=only(sorted(ROWS)))
     document |= {"rows": {}}
     if options.add:
         before = json.loads(options.out.read_text())

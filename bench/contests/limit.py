@@ -1,9 +1,10 @@
-"""What the machine allows: seconds of an environment step, part by part, beside ours; rows a to e of end_to_end.py.
+"""What the machine allows: seconds of an environment step, part by part, beside ours; rows a to e, m of end_to_end.py.
 
 The limit is the sum of the bare environments, of BLAS calls with the shapes of one rollout and of one update, and of
 the bytes that Adam and the gradient's norm must move, at the bandwidth of BLAS's axpy on arrays of that size. Products
 of wide networks have BLAS's best number of threads; those of narrow ones are of a block, and two threads are taken to
-halve the update's. No activation, no loss, no Python is in it. On two ranks, whatever one core does is taken to be
+halve the update's; in row m also the environments' and the rollout's, since these are in one kernel and not in Python.
+No activation, no loss, no Python is in it. On two ranks, whatever one core does is taken to be
 halved, but for Adam and the norm, which each rank does for itself. Everything takes turns in slices of less than a
 second.
 """
@@ -20,7 +21,7 @@ from bench.contests.end_to_end import measure_rows
 from bench.contests.parts import THREADS, Training, per_call, per_unit, rows_at_once
 from bench.contests.turns import spread
 from bench.ours import config_of, is_wide, limit_blas_threads
-from bench.peers.alone import Alone
+from bench.peers.alone import alone_of
 from bench.peers.protocol import Job
 from bench.report.sections import limit_table
 
@@ -60,7 +61,7 @@ def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[]
     policy = training.ppo.policy
     shapes = {name: shape for name, shape in policy.model.shapes.items() if name.endswith("weight")}
     first = [i for i, name in enumerate(shapes) if name in FIRST[bool(job.shared_sizes)]]
-    rows, alone = rows_at_once(job, policy), Alone(job)
+    rows, alone = rows_at_once(job, policy), alone_of(job)
     act = products(list(shapes.values()), job.num_envs, False)
     learn = products(list(shapes.values()), rows, True, first)
     arrays = np.ones((4, policy.model.params.size), np.float32)
@@ -79,16 +80,20 @@ def parts(job: Job, training: Training, seconds: float) -> dict[str, Callable[[]
 
 
 def one_round(
-    training: dict[int, Training], measured: dict[str, Callable[[], float]], wide: bool, seconds: float
-) -> Result:
-    """Microseconds of a step: ours, and each part of the limit, by the number of threads."""
+    training: dict[int, Training], measured: dict[str, Callable[[], float]], wide: bool, seconds: float,
+    shared: Sequence[str] = (LEARNING,),
+) -> Result:  # fmt: skip
+    """Microseconds of a step: ours, and each part of the limit, by the number of threads.
+
+    Of narrow networks, threads are taken to divide the `shared` parts.
+    """
     found = {}
     for threads, ours in training.items():
         found[threads] = {"ours": ours.seconds_a_step(seconds) * 1e6}
         with limit_blas_threads(threads if wide else 1):
             found[threads] |= {name: measure() * 1e6 for name, measure in measured.items()}
         if not wide:
-            found[threads][LEARNING] /= threads
+            found[threads] |= {name: found[threads][name] / threads for name in shared}
     return found
 
 
@@ -123,13 +128,15 @@ def measure(job: Job, rounds: int, seconds: float) -> Result:
     training = {threads: Training(dataclasses.replace(job, threads=threads)) for threads in THREADS}
     wide = is_wide(config_of(job), training[1].ppo.policy.observations.size)
     measured = parts(job, training[1], seconds)
+    shared = (ENVIRONMENT, ACTING, LEARNING) if job.vectorization == "compiled" else (LEARNING,)
     # The threads of those parts that do not depend on the number of ours.
     fixed = {ENVIRONMENT: job.num_env_threads} | ({} if wide else {ACTING: 1, MOVING: 1})
-    found = judged([one_round(training, measured, wide, seconds) for _ in range(rounds)], fixed)
+    fixed = {name: threads for name, threads in fixed.items() if name not in shared}
+    found = judged([one_round(training, measured, wide, seconds, shared) for _ in range(rounds)], fixed)
     for one in training.values():
         one.ppo.close()
     return found
 
 
 if __name__ == "__main__":
-    measure_rows(__doc__, "limit", "limits", "abcde", measure, limit_table)
+    measure_rows(__doc__, "limit", "limits", "abcdem", measure, limit_table)

@@ -3,7 +3,8 @@
 Training is 75 updates of 4 environments x 1,024 steps, in a process of its own each, which take turns, seed by seed.
 Kernels and C++ are compiled and loaded before the clock starts, and evaluations stop it. RLtools is run with MKL. What
 differs: RLtools steps a Pendulum of its own in float32, draws other weights and normalises observations once, at the
-beginning; ours normalises them all the time. It draws the greedy return against the seconds.
+beginning; ours normalises them all the time. With --curves each seed trains once more, and the policy plays after each
+5 updates, of which the greedy return against the seconds is drawn: the runs that count are not interrupted.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from itertools import product
 from statistics import median
 
 from bench.contests.contest import Contestant, Result, begin, show, versions_of, write
+from bench.contests.turns import spread
 from bench.peers.protocol import Race
 from bench.report.charts import curves
 from bench.report.sections import pendulum_table
@@ -40,30 +42,51 @@ def summary(runs: list[Result]) -> Result:
     return found
 
 
+def results_of(runs: list[Result]) -> list[Result]:
+    """The summary of each contestant; "ratio" is that of ours: its seconds over RLtools', seed by seed."""
+    seconds = {(run["name"], run["seed"]): run["curve"][-1]["seconds"] for run in runs if "skipped" not in run}
+    found, peer = [], CONTESTANTS["rltools"][0].name
+    for contestant, _ in CONTESTANTS.values():
+        own = [run for run in runs if run["name"] == contestant.name]
+        both = [[seconds.get((one, run["seed"])) for one in (contestant.name, peer)] for run in own]
+        ratios = [ours / theirs for ours, theirs in both if ours and theirs and contestant.name != peer]
+        found += [summary(own) | ({"ratio": spread(ratios, "min", "max")} if ratios else {})] if own else []
+    return found
+
+
+def run_race(name: str, seed: int, race: Race, timeout: float) -> Result:
+    """Let a contestant train, and tell how it went."""
+    contestant, threads = CONTESTANTS[name]
+    run = contestant.run(dataclasses.replace(race, started=time.time(), seed=seed, threads=threads), timeout)
+    print(f"{contestant.name}, seed {seed}: {run.get('skipped') or run['curve'][-1]}", flush=True)
+    return run | {"name": contestant.name, "seed": seed}
+
+
 def main() -> None:
-    """Race; write the results after each run. With curves, the policy plays after each 5 updates."""
+    """Race; write the results after each run. Then draw the curves, of runs of their own."""
     options, document = begin(
         __doc__, "pendulum", timeout=600,
         seeds={"type": int, "nargs": "+", "default": [11, 12, 13, 14, 15]},
-        curves={"action": "store_true", "help": "evaluate after each 5 updates, and draw"},
+        curves={"action": "store_true", "help": "train once more, with evaluations after each 5 updates, and draw"},
         only={"nargs": "+", "choices": CONTESTANTS, "default": list(CONTESTANTS)},
     )  # fmt: skip
     steps = (5 if options.quick else UPDATES) * UPDATE
-    every = 5 * UPDATE if options.curves else steps
-    race = dataclasses.replace(RACE, check_every=every, total_timesteps=steps)
+    turns = list(product(options.seeds[:1] if options.quick else options.seeds, options.only))
+    race = dataclasses.replace(RACE, check_every=steps, total_timesteps=steps)
     document["runs"] = runs = []
-    for seed, name in product(options.seeds[:1] if options.quick else options.seeds, options.only):
-        contestant, threads = CONTESTANTS[name]
-        job = dataclasses.replace(race, started=time.time(), seed=seed, threads=threads)
-        runs.append(contestant.run(job, options.timeout) | {"name": contestant.name, "seed": seed})
-        last = runs[-1].get("curve", [{}])[-1]
-        print(f"{contestant.name}, seed {seed}: {runs[-1].get('skipped') or last}", flush=True)
-        of_each = [[run for run in runs if run["name"] == one.name] for one, _ in CONTESTANTS.values()]
-        document |= {"results": [summary(own) for own in of_each if own], "versions": versions_of(runs)}
+    for seed, name in turns:
+        runs.append(run_race(name, seed, race, options.timeout))
+        document |= {"results": results_of(runs), "versions": versions_of(runs)}
         write(options.out, document)
     show(pendulum_table(document))
     if options.curves:
-        curves(runs, RACE.threshold, options.out.with_suffix(".png"))
+        often = dataclasses.replace(race, check_every=UPDATE if options.quick else 5 * UPDATE)
+        document["curves"] = drawn = []
+        for seed, name in turns:
+            drawn.append(run_race(name, seed, often, options.timeout))
+            write(options.out, document)
+        since = "seconds of training, kernels and C++ compiled before"
+        curves(drawn, RACE.threshold, options.out.with_suffix(".png"), since, "linear")
 
 
 if __name__ == "__main__":

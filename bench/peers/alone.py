@@ -1,4 +1,4 @@
-"""The environments as Gymnasium and EnvPool give them, and how quick they are without any training."""
+"""The environments as Gymnasium and EnvPool give them, and ours, and how quick they are without any training."""
 
 from typing import NoReturn
 
@@ -52,9 +52,29 @@ class Alone:
         return actions.size - int(lost)
 
 
+class CompiledAlone:
+    """Compiled environments with random actions: their kernel, from which Python does not draw new episodes."""
+
+    def __init__(self, job: Job):
+        from bench.compiled import BareSteps, random_actions  # Numba, which the others do without
+
+        self._bare = BareSteps(job.env_id, job.num_envs, job.seed)
+        self._actions = random_actions(self._bare.envs, job.num_steps, job.seed)
+
+    def rollout(self) -> int:
+        """Step them as one rollout does; the transitions done."""
+        self._bare.run(self._actions)
+        return len(self._actions) * self._bare.envs.num_envs
+
+
+def alone_of(job: Job) -> Alone | CompiledAlone:
+    """The environments of a job."""
+    return CompiledAlone(job) if job.vectorization == "compiled" else Alone(job)
+
+
 def train(job: Job, clock: Clock) -> NoReturn:
     """Step the environments as training would."""
-    alone, steps = Alone(job), 0
+    alone, steps = alone_of(job), 0
     clock.start()
     while True:
         steps += alone.rollout()

@@ -21,7 +21,7 @@ class Job:
 
     Attributes:
         total_timesteps: that schedules are made for; the contest ends long before.
-        vectorization: "sync", "vector" (the environment's own) or "envpool".
+        vectorization: "sync", "vector" (the environment's own), "envpool" or "compiled" (ours).
         num_env_threads: of EnvPool. threads: of matrix products.
     """
 
@@ -60,22 +60,23 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Race:
-    """A job of bench/contests/solve.py and pendulum.py.
+    """A job of bench/contests/solve.py, presets.py and pendulum.py.
 
     Attributes:
         started: time.time() when the process was started.
         vectorization: how ours steps the environments that it learns in; evaluations are always Gymnasium's.
         total_timesteps: the steps that the contestant's schedules are made for; it ends there, solved or not.
+            None of these two: what the preset says.
         check_every: steps between evaluations.
         threshold, episodes, first_seed: solved is such a mean return in greedy episodes with seeds from that one on.
     """
 
     started: float
     env_id: str = "LunarLander-v3"
-    vectorization: str = "sync"
+    vectorization: str | None = "sync"
     seed: int = 1
     threads: int = 1
-    total_timesteps: int = 1_000_000
+    total_timesteps: int | None = 1_000_000
     check_every: int = 16_384
     threshold: float = 200.0
     episodes: int = 100

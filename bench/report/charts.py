@@ -49,8 +49,11 @@ def bars(rows: Mapping[str, Any], path: Path) -> None:
     _draw(path, rows.items(), 1.8, draw)
 
 
-def curves(runs: Sequence[Mapping[str, Any]], threshold: float, path: Path) -> None:
-    """Draw the greedy return against wall time, a line a run, a colour a contestant."""
+def curves(
+    runs: Sequence[Mapping[str, Any]], threshold: float, path: Path,
+    since: str = "seconds since the process started, evaluations left out", scale: str = "log",
+) -> None:  # fmt: skip
+    """Draw the greedy return against wall time, a line a run, a colour a contestant; `since` tells what time it is."""
     colours = {}
 
     def draw(ax: Any, runs: Sequence[Mapping[str, Any]]) -> None:
@@ -60,9 +63,9 @@ def curves(runs: Sequence[Mapping[str, Any]], threshold: float, path: Path) -> N
             seconds, returns = ([point[key] for point in run["curve"]] for key in ("seconds", "mean_return"))
             ax.plot(seconds, returns, color=colour, alpha=0.8, linewidth=1, marker=".", label=label)
         ax.axhline(threshold, color="black", linewidth=0.6, linestyle="--")
-        ax.set_xscale("log")
+        ax.set_xscale(scale)
         ax.xaxis.set_major_formatter("{x:,g}")
-        ax.set_xlabel("seconds since the process started, evaluations left out")
+        ax.set_xlabel(since)
         ax.set_ylabel("greedy return, mean of unseen seeds")
         ax.legend(frameon=False)
 

@@ -18,13 +18,27 @@ from bench.contests.contest import OUT, commands_before, write
 from bench.contests.end_to_end import ON_RANKS
 from bench.contests.limit import ENVIRONMENT
 from bench.report.ranks_section import ranks_section
-from bench.report.sections import blocks_table, limit_table, row_table, solve_table, where_table
+from bench.report.sections import (
+    blocks_table,
+    compiled_table,
+    limit_table,
+    pendulum_table,
+    presets_table,
+    row_table,
+    solve_table,
+    where_table,
+)  # fmt: skip
 from bench.report.tables import ends, number, table
-from bench.report.targets import ALONE, TARGETS, Documents, Result, UnknownError, judge, result_of
+from bench.report.target_kinds import Documents, Result, UnknownError, judge, result_of
+from bench.report.targets import ALONE, TARGETS
 
 REASONS = Path(__file__).with_name("reasons.toml")
-BENCHMARKS = ("end_to_end", "minibatch", "limit", "where", "blocks", "scaling", "start", "solve", "ranks")
-PICTURES = ("end_to_end", "scaling", "solve")
+BENCHMARKS = (
+    "end_to_end", "minibatch", "limit", "where", "blocks", "scaling", "start", "solve", "ranks", "pendulum", "presets",
+    "compiled",
+)  # fmt: skip
+PICTURES = ("end_to_end", "scaling", "solve", "pendulum")
+NOT_PUBLISHED = ("runs", "curves")  # many numbers, of which pictures are drawn
 PREAMBLE = """\
 # Performance
 
@@ -50,8 +64,10 @@ def share_reached(row: str, documents: Documents) -> float | None:
     like = ON_RANKS.get(row, row)
     try:
         found = documents["limit"]["limits"][like]
-        if row == "c":  # most of it is not the environment, and its share is a target itself
+        if row in "cdm":  # their shares are targets themselves
             return found["share"]["median"]
+        if row == "n":  # one core steps the environments alone, two do in the limit
+            return None
         ratio = result_of(documents, row, ALONE)["ratio"]["median"]
     except (KeyError, UnknownError):
         return None
@@ -63,16 +79,17 @@ def targets_and_reasons(documents: Documents, reasons: Mapping[str, str]) -> lis
     """A line for each target, and why each missed target was missed, as far as somebody has written it down."""
     rows, why = [], []
     for target in TARGETS:
-        found, share = judge(target, documents), None if target.at_most else share_reached(target.row, documents)
-        about = [target.row, target.text, f"{'at most' if target.at_most else 'at least'} {target.limit:,g}"]
+        found = judge(target, documents)
+        share = None if target.at_most else share_reached(found.get("row", target.row), documents)
+        about = [target.row, target.text, f"{'at most' if target.at_most else 'at least'} {target.limit:,.10g}"]
         if "why" in found:
             rows.append([*about, "", "", "", f"unknown: {found['why']}"])
             continue
         verdict = "met" if found["met"] else "**missed**"
         figure, spread = number(found["figure"]), ends(found, "low", "high")
         rows.append([*about, figure, spread, f"{share:.2f}" if share else "", verdict])
-        if not found["met"] and target.key in reasons:
-            share = None if target.key == "c-limit" else share
+        if not found["met"] and reasons.get(target.key):
+            share = None if target.key.endswith("-limit") else share
             best = f" At the limit of the machine it would be {number(found['figure'] / share)}." if share else ""
             why.append(f"- **{target.row}**, {target.text}:{best} {reasons[target.key]}")
     heading = ("row", "what", "target", "figure", "range", "share of the limit", "verdict")
@@ -87,7 +104,8 @@ def provenance(document: Result) -> list[str]:
     told += [commit for one in document.get("results", ()) for commit in one.get("commits", ())]
     commits = dict.fromkeys(told) or [document["commit"] or ""]
     at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document["dirty"] else "")
-    command = f"python -m bench.contests.{document['benchmark']}"
+    name = document["benchmark"]
+    command = f"python -m bench.{name if name == 'compiled' else f'contests.{name}'}"
     commands = ", ".join(f"`{' '.join([command, *told])}`" for told in commands_before(document))
     return [commands, document["date"], f"{document['cpu']}, {document['cores']} cores", at, versions]
 
@@ -117,6 +135,14 @@ def page(documents: Documents, reasons: Mapping[str, str]) -> str:
     if "solve" in documents:
         lines += solve_table(documents["solve"])
         lines += picture("Greedy return against seconds since the start of the process", "solve")
+    if "presets" in documents:
+        lines += presets_table(documents["presets"])
+    if "pendulum" in documents:
+        lines += pendulum_table(documents["pendulum"])
+        if "--curves" in documents["pendulum"]["arguments"]:
+            lines += picture("Greedy return against seconds of training on Pendulum", "pendulum")
+    if "compiled" in documents:
+        lines += compiled_table(documents["compiled"])
     if "ranks" in documents:
         lines += ranks_section(documents["ranks"])
     heading = ("command", "date", "machine", "commit", "versions")
@@ -134,7 +160,7 @@ def read(files: Sequence[Path]) -> Documents:
 def publish(documents: Documents, text: str, out: Path) -> None:
     """Write the page, the documents without the runs' curves beside it, and the pictures."""
     for name, document in documents.items():
-        small = {key: value for key, value in document.items() if key != "runs"}
+        small = {key: value for key, value in document.items() if key not in NOT_PUBLISHED}
         write(out.with_suffix("") / f"{name}.json", small)
     out.write_text(text)
     images = out.parent / "images"

@@ -2,7 +2,7 @@
 
 from bench.contests.cost_model import beside
 from bench.report.tables import ends, number, table
-from bench.report.targets import Result
+from bench.report.target_kinds import Result
 
 INTRODUCTION = """\
 Whole runs on ranks of MPI on this machine, {num_envs} environments of LunarLander-v3 x {num_steps}, 2 x [64, 64] tanh,

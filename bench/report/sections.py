@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from bench.report.tables import ends, number, table
-from bench.report.targets import OURS, Result
+from bench.report.target_kinds import OURS, Result
 
 LIMIT = """\
 Microseconds an environment step, and threads: the bare environments, products of BLAS with the shapes of the row, the
 memory that Adam and the gradient's norm must move, and nothing else: no activation, no loss, no Python. An update's
 products in blocks are taken to be halved by a second thread, and whatever one core does by a second rank, but for Adam
-and the norm, which each rank does for itself.
+and the norm, which each rank does for itself. In row m a second thread halves the environments and the inference as
+well: they are compiled, and nothing holds them to one core. Its environments are the bare kernel.
 """
 BLOCKS = """\
 Loss and gradient of a minibatch of 2 x [64, 64] tanh, whole or in blocks: microseconds a row. A second thread is
@@ -28,7 +29,7 @@ def limit_table(document: Result) -> list[str]:
         return row(name, lambda found: f"{found['microseconds'][name]['median']:.2f}, {found['threads'][name]}")
 
     rows = [
-        *map(part, columns["a"]["microseconds"]),
+        *map(part, next(iter(columns.values()))["microseconds"]),
         row("**limit**", lambda found: f"{found['limit']['median']:.2f}"),
         row("ours", lambda found: f"{found['ours']['median']:.2f}, {found['threads']['ours']}"),
         row("limit / ours", lambda found: f"{found['share']['median']:.2f}"),
@@ -46,7 +47,9 @@ def where_table(document: Result) -> list[str]:
         return f"{value:.2f} ({value / column['total']:.0%})"
 
     heads = [f"{row}, {column['threads']} thread{'s'[: column['threads'] > 1]}" for row, column in columns.items()]
-    rows = [[part, *(cell(column, part) for column in columns.values())] for part in columns["a"]["parts"]]
+    rows = [
+        [part, *(cell(column, part) for column in columns.values())] for part in next(iter(columns.values()))["parts"]
+    ]
     rows.append(["**total**", *(f"{column['total']:.2f}" for column in columns.values())])
     return ["## Where the time goes", "", "Microseconds an environment step.", "", *table(["part", *heads], rows)]
 
@@ -104,11 +107,36 @@ def pendulum_table(document: Result) -> list[str]:
 
     def cells(one: Result) -> list[str]:
         numbers = [text for key in ("seconds", "mean_return") for text in spread(one[key])]
-        return [one["contestant"], str(one["seeds"]), *numbers]
+        return [one["contestant"], str(one["seeds"]), *numbers, *(spread(one["ratio"]) if "ratio" in one else ("", ""))]
 
     def spread(found: Result) -> tuple[str, str]:
         return f"{found['median']:.2f}", f"{found['min']:.2f} to {found['max']:.2f}"
 
-    heading = ("contestant", "seeds", "seconds, median", "range", "greedy return, median", "range")
+    columns = ("seconds, median", "range", "greedy return, median", "range", "seconds / RLtools's", "range")
+    heading = ("contestant", "seeds", *columns)
     title = "**k** Pendulum-v1 with RLtools' settings, 307,200 steps: seconds of training"
     return [title, "", *of_contestants(document["results"], heading, cells)]
+
+
+def presets_table(document: Result) -> list[str]:
+    """A line for each preset that was run until it had solved its environment."""
+
+    def cells(one: Result) -> list[str]:
+        seconds = number(one["median"], "unsolved"), ends(one, "min", "max", "unsolved")
+        return [one["preset"], f"{one['solved']} of {one['seeds']}", *seconds, number(one["steps"], "unsolved")]
+
+    heading = ("preset", "solved", "seconds, median", "range", "steps, median")
+    rows = [one | {"contestant": one["preset"]} for one in document["results"]]
+    title = "**Presets**, from the start of the process to a good greedy policy, on fresh seeds"
+    return [title, "", *of_contestants(rows, heading, cells)]
+
+
+def compiled_table(document: Result) -> list[str]:
+    """A line for each compiled environment."""
+    rows = [
+        [one["env_id"], *(number(one[name]["median"]) for name in ("kernel", "python", "gymnasium"))]
+        for one in document["results"]
+    ]
+    heading = ("environment", "kernel", "from Python", "Gymnasium's own")
+    title = "**Compiled environments** without learning, 64 of them, 1 thread: steps a second, medians"
+    return [title, "", *table(heading, rows)]

@@ -5,10 +5,12 @@ The rule. Each page gets an empty folder of its own, in which `runs/RUN` is a sh
 * A `python` block is run, in a process of its own. One that begins with a comment like `# mymodule.py` is saved under
   that name as well, so that later blocks of the page can import it.
 * Of an `sh` block, each command `python -m ppo_np.X` is run, unless it needs MPI, a file that the folder does not
-  have, or, as those of the course do, a learner's files. Each other command is checked only: its module or file exists,
-  and its options are in its `--help`. These are installations, the tests and benchmarks themselves (other steps of CI),
-  and commands for clusters.
-* What is run must end with exit code 0; `gradcheck --inject` and `--hunt` with 1, since it must find the mistake.
+  have, or, as those of the course after `start` do, a learner's files. Each other command is checked only: its module
+  or file exists, and its options are in its `--help`. These are installations, the tests and benchmarks themselves
+  (other steps of CI), and commands for clusters.
+* What is run must end with exit code 0; `replay`, `gradcheck --inject` and `--hunt` with 1, since it must find the
+  mistake.
+* If all pages are done, each command that `python -m ppo_np` lists must have been run.
 * What is run is shortened: at most 512 steps of training, 2 episodes, 2 trials, 16 units where gradients are checked.
 * A block below a comment `<!-- not run: REASON -->` is left alone. A block in another language holds no commands.
 
@@ -29,6 +31,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+
+from ppo_np.__main__ import commands as commands_of_ppo_np
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^(?:<!-- not run: (?P<reason>.+?) -->\n+)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
@@ -156,7 +160,7 @@ def execute(words: list[str], folder: Path) -> str:
     """Run a command in a folder. Returns the end of its output if it failed, and an empty text otherwise."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SDL_VIDEODRIVER": "dummy", "MPLBACKEND": "Agg"}
     program = [sys.executable, *words[1:]]
-    expected = int("--inject" in words or "--hunt" in words)
+    expected = int(bool({"--inject", "--hunt", "ppo_np.replay"} & set(words)))
     try:
         done = subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
@@ -174,8 +178,8 @@ def do_python(block: Block, folder: Path) -> str:
 
 def do_command(words: list[str], folder: Path, tally: Tally) -> str:
     """Run or check one command. Returns what was wrong."""
-    runs = words[:2] == ["python", "-m"] and words[2].startswith("ppo_np.") and words[2] != "ppo_np.course"
-    runs = runs and "--ranks" not in words
+    runs = words[:2] == ["python", "-m"] and words[2].startswith("ppo_np.") and "--ranks" not in words
+    runs = runs and (words[2] != "ppo_np.course" or words[3] == "start")
     if not runs or missing_file(words, folder):
         tally.checked += 1
         return check(words)
@@ -214,13 +218,24 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/course/*.md"))]
 
 
+def without_example(seen: set[str]) -> list[str]:
+    """A sentence for each command of ppo_np that is in none of the command lines which were run."""
+    run = {line.split()[2].removeprefix("ppo_np.") for line in seen}
+    return [
+        f"no page has an example of python -m ppo_np.{name} that is run"
+        for name in commands_of_ppo_np()
+        if name not in run
+    ]
+
+
 def main(chosen: list[Path]) -> int:
-    """Do these pages, as many at a time as there are cores; returns the exit code."""
+    """Do these pages, or all, as many at a time as there are cores; returns the exit code."""
     seen: set[str] = set()
-    tallies = [Tally(seen=seen) for _ in chosen]
+    tallies = [Tally(seen=seen) for _ in chosen or pages()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(do_page, [page.resolve() for page in chosen], tallies))
+        list(pool.map(do_page, [page.resolve() for page in chosen or pages()], tallies))
     problems = [problem for tally in tallies for problem in tally.problems]
+    problems += [] if chosen else without_example(seen)
     print(*problems, sep="\n", end="\n" if problems else "")
     run, checked, left = (sum(getattr(tally, name) for tally in tallies) for name in ("run", "checked", "left"))
     print(f"{run} run, {checked} checked, {left} marked as not run, {len(problems)} do not work")
@@ -234,4 +249,4 @@ if __name__ == "__main__":
     lost = [str(page) for page in given if not page.is_file()]
     if lost:
         parser.error(f"PAGE: there is no {lost[0]}")
-    sys.exit(main(given or pages()))
+    sys.exit(main(given))

@@ -122,7 +122,7 @@ class _Watched(BlockedGradient):
             return loss_terms
         if not (np.isfinite(loss_terms).all() and np.isfinite(self._model.grads).all()):
             raise RunError("The loss or the gradient of the minibatch is not finite; training ends here with crash.h5.")
-        blocks = 1 if self._wide else len(blocks_of(minibatch.rows))
+        blocks = 1 if self.wide else len(blocks_of(minibatch.rows))
         raise _Reached(Subject("", self._model, self.optimizer, minibatch, config, loss_terms.copy(), blocks))
 
 
@@ -134,6 +134,7 @@ class _UpToMinibatch(PPO):
         config, policy = self.config, self.policy
         wide = is_wide(config, policy.observations.size)
         self._gradient = self._watched = _Watched(policy.model, threads(config), wide)
+        self._compiled = None  # one minibatch after the other
 
     def subject(self, number: int) -> Subject:
         """The `number`-th minibatch of the next update. This object cannot be used afterwards."""

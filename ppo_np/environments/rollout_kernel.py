@@ -90,7 +90,8 @@ def rollout_kernel(step_envs, kind, key):
         Args:
             t, end: indices in the buffer. drawn: the index of the first random numbers.
             limit: largest magnitude of observations and rewards.
-            network: params, layers, activation and scratch of `acting_forward`.
+            network: params, layers, activation and scratch of `acting_forward`. Without the value's layers, no values
+                are computed.
             moments: whether observations are normalised; mean and variance, (D,); limit of normalised ones.
             sampling: tuple of random numbers, (K, N, ...); what the distribution needs beside them.
             workspace: inputs, policy_outputs, values, actions, and these as one axis, logprobs; overwritten by each

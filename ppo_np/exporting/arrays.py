@@ -108,7 +108,7 @@ def arrays_of(policy: Policy, own_space: spaces.Box | None = None) -> PolicyArra
             environment's.
     """
     model, head = policy.model, policy.model.head
-    numbers = {"scale": np.array(policy.observations.scale if policy.obs_dtype == np.uint8 else 1, np.float32)}
+    numbers = {"scale": np.array(policy.observations.scale, np.float32)}
     if policy.obs_moments:
         numbers |= _normalization(policy.obs_moments.mean, policy.obs_moments.variance)
     if issubclass(head.kind, Categorical | MultiCategorical):

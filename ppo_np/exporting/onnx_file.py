@@ -155,7 +155,7 @@ def _beta(graph: Graph, policy: PolicyArrays) -> None:
 
 
 def _softplus(graph: Graph, x: str) -> str:
-    """log(1 + e^x) = max(x, 0) + 2 atanh(e / (2 + e)),  e = e^-|x|: exact for small e, where ONNX' Softplus is not."""
+    """log(1 + e^x) = max(x, 0) + 2 atanh(e / (2 + e)),  e = e^-|x|: exact for small e. Softplus need not be."""
     e = graph.op("Exp", graph.op("Neg", graph.op("Abs", x)))
     half = graph.op("Atanh", graph.op("Div", e, graph.op("Add", e, graph.constant(2))))
     return graph.op("Add", graph.op("Max", x, graph.constant(0)), graph.op("Add", half, half))

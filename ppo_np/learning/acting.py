@@ -10,35 +10,42 @@ from kernels.finite import all_finite
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.stream import LARGEST, EnvStream, Transition
 from ppo_np.learning.policy import ActingWorkspace, Policy
-from ppo_np.learning.rollout_buffer import RolloutBuffer
+from ppo_np.learning.rollout_buffer import RolloutBuffer, RolloutReport
 from ppo_np.network.distributions import Rng
 from ppo_np.network.tensor_trace import NotFiniteError, acting_stages, sampling_stages
+
+VALUE_ROWS = 256  # whose values are computed together
 
 
 def observe_and_act(
     stream: EnvStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer, t: int, rng: Rng
 ) -> np.ndarray:
-    """Draw actions for the current observations; store both, with log-probabilities and values, in row t.
+    """Draw actions for the current observations; store both, with log-probabilities, in row t.
+
+    Also the values, unless the network is `separate`: then `evaluate_rollout` computes them all later.
 
     Returns:
         The actions as numbers of the action space, (N, ...).
     """
     activations, distribution = workspace.activations, workspace.activations.distribution
     flatten_obs(stream, policy, buffer.obs[t])
-    run_network(stream, policy, buffer.obs[t], workspace)
+    run_network(stream, policy, buffer.obs[t], workspace, policy_only=policy.model.separate)
     mask = stream.observed.action_mask
     if buffer.action_masks is not None and mask is not None:
         buffer.action_masks[t] = mask
     distribution.sample(activations.policy_outputs, rng, mask)
     if not all_finite(distribution.logprobs):
         raise_of_sampling(policy, buffer.obs[t], workspace)
-    buffer.values[t] = activations.values
+    if not policy.model.separate:
+        buffer.values[t] = activations.values
     buffer.actions[t], buffer.logprobs[t] = distribution.actions, distribution.logprobs
     return distribution.env_actions
 
 
-def run_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> None:
-    """Run the network on flat observations, (N, D).
+def run_network(
+    stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace, policy_only: bool = False
+) -> None:
+    """Run the network on flat observations, (N, D). With `policy_only`, the values are not computed.
 
     Raises:
         EnvironmentFault: An observation is not finite or too large.
@@ -49,8 +56,31 @@ def run_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspa
         stream.check_obs(flat_obs)
         inputs = workspace.inputs
         policy.preprocess(flat_obs, inputs)
-    if policy.model.act(inputs, LARGEST, workspace.activations) != FINE:
+    if policy.model.act(inputs, LARGEST, workspace.activations, policy_only) != FINE:
         raise_of_network(stream, policy, flat_obs, workspace)
+
+
+def evaluate_rollout(
+    stream: EnvStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer, report: RolloutReport
+) -> None:
+    """Write V of all observations of a full rollout into `buffer.values`. The network is `separate`.
+
+    Many rows at once take less time than the same rows step by step. Raises as `run_network`.
+    """
+    model, values = policy.model, buffer.values[:-1].reshape(-1)
+    flat_obs = buffer.obs.reshape(len(values), -1)
+    scratch = np.empty(VALUE_ROWS * model.scratch_size, model.dtype)
+    inputs = np.empty((VALUE_ROWS, model.obs_size), model.dtype)
+    for start in range(0, len(values), VALUE_ROWS):
+        rows = slice(start, start + VALUE_ROWS)
+        x = flat_obs[rows]
+        if policy.preprocesses:
+            x = inputs[: len(x)]
+            policy.preprocess(flat_obs[rows], x)
+        if model.evaluate(x, LARGEST, scratch, values[rows]) != FINE:
+            for report.filled, obs in enumerate(buffer.obs):  # to raise with the first step that has such a value
+                run_network(stream, policy, obs, workspace)
+            raise_of_network(stream, policy, obs, workspace)
 
 
 def raise_of_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> NoReturn:

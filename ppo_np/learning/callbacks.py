@@ -19,7 +19,7 @@ def as_list(callback: Callbacks) -> list[Callback]:
     """The callbacks that `learn` was given, as a list. Raises UserError if one is not a function."""
     given: Any = callback if isinstance(callback, list | tuple) else [callback]
     callbacks = [one for one in given if one is not None]
-    allowed = "a function or a list of functions; config.total_timesteps says how long to train"
+    allowed = "a function or a list of functions; config.total_timesteps or more_steps says how long to train"
     for one in callbacks:
         check(callable(one), "callback", one, allowed)
     return callbacks

@@ -50,9 +50,10 @@ class CompiledSteps:
         """The arguments network, moments, workspace and buffer of the kernel."""
         model, moments, buffer = self._policy.model, self._policy.obs_moments, self._buffer
         activations, distribution = self._workspace.activations, self._distribution
+        layers = model.policy_layers if model.separate else model.layers
         no_statistics = np.zeros(0), np.zeros(0)
         return (
-            (model.params, model.layers, model.activation, model.scratch(activations)),
+            (model.params, layers, model.activation, model.scratch(activations)),
             (moments is not None, *((moments.mean, moments.variance) if moments else no_statistics), CLIP),
             (
                 self._workspace.inputs, activations.policy_outputs, activations.values,

@@ -21,6 +21,7 @@ from ppo_np.environments.wrapping import far_box_warning
 from ppo_np.errors import UserError, check
 from ppo_np.learning.callbacks import Callback, LoggedValues, run_callbacks
 from ppo_np.learning.cloning import CloningTerm
+from ppo_np.learning.compiled_update import CompiledMinibatches
 from ppo_np.learning.divergence import DivergenceCheck
 from ppo_np.learning.metrics import Metrics
 from ppo_np.learning.minibatches import MinibatchSampler
@@ -121,6 +122,8 @@ class OnPolicyAlgorithm:
         arguments = policy.model, threads(config, ranks), is_wide(config, policy.observations.size)
         self._gradient = BlockedGradient(*arguments) if ranks.size == 1 else SummedGradient(*arguments, ranks)
         self._divergence = DivergenceCheck(self.state, policy, self._buffer, self.resume_point, ranks)
+        parts = policy, self._buffer, self._gradient, self.state.optimizer, self._divergence
+        self._compiled = CompiledMinibatches.of(*parts, config)
 
     def load_schedules(self) -> None:
         """Run the files with the functions of schedules, on rank 0, and read the demonstrations of the cloning term.

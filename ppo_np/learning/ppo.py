@@ -109,7 +109,8 @@ class PPO(OnPolicyAlgorithm):
             # UPDATE THE NETWORK in epochs of minibatches
             losses = MinibatchLosses()
             for minibatches in self._epochs(config):
-                for part in minibatches:
+                done = self._compiled.do(minibatches, config, losses) if self._compiled else 0  # as this loop does
+                for part in minibatches[done:]:
                     minibatch = buffer.minibatch(part, self.policy)
                     if config.norm_adv:
                         normalize_advantages(minibatch, part)

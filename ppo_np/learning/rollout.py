@@ -6,7 +6,7 @@ from time import perf_counter
 import numpy as np
 
 from ppo_np.environments.stream import EnvStream
-from ppo_np.learning.acting import evaluate_final, flatten_obs, observe_and_act, run_network
+from ppo_np.learning.acting import evaluate_final, evaluate_rollout, flatten_obs, observe_and_act, run_network
 from ppo_np.learning.compiled_rollout import CompiledSteps
 from ppo_np.learning.policy import ActingWorkspace, Policy
 from ppo_np.learning.rollout_buffer import RolloutBuffer, RolloutReport
@@ -47,6 +47,8 @@ def collect(
             steps.advance(report, rng)
         else:
             _one_step(stream, policy, workspace, buffer, rng, report)
+    if policy.model.separate:
+        evaluate_rollout(stream, policy, workspace, buffer, report)
     # The value of the observation that follows the rollout.
     flat_obs = np.zeros_like(buffer.obs[0])
     flatten_obs(stream, policy, flat_obs)

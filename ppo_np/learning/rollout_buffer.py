@@ -29,6 +29,7 @@ class RolloutBuffer:
         terminations, truncations: (T, N) bool.
         valid: (T, N) bool, False in reset rows, which are not learned from.
         values: (T+1, N), the last row for the observation that follows the rollout.
+        loss_inputs: (T, N) each: logprobs, the first T rows of values, advantages, returns.
         final_values: (T, N), V(final observation) where an episode was truncated.
     """
 
@@ -44,8 +45,8 @@ class RolloutBuffer:
         # Views with all transitions in one axis.
         self._flat_obs, self._flat_actions = (a.reshape(-1, *a.shape[2:]) for a in (self.obs, self.actions))
         self._flat_masks = None if self.action_masks is None else self.action_masks.reshape(-1, head.outputs)
-        loss_inputs = self.logprobs, self.values[:-1], self.advantages, self.returns
-        self._flat_loss_inputs = [array.reshape(-1) for array in loss_inputs]
+        self.loss_inputs = self.logprobs, self.values[:-1], self.advantages, self.returns
+        self._flat_loss_inputs = [array.reshape(-1) for array in self.loss_inputs]
         self._minibatches: dict[int, Minibatch] = {}  # by rows; all share the memory of the largest
         self._moments: RunningMoments | None = None  # with which observations in uint8 are normalised
 

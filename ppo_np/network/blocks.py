@@ -7,7 +7,9 @@ cache of a core; those of a whole minibatch do not.
 """
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +23,7 @@ BLOCK_ROWS = 256  # the last block has at least half as many, and less than one 
 FEWEST_BLOCKS = 4  # with fewer, waking a second thread takes as long as it saves
 
 Block = tuple[int, int]
+Result = TypeVar("Result")
 
 
 def blocks_of(rows: int) -> list[Block]:
@@ -36,10 +39,13 @@ class BlockedGradient:
         model: the network.
         threads: >= 1, for blocks.
         wide: whether the network is wide. Then BLAS uses the threads, and blocks would only make its matrices smaller.
+
+    Attributes:
+        threads, wide: as given.
     """
 
     def __init__(self, model: ActorCritic, threads: int, wide: bool):
-        self._model, self._threads, self._wide = model, threads, wide
+        self._model, self.threads, self.wide = model, threads, wide
         self._activations: dict[int, Activations] = {}  # of minibatches in one piece, by their rows
         self._workspaces: list[Activations] = []  # one for each thread
         self._block_activations: dict[tuple[int, int, int], Activations] = {}  # by thread, number and rows of the block
@@ -54,7 +60,7 @@ class BlockedGradient:
             (6,), the numbers that `LOSS_TERMS` names.
         """
         blocks = blocks_of(minibatch.rows)
-        if self._wide or len(blocks) == 1:
+        if self.wide or len(blocks) == 1:
             activations = self._activations_for(minibatch.rows)
             return self._model.loss_and_gradient(minibatch, activations, config, share) * share
         self._allocate(len(blocks))
@@ -77,12 +83,12 @@ class BlockedGradient:
             self._block_activations.clear()  # they hold views of the old gradients
             self._grads = np.zeros((blocks, self._model.params.size), self._model.dtype)
             self._loss_terms = np.zeros((blocks, len(LOSS_TERMS)))
-            self._workspaces = [self._model.activations(BLOCK_ROWS + BLOCK_ROWS // 2) for _ in range(self._threads)]
+            self._workspaces = [self._model.activations(BLOCK_ROWS + BLOCK_ROWS // 2) for _ in range(self.threads)]
 
     def _compute(self, blocks: list[Block], minibatch: Minibatch, config: PPOConfig, share: float) -> None:
         """Compute all blocks, on this thread and the others."""
         todo = deque(enumerate(blocks))
-        threads = self._threads if len(blocks) >= FEWEST_BLOCKS else 1
+        threads = self.threads if len(blocks) >= FEWEST_BLOCKS else 1
         others = [self._pool.submit(self._work, thread, todo, minibatch, config, share) for thread in range(1, threads)]
         try:
             self._work(0, todo, minibatch, config, share)
@@ -108,6 +114,17 @@ class BlockedGradient:
             part = rows / minibatch.rows * share
             loss_terms = self._model.loss_and_gradient(minibatch.part(start, rows), activations, config, part)
             np.multiply(loss_terms, part, out=self._loss_terms[number])
+
+    def both(self, one: Callable[[], Result], other: Callable[[], Result]) -> tuple[Result, Result]:
+        """Call two functions, at the same time if there are threads for it; returns their results."""
+        if self.threads == 1:
+            return one(), other()
+        waiting = self._pool.submit(other)
+        try:
+            first = one()
+        finally:
+            wait([waiting])
+        return first, waiting.result()
 
     def close(self) -> None:
         """End the threads."""

@@ -44,7 +44,9 @@ class ActorCritic:
     Attributes:
         params, grads: flat vectors of P numbers; `named(params)` gives the tensors in them.
         grads_and_terms: `grads` and room for the loss terms behind it, so that ranks sum both in one array.
-        layers: (L, 5), the layers as `acting_forward` takes them.
+        layers, policy_layers, value_layers: (L, 5), all layers as `acting_forward` takes them, those that the policy
+            needs, and those that only the value has.
+        scratch_size: numbers of scratch that `acting_forward` needs for each row.
         value_start: index of the first parameter that only the value has: those of its layers are the last ones.
     """
 
@@ -69,12 +71,17 @@ class ActorCritic:
         self.params = np.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype)
         self.grads_and_terms = np.zeros(self.params.size + len(LOSS_TERMS), dtype)
         self.layers = self._layer_table()
-        self._policy_layers = self.layers[: -len(self.sizes["value"])]
+        self.policy_layers, self.value_layers = np.split(self.layers, [-len(self.sizes["value"])])
         self.value_start = sum(math.prod(shape) for name, shape in self.shapes.items() if not name.startswith("value/"))
-        self._hidden = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
+        self.scratch_size = sum(sum(widths[:-1]) for widths in self.sizes.values()) + sum(config.shared_sizes[-1:])
         self._make_views()
         if rng is not None:
             self.initialize(rng, config.log_std_init)
+
+    @property
+    def separate(self) -> bool:
+        """Whether policy and value share no layer."""
+        return not self.sizes["shared"]
 
     def _make_views(self) -> None:
         """Make what only shows parts of the flat vectors."""
@@ -198,14 +205,24 @@ class ActorCritic:
             -1 if all is well; -2 if an output is not finite; else the flat index of the first |obs| > limit (or NaN).
         """
         return acting_forward(
-            self.params, self._policy_layers if policy_only else self.layers, obs, limit, self.activation,
+            self.params, self.policy_layers if policy_only else self.layers, obs, limit, self.activation,
             self.scratch(activations), activations.policy_outputs, activations.values,
+        )  # fmt: skip
+
+    def evaluate(self, obs: np.ndarray, limit: float, scratch: np.ndarray, values: np.ndarray) -> int:
+        """Compute the values, (B,), of a network that is `separate`, and nothing else; returns as `act`.
+
+        `scratch` is overwritten: B `scratch_size` numbers.
+        """
+        no_outputs = np.zeros((0, 0), self.dtype)
+        return acting_forward(
+            self.params, self.value_layers, obs, limit, self.activation, scratch, no_outputs, values
         )  # fmt: skip
 
     def scratch(self, activations: Activations) -> np.ndarray:
         """`activations.scratch`, made longer if `acting_forward` needs more."""
-        if len(activations.scratch) < activations.rows * self._hidden:
-            activations.scratch = np.zeros(activations.rows * self._hidden, self.dtype)
+        if len(activations.scratch) < activations.rows * self.scratch_size:
+            activations.scratch = np.zeros(activations.rows * self.scratch_size, self.dtype)
         return activations.scratch
 
     def forward(self, obs: np.ndarray, activations: Activations) -> None:

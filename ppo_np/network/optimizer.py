@@ -17,6 +17,7 @@ class Adam:
 
     Attributes:
         params, grads: as given.
+        constants: beta1, beta2 and epsilon.
         m, v: (P,), first and second moment of the gradient.
         steps: steps taken.
     """
@@ -26,7 +27,7 @@ class Adam:
     def __init__(self, params: np.ndarray, grads: np.ndarray, config: PPOConfig, value_start: int | None = None):
         self.params, self.grads = params, grads
         self.value_start = params.size if value_start is None else value_start
-        self._constants = config.adam_beta1, config.adam_beta2, config.adam_eps
+        self.constants = config.adam_beta1, config.adam_beta2, config.adam_eps
         self.m, self.v = np.zeros_like(params), np.zeros_like(params)
         self.steps = 0
 
@@ -40,11 +41,11 @@ class Adam:
         self.steps += 1
         flats = self.params, self.grads, self.m, self.v
         if value_learning_rate is None:
-            adam(*flats, self.steps, learning_rate, *self._constants)
+            adam(*flats, self.steps, learning_rate, *self.constants)
             return
         k = self.value_start
-        adam(*(flat[:k] for flat in flats), self.steps, learning_rate, *self._constants)
-        adam(*(flat[k:] for flat in flats), self.steps, value_learning_rate, *self._constants)
+        adam(*(flat[:k] for flat in flats), self.steps, learning_rate, *self.constants)
+        adam(*(flat[k:] for flat in flats), self.steps, value_learning_rate, *self.constants)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The state by name, (P,) each, for a checkpoint."""

@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Never, Self
 
 import numpy as np
 from gymnasium.vector import VectorEnv
@@ -18,9 +18,10 @@ from ppo_np.environments.make import EnvSource
 from ppo_np.errors import UserError, check
 from ppo_np.learning import ppo
 from ppo_np.learning.callbacks import Callbacks, as_list
-from ppo_np.running.chosen_settings import check_names, settings_for
+from ppo_np.running.chosen_settings import settings_for
 from ppo_np.saving.checkpoint import Checkpoint
 from ppo_np.schedules import Schedule
+from ppo_np.setting_names import refuse_in_learn
 
 
 class PPO(ppo.PPO):
@@ -91,7 +92,6 @@ class PPO(ppo.PPO):
             chosen, self.preset = settings_for(None, preset, settings)
         else:
             check(preset is None, "preset", preset, "left away with a config")
-            check_names(settings)
             chosen, self.preset = dataclasses.replace(config, **settings), ARTICLE
         super().__init__(chosen, env, video=video, resume=resume, ranks=ranks, init_from=init_from)
         self._init_from = None if init_from is None else os.fspath(init_from)
@@ -105,6 +105,7 @@ class PPO(ppo.PPO):
         progress: bool = False,
         checkpoint_every: str | None = None,
         log_every: int | None = None,
+        **unknown: Never,
     ) -> Self:
         """Train until `config.total_timesteps` steps are done or it is stopped; then it can be called again.
 
@@ -120,6 +121,7 @@ class PPO(ppo.PPO):
             progress: show a progress bar, or a line every `log_every` updates where there is no terminal.
             checkpoint_every: updates ("100") or seconds ("30s", the default) between two checkpoints.
             log_every: 10 by default.
+            unknown: none; other names, such as Stable-Baselines3's, are refused with a suggestion.
 
         Raises:
             UserError: An argument is wrong, the folder holds something else or is in use, or a schedule that is a
@@ -129,6 +131,8 @@ class PPO(ppo.PPO):
             SavingError: Training ended normally, but its last state is not on disk.
             RanksError: The ranks have different parameters.
         """
+        for name in unknown:
+            refuse_in_learn(name, self.config.to_dict())
         callbacks = as_list(callback)
         given = {"checkpoint_every": checkpoint_every, "log_every": log_every}
         options = {name: value for name, value in given.items() if value is not None}

@@ -5,20 +5,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ppo_np.config import ARTICLE, GENERIC_CONTINUOUS, GENERIC_DISCRETE, PPOConfig, preset_for
-from ppo_np.errors import UserError, check
-from ppo_np.setting_names import suggestion
+from ppo_np.errors import check
 
 if TYPE_CHECKING:
     from ppo_np.environments.make import EnvSource, Spaces
-
-
-def check_names(settings: Mapping[str, Any]) -> None:
-    """Raise UserError, with the name that may have been meant, if one of these is no setting."""
-    known = [field.name for field in dataclasses.fields(PPOConfig)]
-    for name in settings:
-        if name not in known:
-            hint = suggestion(name, known) or f"known are {', '.join(known)}."
-            raise UserError(f"{name} is no setting of PPO: {hint}")
 
 
 def generic_preset(spaces: "Spaces") -> tuple[str, bool]:
@@ -43,7 +33,6 @@ def settings_for(env: "EnvSource", preset: str | None, settings: Mapping[str, An
     Raises:
         UserError: A name or a value is wrong, there is no such preset, or the environment cannot be made.
     """
-    check_names(settings)
     if isinstance(env, str):
         check("env_id" not in settings, "env_id", settings.get("env_id"), f"left away with the id {env!r}")
         settings = {**settings, "env_id": env}

@@ -7,15 +7,18 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import gymnasium
+import numpy as np
 import pytest
 
-from bench.contests import end_to_end, solve, turns
+from bench.contests import end_to_end, pendulum, presets, solve, turns
 from bench.contests.contest import Contestant
-from bench.contests.end_to_end import OURS, RANKS, ROWS
+from bench.contests.end_to_end import ON_RANKS, ONE, OURS, RANKS, RLTOOLS, ROWS, TWO
 from bench.contests.turns import Pace, Seat, compete, ratios, spread
 from bench.peers import referee
-from bench.peers.alone import Alone
+from bench.peers.alone import Alone, alone_of
 from bench.peers.protocol import Clock, Job, Race
+from bench.report import target_kinds
+from ppo_np.environments.compiled_envs import CompiledVectorEnv
 
 MADE_UP = """
 import sys, time
@@ -108,9 +111,64 @@ def test_ours_works_in_slices_and_the_environment_alone_leaves_out_reset_rows():
     assert 0.8 < native.rollout() / (64 * 8) < 1
 
 
+def test_compiled_environments_alone_are_stepped_by_their_kernel(monkeypatch):
+    alone = alone_of(Job(env_id="Pendulum-v1", vectorization="compiled", num_envs=3, num_steps=210))
+    monkeypatch.setattr(CompiledVectorEnv, "step", None)
+    before = alone._bare.envs.observations()
+    assert alone.rollout() == 630 and np.isfinite(alone._bare.envs.observations()).all()
+    assert not np.array_equal(before, alone._bare.envs.observations())
+
+
+def test_contestants_that_targets_name_are_in_their_contests():
+    assert [one.name for one in ROWS["l"].contestants[:3]] == [ONE.name, TWO.name, RLTOOLS.name]
+    assert (ONE.name, TWO.name, RLTOOLS.name) == (target_kinds.ONE, target_kinds.TWO, target_kinds.RLTOOLS)
+    names = [contestant.name for contestant, _ in pendulum.CONTESTANTS.values()]
+    assert names == [ONE.name, TWO.name, f"{RLTOOLS.name}, 1 thread"]
+
+
+def test_the_work_of_row_l_is_that_of_the_issue():
+    job = ROWS["l"].job
+    assert (job.num_envs, job.num_steps, job.minibatch_size, job.update_epochs) == (64, 64, 512, 4)
+    assert (job.policy_sizes, job.value_sizes, job.shared_sizes, job.activation) == ((64, 64), (64, 64), (), "tanh")
+
+
+def test_seconds_on_pendulum_are_compared_seed_by_seed():
+    names = [contestant.name for contestant, _ in pendulum.CONTESTANTS.values()]
+
+    def run(name, seed, seconds):
+        return {"name": name, "seed": seed, "curve": [{"seconds": seconds, "mean_return": -150.0}]}
+
+    seconds = {names[0]: (1, 2, 6), names[1]: (1, 1, 1), names[2]: (2, 2, 3)}
+    runs = [run(name, seed, one) for name, each in seconds.items() for seed, one in enumerate(each)]
+    runs[3] = {"name": names[1], "seed": 0, "skipped": "why"}
+    one, two, peer = pendulum.results_of(runs)
+    assert one["ratio"] == {"min": 0.5, "median": 1, "max": 2} and one["seconds"]["median"] == 2
+    assert two["ratio"]["min"] == pytest.approx(1 / 3, rel=1e-4) and two["seeds"] == 2
+    assert "ratio" not in peer and peer["seeds"] == 3
+
+
+def test_presets_run_with_what_they_say_themselves_after_a_run_that_does_not_count(tmp_path, monkeypatch):
+    asked = []
+
+    def run(_self, race, _timeout):
+        asked.append(race)
+        curve = [{"step": 4096, "seconds": 1.0, "mean_return": 500.0}]
+        return {"curve": curve, "solved_seconds": 1.0 if race.seed < 2003 else None, "solved_step": 4096}
+
+    monkeypatch.setattr(Contestant, "run", run)
+    monkeypatch.setitem(presets.SEEDS, "cartpole", 3)
+    out = tmp_path / "presets.json"
+    monkeypatch.setattr("sys.argv", ["command", "--only", "cartpole", "--out", str(out)])
+    presets.main()
+    assert [race.seed for race in asked] == [2000, 2001, 2002, 2003]
+    assert {(race.vectorization, race.total_timesteps, race.threshold) for race in asked} == {(None, None, 500)}
+    (found,) = json.loads(out.read_text())["results"]
+    assert (found["preset"], found["solved"], found["seeds"], found["max"]) == ("cartpole", 2, 3, None)
+
+
 def test_each_row_has_ours_first_and_whole_minibatches():
     for name, row in ROWS.items():
-        assert row.contestants[0] == (OURS if name < "f" else RANKS)
+        assert row.contestants[0] == (RANKS if name in ON_RANKS else ONE if name == "l" else OURS)
         assert row.job.batch_size % row.job.num_minibatches == 0
 
 
@@ -141,6 +199,20 @@ def test_added_rows_and_races_leave_the_others_as_they_were(tmp_path, monkeypatc
     seconds = {(one["name"], one["seed"]): one["solved_seconds"] for one in found["runs"]}
     assert seconds == {("ppo_np", 1): 3, ("sbx", 2): 3, ("ppo_np", 2): 9, ("ppo_np", 3): 9}
     assert found["results"][0]["seeds"] == 3 and found["results"][0]["min"] == 3
+
+
+def test_rows_of_the_parts_can_be_measured_one_by_one(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "limit.json"
+    path.write_text(json.dumps({"limits": {"d": "old", "a": "old"}, "arguments": []}))
+    monkeypatch.setattr("sys.argv", ["command", "--add", "--only", "m", "c", "--quick", "--out", str(path)])
+    about = "limit", "limits", "abcdem", lambda job, rounds, seconds: [job.vectorization, rounds, seconds]
+    end_to_end.measure_rows(None, *about, lambda document: list(document["limits"]))
+    found = json.loads(path.read_text())["limits"]
+    assert found == {"a": "old", "c": ["sync", 2, 0.2], "d": "old", "m": ["compiled", 2, 0.2]}
+    assert capsys.readouterr().out.split() == list("acdm") == list(found)
+    monkeypatch.setattr("sys.argv", ["command", "--only", "ab", "--out", str(path)])
+    with pytest.raises(SystemExit):  # two rows in one word
+        end_to_end.measure_rows(None, *about, list)
 
 
 def test_unsolved_races_are_longer_than_any():

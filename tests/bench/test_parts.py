@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,6 +44,16 @@ def test_the_limit_takes_the_best_number_of_threads_part_by_part_and_the_share_r
     assert found["threads"] == dict(zip(names, [1, 1, 1, 2, 1], strict=True))
     assert found["share"] == {"q1": 0.5, "median": 0.5, "q3": 0.5} and found["limit"]["median"] == 15
     assert found["on_ranks"] == 1.5 * (6 / 2 + 1 / 2 + 2 + 1)
+
+
+def test_threads_share_the_parts_of_the_limit_that_they_can_share():
+    training = {n: SimpleNamespace(seconds_a_step=lambda _: 8e-6) for n in (1, 2)}
+    measured = dict.fromkeys((limit.ENVIRONMENT, limit.ACTING, limit.LEARNING, limit.MOVING), lambda: 1e-6)
+    compiled = (limit.ENVIRONMENT, limit.ACTING, limit.LEARNING)
+    for shared in ((limit.LEARNING,), compiled):
+        found = limit.one_round(training, measured, False, 0.0, shared)
+        assert {name for name in measured if found[2][name] == 0.5} == set(shared)
+        assert all(found[1][name] == 1 for name in measured)
 
 
 def test_everything_of_the_limit_takes_time():

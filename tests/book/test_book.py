@@ -107,6 +107,29 @@ def test_a_command_that_fails_is_told_with_its_page_and_line(tmp_path, monkeypat
     assert "nothing_of_this_name" in problem
 
 
+def test_a_command_without_an_example_that_is_run_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "commands_of_ppo_np", lambda: {"train": "", "course": "", "tune": ""})
+    seen = {"python -m ppo_np.train --env-id CartPole-v1", "python -m ppo_np.course start my_course"}
+    assert blocks.without_example(seen) == ["no page has an example of python -m ppo_np.tune that is run"]
+
+
+@pytest.mark.parametrize(
+    ("command", "run"),
+    [
+        ("python -m ppo_np.course start my_course", True),
+        ("python -m ppo_np.course check", False),
+        ("python -m ppo_np.train --ranks 2", False),
+        ("python -m ppo_np.replay runs/none/crash.h5", False),
+        ("python -m ppo_np.gradcheck", True),
+        ("python -m bench.predict", False),
+    ],
+)
+def test_which_commands_are_run(tmp_path, monkeypatch, command, run):
+    monkeypatch.setattr(blocks, "execute", lambda words, folder: "was run")
+    monkeypatch.setattr(blocks, "check", lambda words: "was checked")
+    assert blocks.do_command(command.split(), tmp_path, blocks.Tally()) == ("was run" if run else "was checked")
+
+
 def test_blocks_of_a_page_can_import_files_that_it_shows(tmp_path, monkeypatch):
     monkeypatch.setattr(blocks, "ROOT", tmp_path)
     page = tmp_path / "page.md"

@@ -64,6 +64,7 @@ def disturb(policy, seed=1):
             moments.mean[:] = rng.normal(0, 5, moments.mean.shape)
             moments.mean[-1] = 1e5 + 1 / 3
             moments.variance[:] = rng.uniform(0.1, 9, moments.variance.shape)
+            moments.variance[0] = 1e-8  # as MOMENTS_EPS
 
 
 def save(config, path):

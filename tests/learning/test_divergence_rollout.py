@@ -161,10 +161,16 @@ def test_logprobs_that_come_from_a_tiny_log_std_come_again():
 
 
 @pytest.mark.parametrize(
-    ("call", "row"), [(6, 5), (10, 9)], ids=["of a final observation", "of the observation after the rollout"]
+    ("call", "row"),
+    [(6, 5), (10, 1), (11, 9)],
+    ids=["of a final observation", "of all observations", "of the observation after the rollout"],
 )
-def test_values_that_are_only_bootstrapped_from(call, row, monkeypatch):
-    """Episodes of 5 steps, rollouts of 8: the sixth forward pass is of final observations, the tenth the last one."""
+def test_values_that_do_not_choose_actions(call, row, monkeypatch):
+    """Episodes of 5 steps, rollouts of 8: the sixth forward pass is of final observations.
+
+    The tenth gives the values of the rollout, and is repeated step by step if one is not finite; the last is the
+    eleventh.
+    """
     ppo = ppo_of("Discrete", "separate tanh")
     calls, right, spoilt = [], model.acting_forward, spoilt_outputs("value", np.nan)
 
@@ -175,7 +181,7 @@ def test_values_that_are_only_bootstrapped_from(call, row, monkeypatch):
     monkeypatch.setattr(model, "acting_forward", forward)
     with pytest.raises(DivergedError, match=f"In update 1, row {row} of the rollout, values at"):
         ppo.learn()
-    assert len(calls) == call
+    assert len(calls) == call + (call == 10)
 
 
 @pytest.mark.parametrize("what", ["mean", "variance"])

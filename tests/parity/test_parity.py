@@ -204,6 +204,7 @@ def test_the_training_loop_takes_that_update(monkeypatch):
     ppo.policy.model = ppo.state.model = update.model
     ppo.state.optimizer, ppo._buffer = update.optimizer, update.buffer
     ppo._gradient = BlockedGradient(update.model, threads=1, wide=False)
+    ppo._compiled = None  # it would train the other model
     ppo.state.rngs["minibatch_rng"] = Shuffler()
     monkeypatch.setattr(
         "ppo_np.learning.ppo.collect", lambda *_, **__: RolloutReport(filled=CONFIG.num_steps, steps=CONFIG.batch_size)

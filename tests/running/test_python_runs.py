@@ -1,6 +1,8 @@
 """`PPO.learn(run_dir=...)`: the same files as the train command, and runs that either of the two goes on with."""
 
+import inspect
 import json
+import re
 import warnings
 
 import numpy as np
@@ -14,6 +16,7 @@ from ppo_np import PPO, DivergedError, PPOConfig, UserError
 from ppo_np.evaluate import main as evaluate
 from ppo_np.logs.tensorboard import read_events
 from ppo_np.saving.checkpoint import read_checkpoint
+from ppo_np.setting_names import ARGUMENTS_OF_LEARN
 from ppo_np.train import main
 
 SMALL = PPOConfig(env_id="CartPole-v1", num_steps=16, shared_sizes=(8,), total_timesteps=256)
@@ -103,8 +106,9 @@ def test_a_folder_with_something_else_is_refused_and_stays_as_it_is(tmp_path, by
         PPO(SMALL).learn(run_dir=tmp_path)
     assert sorted(tmp_path.iterdir()) == before
     content = {path: path.read_bytes() for path in by_python.iterdir()}
-    with pytest.raises(UserError, match=r"^run_dir is .*, but another run has used this folder: take a new one, or go"):
-        PPO(SMALL).learn(run_dir=by_python)
+    for other in (PPO(SMALL), PPO(SMALL, seed=1).learn()):  # the second one has done as many steps
+        with pytest.raises(UserError, match=r"^run_dir is .*, but another run has used this folder: take a new one"):
+            other.learn(run_dir=by_python)
     assert {path: path.read_bytes() for path in by_python.iterdir()} == content
 
 
@@ -130,6 +134,8 @@ def test_a_number_that_is_not_finite_leaves_a_crash_file(tmp_path):
 
 
 def test_the_progress_is_shown(tmp_path, capsys):
+    assert PPO(SMALL).learn(lambda ppo, metrics: False, progress=True).update == 1
+    assert capsys.readouterr().out == ""
     PPO(SMALL).learn(progress=True, log_every=2)
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["step=128", "step=256"]
     PPO(SMALL).learn(run_dir=tmp_path / "run", progress=True, log_every=3)
@@ -199,6 +205,31 @@ def test_a_wrong_name_suggests_the_right_one(settings, sentence):
     with pytest.raises(UserError) as refused:
         PPO("CartPole-v1", **settings)
     assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"total_timesteps": 5}, "it trains config.total_timesteps steps; did you mean more_steps?"),
+        ({"progress_bar": True}, "did you mean progress?"),
+        ({"log_interval": 1}, "did you mean log_every?"),
+        ({"callbacks": []}, "did you mean callback?"),
+        ({"n_steps": 5}, "it is a setting, PPO(..., num_steps=...)."),
+        ({"seed": 5}, "it is a setting, PPO(..., seed=...)."),
+        ({"qqqq": 5}, "known are callback, more_steps, run_dir, progress, checkpoint_every, log_every."),
+    ],
+)
+def test_a_wrong_name_in_learn_suggests_the_right_one(arguments, sentence):
+    ppo = PPO(SMALL)
+    (name,) = arguments
+    with pytest.raises(UserError, match="^" + re.escape(f"{name} is no argument of learn: {sentence}") + "$"):
+        ppo.learn(run_dir="never", **arguments)
+    assert ppo.update == 0
+    assert (ppo.run_dir, ppo.close()) == (None, None)
+
+
+def test_the_arguments_of_learn_that_are_suggested_are_its_arguments():
+    assert list(inspect.signature(PPO.learn).parameters) == ["self", *ARGUMENTS_OF_LEARN, "unknown"]
 
 
 def test_the_command_and_presets_suggest_names_too(tmp_path, capsys):

@@ -16,7 +16,9 @@ from ppo_np.network.activations import Activations, Tower
 from ppo_np.network.model import ActorCritic
 
 Layers = list[tuple[Array, Array]]
-Replacement = tuple[object, str, Callable[..., Any]]  # where the package looks it up, its name there, what replaces it
+Replacement = tuple[
+    object, str, Callable[..., Any] | bool
+]  # where the package looks it up, its name there, what replaces it
 TOWERS = ("shared", "policy", "value")
 KINDS = ("weight", "bias")
 
@@ -43,7 +45,11 @@ class NetworkHooks:
         ]
         if names & {"mlp_forward", "actor_critic_forward"}:
             found.append((ActorCritic, "forward", lambda *arguments: self._forward(*arguments)))
-            found.append((ActorCritic, "act", lambda *arguments, **policy_only: self._act(*arguments)))
+            found.append((ActorCritic, "act", lambda *arguments, **policy_only: self._act(*arguments, **policy_only)))
+        if names & {"mlp_forward", "actor_critic_forward", "collect"}:
+            # Values are computed in each step, as a learner's `collect` does it: rounding depends on what is rounded
+            # together.
+            found.append((ActorCritic, "separate", False))
         one_by_one: dict[str, Replacement] = {
             "orthogonal": (model_module, "orthogonal", self._orthogonal),
             "clip_by_global_norm": (optimizer, "clip_by_global_norm", self._clip_by_global_norm),
@@ -59,8 +65,10 @@ class NetworkHooks:
         whole, parts = (f"{network}_{direction}" in self._caller for network in ("actor_critic", "mlp"))
         return whole and (bool(model.sizes["shared"]) or not parts)
 
-    def _act(self, model: ActorCritic, obs: Array, limit: float, activations: Activations) -> int:
-        """As `ActorCritic.act`."""
+    def _act(
+        self, model: ActorCritic, obs: Array, limit: float, activations: Activations, policy_only: bool = False
+    ) -> int:
+        """As `ActorCritic.act`, with the values in any case."""
         place = first_outside(obs.reshape(-1), limit)
         if place >= 0:
             return place

@@ -1,0 +1,184 @@
+"""The minibatches of an epoch in one kernel call, where nothing has to be done between them."""
+
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+
+from kernels import optimizer as optimizer_kernels
+from kernels._jit import COMPILED
+from kernels.loss import LOSS_TERMS
+from ppo_np.config import PPOConfig
+from ppo_np.learning import minibatches as minibatches_module
+from ppo_np.learning.divergence import LARGEST_NORM, DivergenceCheck
+from ppo_np.learning.metrics import MinibatchLosses
+from ppo_np.learning.minibatches import MinibatchSlice
+from ppo_np.learning.policy import Policy
+from ppo_np.learning.rollout_buffer import RolloutBuffer
+from ppo_np.learning.update_kernel import KINDS, update_kernel
+from ppo_np.network import distributions, optimizer
+from ppo_np.network import model as model_module
+from ppo_np.network.blocks import FEWEST_BLOCKS, BlockedGradient, blocks_of
+from ppo_np.network.model import LOG_STD, ActorCritic
+from ppo_np.network.optimizer import Adam
+
+GRADIENTS = 2**20  # numbers in the gradients of several minibatches that are kept together
+Arrays = tuple[tuple[Any, ...], ...]
+KERNELS = {
+    distributions: ("categorical_forward", "categorical_backward", "gaussian_forward", "gaussian_backward"),
+    model_module: ("mlp_forward", "mlp_backward", "ppo_loss_forward", "ppo_loss_backward"),
+    optimizer: ("adam", "clip_by_global_norm"),
+    optimizer_kernels: ("global_norm",),
+    minibatches_module: ("normalize",),
+}
+
+
+class CompiledMinibatches:
+    """Does minibatches in one kernel call, with the numbers that the loop in `PPO._update` gives, bit for bit.
+
+    If the gradient of the value's layers is clipped by a norm of its own (`max_grad_norm_value`), neither network needs
+    anything of the other one. Then each is trained by a call of its own; with two threads, at the same time.
+
+    Args:
+        policy, buffer, gradient, optimizer, divergence: with which the loop would do them.
+    """
+
+    def __init__(
+        self, policy: Policy, buffer: RolloutBuffer, gradient: BlockedGradient, optimizer: Adam,
+        divergence: DivergenceCheck,
+    ):  # fmt: skip
+        self._model, self._buffer, self._optimizer, self._gradient = policy.model, buffer, optimizer, gradient
+        self._functions = partial(_functions, buffer, gradient, policy.model, optimizer, divergence)
+        self._kernel = update_kernel(policy.model.head.kind.__name__)
+        self._rows = 0  # of a minibatch, for which there are arrays
+        self._arrays: dict[str, Arrays] = {}
+
+    @classmethod
+    def of(
+        cls, policy: Policy, buffer: RolloutBuffer, gradient: BlockedGradient, optimizer: Adam,
+        divergence: DivergenceCheck, config: PPOConfig,
+    ) -> Self | None:  # fmt: skip
+        """None if no kernel can do it: for some networks, distributions, observations and settings."""
+        model = policy.model
+        known = COMPILED and model.separate and model.head.kind.__name__ in KINDS and not model.head.masked
+        plain = (config.value_learning_rate is None or config.max_grad_norm_value is not None) and not config.bc_coef
+        alone = type(gradient) is BlockedGradient  # not a part of a sum over ranks
+        if not (known and plain and alone and not gradient.wide and buffer.obs.dtype == model.dtype):
+            return None
+        return cls(policy, buffer, gradient, optimizer, divergence)
+
+    def do(self, minibatches: list[MinibatchSlice], config: PPOConfig, losses: MinibatchLosses) -> int:
+        """Do the first minibatches of an epoch, up to one that cannot be done without a closer look.
+
+        Does nothing if threads would share the blocks of a minibatch, or if a function that the loop calls has been
+        replaced by another one: in a lesson, to plant a bug, or in your own code.
+
+        Returns how many are done.
+        """
+        sizes = [len(part.indices) for part in minibatches]
+        most = max(sizes, default=0)
+        threads = self._gradient.threads if len(blocks_of(most)) >= FEWEST_BLOCKS else 1
+        if not sizes or threads > 1 or self._functions() != ORIGINAL:
+            return 0
+        if most > self._rows:
+            self._rows, self._arrays = most, {}
+        terms, norms = np.zeros((len(sizes), len(LOSS_TERMS))), np.zeros(len(sizes))
+        group = len(sizes) if config.max_grad_norm_value is None else max(1, GRADIENTS // self._model.params.size)
+        done = 0
+        while done < len(sizes):
+            now = slice(done, done + group)
+            if config.max_grad_norm_value is None:
+                ended = self._call("all", minibatches, config, terms, norms, np.zeros((0, 0), self._model.dtype))
+            else:
+                ended = self._in_two(minibatches[now], config, terms[now], norms[now])
+            self._optimizer.steps += ended
+            done += ended
+            if ended < len(sizes[now]):
+                break
+        for number in range(done):
+            losses.add(terms[number], norms[number])
+        return done
+
+    def _in_two(
+        self, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
+    ) -> int:
+        """Train policy and value one by one, or on two threads; as `_call` otherwise."""
+        model, adam = self._model, self._optimizer
+        flats = model.params, adam.m, adam.v
+        before = [flat.copy() for flat in flats]
+        grads, value_terms = np.zeros((len(minibatches), model.params.size), model.dtype), terms.copy()
+        policy = partial(self._call, "policy", minibatches, config, terms, norms.copy(), grads)
+        value = partial(self._call, "value", minibatches, config, value_terms, norms.copy(), grads)
+        done = min(self._gradient.both(policy, value))
+        terms += value_terms
+        norms[:] = [optimizer_kernels.global_norm(grad) for grad in grads]
+        largest = max(config.max_grad_norm, config.max_grad_norm_value or 0)
+        too_large = np.flatnonzero(np.minimum(norms[:done], largest) > LARGEST_NORM)
+        done = int(too_large[0]) if len(too_large) else done
+        if done < len(minibatches):  # one of the two has gone on: do it again up to there
+            for flat, old in zip(flats, before, strict=True):
+                flat[:] = old
+            if done:
+                self._in_two(minibatches[:done], config, terms[:done], norms[:done])
+        return done
+
+    def _call(
+        self, part: str, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray,
+        grads: np.ndarray,
+    ) -> int:  # fmt: skip
+        """Do minibatches of "all" parameters, or those of the "policy" or the "value"; returns how many are done."""
+        sizes = [len(one.indices) for one in minibatches]
+        blocks = [(number, start, rows) for number, size in enumerate(sizes) for start, rows in blocks_of(size)]
+        shares = [rows / sizes[number] for number, _, rows in blocks]
+        if part not in self._arrays:
+            self._arrays[part] = self._allocate(part)
+        rollout, rows, network, own, work = self._arrays[part]
+        adam, rate, max_norm = self._optimizer, config.learning_rate, config.max_grad_norm
+        if part == "value":
+            rate = rate if config.value_learning_rate is None else config.value_learning_rate
+            max_norm = config.max_grad_norm_value or max_norm  # it is > 0
+        coefficients = map(float, (config.clip_coef, config.ent_coef, config.vf_coef))
+        return self._kernel(
+            np.concatenate([one.indices for one in minibatches]), np.cumsum([0, *sizes]),
+            np.array([(number, start, start + rows) for number, start, rows in blocks]), np.array(shares), rollout,
+            (*rows, config.norm_adv), network, own, work,
+            (*coefficients, config.clip_vloss, float(config.value_clip)), (float(max_norm), LARGEST_NORM),
+            (adam.m, adam.v, adam.steps, float(rate), *map(float, adam.constants)), (terms, norms, grads),
+        )  # fmt: skip
+
+    def _allocate(self, part: str) -> Arrays:
+        """The arguments rollout, rows, network, part and work of the kernel."""
+        rows, model, buffer = self._rows, self._model, self._buffer
+        number, most = len(blocks_of(rows)), max(size for _, size in blocks_of(rows))
+        minibatch, size = model.minibatch(rows), model.params.size
+        scratch, dscratch = np.zeros((2, most * model.scratch_size), model.dtype)
+        outputs = np.zeros((3, most, model.head.outputs), model.dtype)
+        log_std = model.named(np.arange(size))[LOG_STD][0] if model.head.has_log_std else 0
+        layers, own = {
+            "all": (model.layers, (0, size, True, True)),
+            "policy": (model.policy_layers, (0, model.value_start, True, False)),
+            "value": (model.value_layers, (model.value_start, size, False, True)),
+        }[part]
+        return (
+            tuple(array.reshape(-1) for array in (buffer.obs, buffer.actions, *buffer.loss_inputs)),
+            (minibatch.obs, minibatch.obs.reshape(-1), minibatch.actions, minibatch.actions.reshape(-1),
+             minibatch.loss_inputs.reshape(-1)),
+            (model.params, model.grads, np.zeros((number, size), model.dtype), layers, model.activation, int(log_std)),
+            own,
+            (scratch, dscratch, *outputs, *np.zeros((7, most), model.dtype), np.zeros(len(LOSS_TERMS))),
+        )  # fmt: skip
+
+
+def _functions(
+    buffer: RolloutBuffer, gradient: BlockedGradient, model: ActorCritic, adam: Adam, divergence: DivergenceCheck
+) -> list[Any]:
+    """The functions with which the loop in `PPO._update` does a minibatch, as they are now."""
+    methods = (
+        buffer.minibatch, buffer.gather, gradient.loss_and_gradient, model.loss_and_gradient, model.loss,
+        model.forward, model.backward, adam.step, divergence.check_minibatch,
+    )  # fmt: skip
+    named = [getattr(module, name) for module, names in KERNELS.items() for name in names]
+    return [getattr(method, "__func__", method) for method in methods] + named
+
+
+ORIGINAL = _functions(RolloutBuffer, BlockedGradient, ActorCritic, Adam, DivergenceCheck)  # type: ignore[arg-type]

@@ -1,0 +1,193 @@
+"""Many minibatches in one kernel: gather, forward, loss, backward, clip, Adam.
+
+`PPO._update` does the same for one minibatch after the other, with the same kernels. So the results have the same bits.
+
+Shapes: R rows of a rollout; B rows of a minibatch, at most L in a block; D numbers in an observation; A components of
+an action; K outputs of the policy head; P parameters.
+"""
+
+import math
+from functools import cache
+from typing import Any
+
+import numba
+
+from kernels._jit import users_kernel
+from kernels.acting import FINE, FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES, acting_forward
+from kernels.activation import activation_backward
+from kernels.advantage import normalize
+from kernels.categorical import categorical_backward, categorical_forward
+from kernels.finite import all_finite
+from kernels.gaussian import gaussian_backward, gaussian_forward
+from kernels.linear import linear_backward_input, linear_backward_parameters
+from kernels.loss import ppo_loss_backward, ppo_loss_forward
+from kernels.optimizer import adam, clip_by_global_norm, global_norm
+from ppo_np.environments.fingerprint import fingerprint
+
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}  # no fastmath: every operation rounds as in NumPy
+
+
+def _categorical_forward(outputs, actions, params, at, log_probs, logprobs, entropies):
+    """`Categorical.forward`."""
+    categorical_forward(outputs, actions, log_probs, logprobs, entropies)
+
+
+def _categorical_backward(
+    dlogprobs, dentropies, outputs, actions, params, at, log_probs, entropies, doutputs, grads
+):  # fmt: skip
+    """`Categorical.backward`."""
+    categorical_backward(dlogprobs, dentropies, actions, log_probs, entropies, doutputs)
+
+
+def _gaussian_forward(outputs, actions, params, at, log_probs, logprobs, entropies):
+    """`Gaussian.forward`; log_std stands in the parameters at index `at`."""
+    gaussian_forward(outputs, params[at : at + outputs.shape[1]], actions, logprobs, entropies)
+
+
+def _gaussian_backward(dlogprobs, dentropies, outputs, actions, params, at, log_probs, entropies, doutputs, grads):
+    """`Gaussian.backward`."""
+    end = at + outputs.shape[1]
+    gaussian_backward(dlogprobs, dentropies, outputs, params[at:end], actions, doutputs, grads[at:end])
+
+
+def _backward(params, grads, layers, obs, activation, scratch, dscratch, dpolicy_outputs, dvalues):
+    """`ActorCritic.backward` of a network without shared layers, after `acting_forward` with the same scratch."""
+    rows = len(obs)
+    for l in range(len(layers) - 1, -1, -1):
+        at, inputs, width, source, target = layers[l, 0], layers[l, 1], layers[l, 2], layers[l, 3], layers[l, 4]
+        end = at + inputs * width
+        if target == TO_POLICY_OUTPUTS:
+            dz = dpolicy_outputs
+        elif target == TO_VALUES:
+            dz = dvalues.reshape(rows, 1)
+        else:
+            place = slice(rows * target, rows * (target + width))
+            dz = dscratch[place].reshape(rows, width)
+            activation_backward(dz, scratch[place].reshape(rows, width), activation)
+        dweight, dbias = grads[at:end].reshape(inputs, width), grads[end : end + width]
+        if source == FROM_OBS:
+            linear_backward_parameters(dz, obs, dweight, dbias)
+        else:
+            place = slice(rows * source, rows * (source + inputs))
+            linear_backward_parameters(dz, scratch[place].reshape(rows, inputs), dweight, dbias)
+            linear_backward_input(dz, params[at:end].reshape(inputs, width), dscratch[place].reshape(rows, inputs))
+
+
+KINDS = {
+    "Categorical": (_categorical_forward, _categorical_backward),
+    "Gaussian": (_gaussian_forward, _gaussian_backward),
+}
+
+
+@cache
+def update_kernel(kind):
+    """The kernel `minibatches` for a distribution; `kind` is a key of KINDS."""
+    forward, backward, network_backward = (numba.njit(one, **OPTIONS) for one in (*KINDS[kind], _backward))
+
+    def minibatches(order, ends, blocks, shares, rollout, rows, network, part, work, loss, limits, optimizer, results):
+        """Do the minibatches order[ends[m]:ends[m+1]], until one needs a closer look; returns how many are done.
+
+        Args:
+            order: indices of rows of the rollout. ends: where minibatches begin and end in it, (M + 1,).
+            blocks: of all minibatches, (Q, 3): the number of the minibatch, the first of its rows, and the one after
+                the last. shares: of the rows of the minibatch, (Q,).
+            rollout: obs, (R D,); actions, (R A,); old_logprobs, old_values, advantages, returns, (R,) each.
+            rows: for the rows of a minibatch: obs, (B, D), and the same memory, (B D,); actions, and the same memory,
+                (B A,); loss_inputs, (4 B,); whether to normalise advantages.
+            network: params, grads, (P,); gradients of blocks, (N, P); layers and activation of `acting_forward`; index
+                of log_std in params. The layers may be those of the policy or of the value alone.
+            part: the first parameter of these layers, and the one after the last; whether the policy is among them, and
+                whether the value is.
+            work: for a block: scratch and dscratch of the layers; policy_outputs, dpolicy_outputs, log_probs, (L, K);
+                values, dvalues, logprobs, dlogprobs, entropies, dentropies, zeros, (L,); loss_terms, (6,). Without the
+                policy, or the value, what belongs to it must be 0, and so are its terms of the loss.
+            loss: clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef.
+            limits: max_grad_norm, and the largest norm before which the gradient is clipped without overflow.
+            optimizer: m, v, (P,); steps before; learning_rate, beta1, beta2, eps.
+            results: loss terms, (M, 6), the norms of the gradient, (M,), and the gradients before clipping, (M, P) or
+                (0, P); overwritten.
+        """
+        all_obs, all_actions, all_logprobs, all_values, all_advantages, all_returns = rollout
+        mb_obs, flat_obs, mb_actions, flat_actions, loss_inputs, norm_adv = rows
+        params, grads, block_grads, layers, activation, at = network
+        scratch, dscratch, policy_outputs, dpolicy_outputs, log_probs = work[:5]
+        values, dvalues, logprobs, dlogprobs, entropies, dentropies, zeros, loss_terms = work[5:]
+        low, high, with_policy, with_value = part
+        own_params, own_grads = params[low:high], grads[low:high]
+        clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef = loss
+        max_grad_norm, largest_norm = limits
+        own_m, own_v = optimizer[0][low:high], optimizer[1][low:high]
+        steps, learning_rate, beta1, beta2, eps = optimizer[2:]
+        all_terms, norms, all_grads = results
+        size, components = mb_obs.shape[1], len(flat_actions) // len(mb_obs)
+        q = 0
+        for number in range(len(ends) - 1):
+            first, total = ends[number], ends[number + 1] - ends[number]
+            inputs = loss_inputs[: 4 * total].reshape(4, total)
+            for b in range(total):
+                row = order[first + b]
+                for d in range(size):
+                    flat_obs[b * size + d] = all_obs[row * size + d]
+                for a in range(components):
+                    flat_actions[b * components + a] = all_actions[row * components + a]
+                inputs[0, b], inputs[1, b] = all_logprobs[row], all_values[row]
+                inputs[2, b], inputs[3, b] = all_advantages[row], all_returns[row]
+            if norm_adv:
+                normalize(inputs[2], inputs[2])
+
+            first_block, all_terms[number] = q, 0
+            while q < len(blocks) and blocks[q, 0] == number:
+                own, n = slice(blocks[q, 1], blocks[q, 2]), blocks[q, 2] - blocks[q, 1]
+                dparams = grads if n == total else block_grads[q - first_block]
+                obs, actions, outputs, doutputs = mb_obs[own], mb_actions[own], policy_outputs[:n], dpolicy_outputs[:n]
+                old_logprobs, old_values = inputs[0][own], inputs[1][own]
+                advantages, returns = inputs[2][own], inputs[3][own]
+                if acting_forward(params, layers, obs, math.inf, activation, scratch, outputs, values[:n]) != FINE:
+                    return number
+                if with_policy:
+                    forward(outputs, actions, params, at, log_probs[:n], logprobs[:n], entropies[:n])
+                else:
+                    old_logprobs, advantages = zeros[:n], zeros[:n]
+                if not with_value:
+                    old_values, returns = zeros[:n], zeros[:n]
+                ppo_loss_forward(
+                    logprobs[:n], entropies[:n], values[:n], old_logprobs, old_values, advantages, returns,
+                    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, loss_terms,
+                )  # fmt: skip
+                ppo_loss_backward(
+                    shares[q], logprobs[:n], values[:n], old_logprobs, old_values, advantages, returns,
+                    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef,
+                    dlogprobs[:n], dentropies[:n], dvalues[:n],
+                )  # fmt: skip
+                if with_policy:
+                    backward(
+                        dlogprobs[:n], dentropies[:n], outputs, actions, params, at, log_probs[:n], entropies[:n],
+                        doutputs, dparams,
+                    )  # fmt: skip
+                network_backward(
+                    params, dparams, layers, obs, activation, scratch, dscratch, doutputs, dvalues[:n]
+                )  # fmt: skip
+                for i in range(len(loss_terms)):
+                    all_terms[number, i] += loss_terms[i] * shares[q]
+                q += 1
+            if q > first_block + 1:
+                for p in range(low, high):
+                    total_p = block_grads[0, p]
+                    for k in range(1, q - first_block):
+                        total_p += block_grads[k, p]
+                    grads[p] = total_p
+
+            norm = global_norm(own_grads)
+            fine = all_finite(all_terms[number]) and min(norm, max_grad_norm) <= largest_norm
+            if not (fine and all_finite(loss_inputs[: 4 * total]) and all_finite(own_params)):
+                return number
+            if len(all_grads) > 0:
+                for p in range(low, high):
+                    all_grads[number, p] = grads[p]
+            clip_by_global_norm(own_grads, norm, max_grad_norm)
+            adam(own_params, own_grads, own_m, own_v, steps + number + 1, learning_rate, beta1, beta2, eps)
+            norms[number] = norm
+        return len(ends) - 1
+
+    codes = [one.__code__ for one in (minibatches, *KINDS[kind], _backward)]
+    return users_kernel(minibatches, fingerprint(kind, *codes))
