@@ -3,8 +3,9 @@
 Training is 75 updates of 4 environments x 1,024 steps, in a process of its own each, which take turns, seed by seed.
 Kernels and C++ are compiled and loaded before the clock starts, and evaluations stop it. RLtools is run with MKL. What
 differs: RLtools steps a Pendulum of its own in float32, draws other weights and normalises observations once, at the
-beginning; ours normalises them all the time. With --curves each seed trains once more, and the policy plays after each
-5 updates, of which the greedy return against the seconds is drawn: the runs that count are not interrupted.
+beginning; ours normalises them all the time, and the rewards as well. With --curves each seed trains once more, and the
+policy plays after each 5 updates, of which the greedy return against the seconds is drawn: the runs that count are not
+interrupted.
 """
 
 import dataclasses

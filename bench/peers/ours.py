@@ -51,7 +51,7 @@ def pendulum(race: Race) -> dict:
     """Train with RLtools' published settings for Pendulum, from the first step to the last, kernels loaded before."""
     config = dataclasses.replace(
         config_of(pendulum_job(race)), anneal_lr=False, adam_eps=1e-8, log_std_init=math.log(4), norm_obs=True,
-        clip_vloss=False, max_grad_norm=1e9, max_grad_norm_value=1e9,
+        norm_reward=True, clip_vloss=False, max_grad_norm=1e9, max_grad_norm_value=1e9,
     )  # fmt: skip
     loading = PPO(config)
     loading.learn(lambda ppo, _metrics: ppo.stop())
