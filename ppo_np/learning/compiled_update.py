@@ -50,7 +50,9 @@ class CompiledMinibatches:
         self._model, self._buffer, self._optimizer, self._gradient = policy.model, buffer, optimizer, gradient
         self._functions = partial(_functions, buffer, gradient, policy.model, optimizer, divergence)
         self._kernel = update_kernel(policy.model.head.kind.__name__)
-        self._rows = 0  # of a minibatch, for which there are arrays
+        self._largest = 0  # rows of a minibatch, for which there are arrays
+        self._grads = np.zeros((0, policy.model.params.size), policy.model.dtype)
+        self._gathered: tuple[np.ndarray, ...] = (np.zeros(0),)
         self._arrays: dict[str, Arrays] = {}
 
     @classmethod
@@ -80,15 +82,15 @@ class CompiledMinibatches:
         threads = self._gradient.threads if len(blocks_of(most)) >= FEWEST_BLOCKS else 1
         if not sizes or threads > 1 or self._functions() != ORIGINAL:
             return 0
-        if most > self._rows:
-            self._rows, self._arrays = most, {}
-        terms, norms = np.zeros((len(sizes), len(LOSS_TERMS))), np.zeros(len(sizes))
+        self._allocate(len(sizes), sum(sizes), most)
         group = len(sizes) if config.max_grad_norm_value is None else max(1, GRADIENTS // self._model.params.size)
+        terms, norms = np.zeros((len(sizes), len(LOSS_TERMS))), np.zeros(len(sizes))
         done = 0
         while done < len(sizes):
             now = slice(done, done + group)
             if config.max_grad_norm_value is None:
-                ended = self._call("all", minibatches, config, terms, norms, np.zeros((0, 0), self._model.dtype))
+                self._gather(minibatches)
+                ended = self._call("all", minibatches, config, terms, norms)
             else:
                 ended = self._in_two(minibatches[now], config, terms[now], norms[now])
             self._optimizer.steps += ended
@@ -103,15 +105,15 @@ class CompiledMinibatches:
         self, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
     ) -> int:
         """Train policy and value one by one, or on two threads; as `_call` otherwise."""
-        model, adam = self._model, self._optimizer
-        flats = model.params, adam.m, adam.v
+        adam, value_terms = self._optimizer, terms.copy()
+        flats = self._model.params, adam.m, adam.v
         before = [flat.copy() for flat in flats]
-        grads, value_terms = np.zeros((len(minibatches), model.params.size), model.dtype), terms.copy()
-        policy = partial(self._call, "policy", minibatches, config, terms, norms.copy(), grads)
-        value = partial(self._call, "value", minibatches, config, value_terms, norms.copy(), grads)
+        self._gather(minibatches)
+        policy = partial(self._call, "policy", minibatches, config, terms, norms.copy())
+        value = partial(self._call, "value", minibatches, config, value_terms, norms.copy())
         done = min(self._gradient.both(policy, value))
         terms += value_terms
-        norms[:] = [optimizer_kernels.global_norm(grad) for grad in grads]
+        norms[:] = [optimizer_kernels.global_norm(grads) for grads in self._grads[: len(norms)]]
         largest = max(config.max_grad_norm, config.max_grad_norm_value or 0)
         too_large = np.flatnonzero(np.minimum(norms[:done], largest) > LARGEST_NORM)
         done = int(too_large[0]) if len(too_large) else done
@@ -122,35 +124,50 @@ class CompiledMinibatches:
                 self._in_two(minibatches[:done], config, terms[:done], norms[:done])
         return done
 
+    def _gather(self, minibatches: list[MinibatchSlice]) -> None:
+        """Copy the rows of all minibatches, one minibatch after the other."""
+        order = np.concatenate([part.indices for part in minibatches])
+        buffer = self._buffer
+        sources = buffer.obs, buffer.actions, *buffer.loss_inputs
+        for source, target in zip(sources, self._gathered, strict=True):
+            source.reshape(-1, *source.shape[2:]).take(order, 0, target[: len(order)], "clip")
+
     def _call(
-        self, part: str, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray,
-        grads: np.ndarray,
-    ) -> int:  # fmt: skip
+        self, part: str, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
+    ) -> int:
         """Do minibatches of "all" parameters, or those of the "policy" or the "value"; returns how many are done."""
         sizes = [len(one.indices) for one in minibatches]
-        blocks = [(number, start, rows) for number, size in enumerate(sizes) for start, rows in blocks_of(size)]
-        shares = [rows / sizes[number] for number, _, rows in blocks]
-        if part not in self._arrays:
-            self._arrays[part] = self._allocate(part)
-        rollout, rows, network, own, work = self._arrays[part]
+        blocks = [(number, start, start + rows) for number, size in enumerate(sizes) for start, rows in blocks_of(size)]
+        shares = [(end - start) / sizes[number] for number, start, end in blocks]
+        network, own, work = self._arrays[part]
         adam, rate, max_norm = self._optimizer, config.learning_rate, config.max_grad_norm
         if part == "value":
             rate = rate if config.value_learning_rate is None else config.value_learning_rate
             max_norm = config.max_grad_norm_value or max_norm  # it is > 0
         coefficients = map(float, (config.clip_coef, config.ent_coef, config.vf_coef))
         return self._kernel(
-            np.concatenate([one.indices for one in minibatches]), np.cumsum([0, *sizes]),
-            np.array([(number, start, start + rows) for number, start, rows in blocks]), np.array(shares), rollout,
-            (*rows, config.norm_adv), network, own, work,
-            (*coefficients, config.clip_vloss, float(config.value_clip)), (float(max_norm), LARGEST_NORM),
-            (adam.m, adam.v, adam.steps, float(rate), *map(float, adam.constants)), (terms, norms, grads),
+            np.cumsum([0, *sizes]), np.array(blocks), np.array(shares), (*self._gathered, config.norm_adv), network,
+            own, work, (*coefficients, config.clip_vloss, float(config.value_clip)), (float(max_norm), LARGEST_NORM),
+            (adam.m, adam.v, adam.steps, float(rate), *map(float, adam.constants)),
+            (terms, norms, self._grads if part != "all" else self._grads[:0]),
         )  # fmt: skip
 
-    def _allocate(self, part: str) -> Arrays:
-        """The arguments rollout, rows, network, part and work of the kernel."""
-        rows, model, buffer = self._rows, self._model, self._buffer
-        number, most = len(blocks_of(rows)), max(size for _, size in blocks_of(rows))
-        minibatch, size = model.minibatch(rows), model.params.size
+    def _allocate(self, minibatches: int, rows: int, largest: int) -> None:
+        """Make the arrays for so many minibatches, with so many rows in all and in the largest, if there are none."""
+        model = self._model
+        kept = min(minibatches, max(1, GRADIENTS // model.params.size))
+        if kept <= len(self._grads) and rows <= len(self._gathered[0]) and largest <= self._largest:
+            return
+        self._largest = largest
+        self._grads = np.zeros((kept, model.params.size), model.dtype)
+        gathered = model.minibatch(rows)
+        self._gathered = gathered.obs, gathered.actions, *gathered.loss_inputs
+        self._arrays = {part: self._arrays_for(part) for part in ("all", "policy", "value")}
+
+    def _arrays_for(self, part: str) -> Arrays:
+        """The arguments network, part and work of the kernel."""
+        model, size = self._model, self._model.params.size
+        number, most = len(blocks_of(self._largest)), max(rows for _, rows in blocks_of(self._largest))
         scratch, dscratch = np.zeros((2, most * model.scratch_size), model.dtype)
         outputs = np.zeros((3, most, model.head.outputs), model.dtype)
         log_std = model.named(np.arange(size))[LOG_STD][0] if model.head.has_log_std else 0
@@ -160,9 +177,6 @@ class CompiledMinibatches:
             "value": (model.value_layers, (model.value_start, size, False, True)),
         }[part]
         return (
-            tuple(array.reshape(-1) for array in (buffer.obs, buffer.actions, *buffer.loss_inputs)),
-            (minibatch.obs, minibatch.obs.reshape(-1), minibatch.actions, minibatch.actions.reshape(-1),
-             minibatch.loss_inputs.reshape(-1)),
             (model.params, model.grads, np.zeros((number, size), model.dtype), layers, model.activation, int(log_std)),
             own,
             (scratch, dscratch, *outputs, *np.zeros((7, most), model.dtype), np.zeros(len(LOSS_TERMS))),

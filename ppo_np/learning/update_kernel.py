@@ -1,4 +1,4 @@
-"""Many minibatches in one kernel: gather, forward, loss, backward, clip, Adam.
+"""Many minibatches in one kernel: forward, loss, backward, clip, Adam.
 
 `PPO._update` does the same for one minibatch after the other, with the same kernels. So the results have the same bits.
 
@@ -84,16 +84,15 @@ def update_kernel(kind):
     """The kernel `minibatches` for a distribution; `kind` is a key of KINDS."""
     forward, backward, network_backward = (numba.njit(one, **OPTIONS) for one in (*KINDS[kind], _backward))
 
-    def minibatches(order, ends, blocks, shares, rollout, rows, network, part, work, loss, limits, optimizer, results):
-        """Do the minibatches order[ends[m]:ends[m+1]], until one needs a closer look; returns how many are done.
+    def minibatches(ends, blocks, shares, rows, network, part, work, loss, limits, optimizer, results):
+        """Do the minibatches, rows ends[m] to ends[m+1] - 1, until one needs a closer look; returns how many are done.
 
         Args:
-            order: indices of rows of the rollout. ends: where minibatches begin and end in it, (M + 1,).
+            ends: where minibatches begin and end, (M + 1,).
             blocks: of all minibatches, (Q, 3): the number of the minibatch, the first of its rows, and the one after
                 the last. shares: of the rows of the minibatch, (Q,).
-            rollout: obs, (R D,); actions, (R A,); old_logprobs, old_values, advantages, returns, (R,) each.
-            rows: for the rows of a minibatch: obs, (B, D), and the same memory, (B D,); actions, and the same memory,
-                (B A,); loss_inputs, (4 B,); whether to normalise advantages.
+            rows: obs, (R, D); actions, (R, ...); old_logprobs, old_values, advantages, returns, (R,) each; whether the
+                advantages of each minibatch are normalised, which is done in place, with the policy.
             network: params, grads, (P,); gradients of blocks, (N, P); layers and activation of `acting_forward`; index
                 of log_std in params. The layers may be those of the policy or of the value alone.
             part: the first parameter of these layers, and the one after the last; whether the policy is among them, and
@@ -107,8 +106,7 @@ def update_kernel(kind):
             results: loss terms, (M, 6), the norms of the gradient, (M,), and the gradients before clipping, (M, P) or
                 (0, P); overwritten.
         """
-        all_obs, all_actions, all_logprobs, all_values, all_advantages, all_returns = rollout
-        mb_obs, flat_obs, mb_actions, flat_actions, loss_inputs, norm_adv = rows
+        all_obs, all_actions, all_logprobs, all_values, all_advantages, all_returns, norm_adv = rows
         params, grads, block_grads, layers, activation, at = network
         scratch, dscratch, policy_outputs, dpolicy_outputs, log_probs = work[:5]
         values, dvalues, logprobs, dlogprobs, entropies, dentropies, zeros, loss_terms = work[5:]
@@ -119,29 +117,25 @@ def update_kernel(kind):
         own_m, own_v = optimizer[0][low:high], optimizer[1][low:high]
         steps, learning_rate, beta1, beta2, eps = optimizer[2:]
         all_terms, norms, all_grads = results
-        size, components = mb_obs.shape[1], len(flat_actions) // len(mb_obs)
         q = 0
         for number in range(len(ends) - 1):
             first, total = ends[number], ends[number + 1] - ends[number]
-            inputs = loss_inputs[: 4 * total].reshape(4, total)
-            for b in range(total):
-                row = order[first + b]
-                for d in range(size):
-                    flat_obs[b * size + d] = all_obs[row * size + d]
-                for a in range(components):
-                    flat_actions[b * components + a] = all_actions[row * components + a]
-                inputs[0, b], inputs[1, b] = all_logprobs[row], all_values[row]
-                inputs[2, b], inputs[3, b] = all_advantages[row], all_returns[row]
-            if norm_adv:
-                normalize(inputs[2], inputs[2])
+            whole = slice(first, first + total)
+            if norm_adv and with_policy:
+                normalize(all_advantages[whole], all_advantages[whole])
 
             first_block, all_terms[number] = q, 0
             while q < len(blocks) and blocks[q, 0] == number:
-                own, n = slice(blocks[q, 1], blocks[q, 2]), blocks[q, 2] - blocks[q, 1]
+                own, n = slice(first + blocks[q, 1], first + blocks[q, 2]), blocks[q, 2] - blocks[q, 1]
                 dparams = grads if n == total else block_grads[q - first_block]
-                obs, actions, outputs, doutputs = mb_obs[own], mb_actions[own], policy_outputs[:n], dpolicy_outputs[:n]
-                old_logprobs, old_values = inputs[0][own], inputs[1][own]
-                advantages, returns = inputs[2][own], inputs[3][own]
+                obs, actions, outputs, doutputs = (
+                    all_obs[own],
+                    all_actions[own],
+                    policy_outputs[:n],
+                    dpolicy_outputs[:n],
+                )
+                old_logprobs, old_values = all_logprobs[own], all_values[own]
+                advantages, returns = all_advantages[own], all_returns[own]
                 if acting_forward(params, layers, obs, math.inf, activation, scratch, outputs, values[:n]) != FINE:
                     return number
                 if with_policy:
@@ -179,7 +173,11 @@ def update_kernel(kind):
 
             norm = global_norm(own_grads)
             fine = all_finite(all_terms[number]) and min(norm, max_grad_norm) <= largest_norm
-            if not (fine and all_finite(loss_inputs[: 4 * total]) and all_finite(own_params)):
+            if with_policy:
+                fine = fine and all_finite(all_logprobs[whole]) and all_finite(all_advantages[whole])
+            if with_value:
+                fine = fine and all_finite(all_values[whole]) and all_finite(all_returns[whole])
+            if not (fine and all_finite(own_params)):
                 return number
             if len(all_grads) > 0:
                 for p in range(low, high):
