@@ -1,6 +1,6 @@
 """The minibatches of an epoch in one kernel call, where nothing has to be done between them."""
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Self
 
 import numpy as np
@@ -136,9 +136,7 @@ class CompiledMinibatches:
         self, part: str, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
     ) -> int:
         """Do minibatches of "all" parameters, or those of the "policy" or the "value"; returns how many are done."""
-        sizes = [len(one.indices) for one in minibatches]
-        blocks = [(number, start, start + rows) for number, size in enumerate(sizes) for start, rows in blocks_of(size)]
-        shares = [(end - start) / sizes[number] for number, start, end in blocks]
+        ends, blocks, shares = _table(tuple(len(one.indices) for one in minibatches))
         network, own, work = self._arrays[part]
         adam, rate, max_norm = self._optimizer, config.learning_rate, config.max_grad_norm
         if part == "value":
@@ -146,7 +144,7 @@ class CompiledMinibatches:
             max_norm = config.max_grad_norm_value or max_norm  # it is > 0
         coefficients = map(float, (config.clip_coef, config.ent_coef, config.vf_coef))
         return self._kernel(
-            np.cumsum([0, *sizes]), np.array(blocks), np.array(shares), (*self._gathered, config.norm_adv), network,
+            ends, blocks, shares, (*self._gathered, config.norm_adv), network,
             own, work, (*coefficients, config.clip_vloss, float(config.value_clip)), (float(max_norm), LARGEST_NORM),
             (adam.m, adam.v, adam.steps, float(rate), *map(float, adam.constants)),
             (terms, norms, self._grads if part != "all" else self._grads[:0]),
@@ -181,6 +179,14 @@ class CompiledMinibatches:
             own,
             (scratch, dscratch, *outputs, *np.zeros((7, most), model.dtype), np.zeros(len(LOSS_TERMS))),
         )  # fmt: skip
+
+
+@lru_cache(16)
+def _table(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The arguments ends, blocks and shares of the kernel, for minibatches of so many rows."""
+    blocks = [(number, start, start + rows) for number, size in enumerate(sizes) for start, rows in blocks_of(size)]
+    shares = [(end - start) / sizes[number] for number, start, end in blocks]
+    return np.cumsum([0, *sizes]), np.array(blocks), np.array(shares)
 
 
 def _functions(

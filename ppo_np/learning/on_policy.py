@@ -157,7 +157,7 @@ class OnPolicyAlgorithm:
             values = self.ranks.broadcast(lambda: scheduled.values_at(left, adaptive_lr))
         else:
             values = scheduled.values_at(left, adaptive_lr)
-        return replace(self.config, **values)
+        return replace(self.config, **values) if values else self.config
 
     def extend(self, more_steps: int) -> None:
         """Set `config.total_timesteps` to the steps that are done and `more_steps`, as `learn(more_steps=...)` does.
