@@ -72,7 +72,7 @@ def test_the_tables_have_the_settings_times_and_intervals(report):
     text = unescape(re.sub(r"<[^>]+>", "|", report.read_text()))
     cells = re.sub(r"\|+", "|", text)
     assert "Different between the runs: learning_rate." in cells
-    assert "|learning_rate|0.001|0.001|0.003|" in cells
+    assert "|learning_rate|0.002|0.001|0.003|" in cells
     assert "|10.0 s (25%)|5.0 s (12%)|20.0 s (50%)|5.0 s (12%)|40.0 s|" in cells
     half = 2.7764451 * 4 / np.sqrt(4)  # t(0.975, 4), 5 episodes
     assert f"|A  1e-3-1|10,240|5|141|{141 - half:.5g} to {141 + half:.5g}|90|110|141|" in cells
