@@ -58,29 +58,30 @@ class CompiledMinibatches:
     @classmethod
     def of(
         cls, policy: Policy, buffer: RolloutBuffer, gradient: BlockedGradient, optimizer: Adam,
-        divergence: DivergenceCheck, config: PPOConfig,
+        divergence: DivergenceCheck,
     ) -> Self | None:  # fmt: skip
-        """None if no kernel can do it: for some networks, distributions, observations and settings."""
+        """None if no kernel can do it: for some networks, distributions and observations, and with several ranks."""
         model = policy.model
         known = COMPILED and model.separate and model.head.kind.__name__ in KINDS and not model.head.masked
-        plain = (config.value_learning_rate is None or config.max_grad_norm_value is not None) and not config.bc_coef
         alone = type(gradient) is BlockedGradient  # not a part of a sum over ranks
-        if not (known and plain and alone and not gradient.wide and buffer.obs.dtype == model.dtype):
+        if not (known and alone and not gradient.wide and buffer.obs.dtype == model.dtype):
             return None
         return cls(policy, buffer, gradient, optimizer, divergence)
 
     def do(self, minibatches: list[MinibatchSlice], config: PPOConfig, losses: MinibatchLosses) -> int:
         """Do the first minibatches of an epoch, up to one that cannot be done without a closer look.
 
-        Does nothing if threads would share the blocks of a minibatch, or if a function that the loop calls has been
-        replaced by another one: in a lesson, to plant a bug, or in your own code.
+        Does nothing with `bc_coef`; with `value_learning_rate`, but without `max_grad_norm_value`; if threads would
+        share the blocks of a minibatch; or if a function that the loop calls has been replaced by another one: in a
+        lesson, to plant a bug, or in your own code.
 
         Returns how many are done.
         """
         sizes = [len(part.indices) for part in minibatches]
         most = max(sizes, default=0)
         threads = self._gradient.threads if len(blocks_of(most)) >= FEWEST_BLOCKS else 1
-        if not sizes or threads > 1 or self._functions() != ORIGINAL:
+        plain = (config.value_learning_rate is None or config.max_grad_norm_value is not None) and not config.bc_coef
+        if not (sizes and plain and threads == 1 and self._functions() == ORIGINAL):
             return 0
         self._allocate(len(sizes), sum(sizes), most)
         group = len(sizes) if config.max_grad_norm_value is None else max(1, GRADIENTS // self._model.params.size)

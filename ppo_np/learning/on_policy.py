@@ -123,7 +123,7 @@ class OnPolicyAlgorithm:
         self._gradient = BlockedGradient(*arguments) if ranks.size == 1 else SummedGradient(*arguments, ranks)
         self._divergence = DivergenceCheck(self.state, policy, self._buffer, self.resume_point, ranks)
         parts = policy, self._buffer, self._gradient, self.state.optimizer, self._divergence
-        self._compiled = CompiledMinibatches.of(*parts, config)
+        self._compiled = CompiledMinibatches.of(*parts)
 
     def load_schedules(self) -> None:
         """Run the files with the functions of schedules, on rank 0, and read the demonstrations of the cloning term.

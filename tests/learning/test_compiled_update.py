@@ -158,12 +158,15 @@ def test_threads_that_share_blocks_are_left_to_the_loop():
         assert minibatches_done(ppo)[0] == 2 - threads
 
 
+def test_a_learning_rate_of_the_value_alone_is_left_to_the_loop():
+    assert minibatches_done(trained(False, value_learning_rate=1e-3)[0])[0] == 0
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         {"shared_sizes": (8,)},
         {"env_id": "Pendulum-v1", "action_distribution": "beta"},
-        {"value_learning_rate": 1e-3},
     ],
     ids=str,
 )
