@@ -172,7 +172,7 @@ def update_kernel(kind):
                     grads[p] = total_p
 
             norm = global_norm(own_grads)
-            fine = all_finite(all_terms[number]) and min(norm, max_grad_norm) <= largest_norm
+            fine = all_finite(all_terms[number]) and math.isfinite(norm) and min(norm, max_grad_norm) <= largest_norm
             if with_policy:
                 fine = fine and all_finite(all_logprobs[whole]) and all_finite(all_advantages[whole])
             if with_value:

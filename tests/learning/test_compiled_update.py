@@ -134,6 +134,23 @@ def test_a_gradient_that_is_too_large_is_left_to_the_loop(max_grad_norm_value):
     assert minibatches_done(ppo)[0] == 0
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("max_grad_norm_value", [None, 0.5])
+def test_a_gradient_that_is_not_finite_while_the_loss_is_leaves_everything_to_the_loop(bad, max_grad_norm_value):
+    ppo, _ = trained(False, max_grad_norm_value=max_grad_norm_value)
+    model = ppo.policy.model
+    tensors = model.named(model.params)
+    tensors["value/0/weight"][:], tensors["value/0/bias"][:], tensors["value/head/weight"][:] = 0, 0, 1e38
+    ppo._buffer.returns[:] = 1e3
+    ppo._buffer.obs[:] = 1
+    if np.isnan(bad):  # infinite - infinite
+        ppo._buffer.obs[:, ::2] = -1
+    before = model.params.copy(), ppo.state.optimizer.steps
+    assert minibatches_done(ppo)[0] == 0
+    np.testing.assert_array_equal(model.params, before[0])
+    assert ppo.state.optimizer.steps == before[1]
+
+
 REPLACED = [
     (distributions, "categorical_backward"),
     (ActorCritic, "loss_and_gradient"),
