@@ -4,7 +4,8 @@ Compile options
     * ``error_model="numpy"``: a division by zero gives inf or NaN, as in NumPy, and raises no exception.
     * ``fastmath`` is the subset below. It allows the compiler to reorder sums (so that reductions use SIMD) and to fuse
       multiplications with additions. NaN and infinity keep their meaning: ``nnan`` and ``ninf`` are left out on
-      purpose, because with them ``isnan`` is compiled to False.
+      purpose, because with them ``isnan`` is compiled to False. So is ``arcp``: with it, two divisions by the same
+      number become products with its inverse, and a kernel gives other bits where it is called by another kernel.
     * ``nogil=True``: several threads can run kernels at the same time, each on its own arrays.
 
 Cache policy

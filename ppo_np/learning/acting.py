@@ -78,7 +78,8 @@ def evaluate_rollout(
             x = inputs[: len(x)]
             policy.preprocess(flat_obs[rows], x)
         if model.evaluate(x, LARGEST, scratch, values[rows]) != FINE:
-            for report.filled, obs in enumerate(buffer.obs):  # to raise with the first step that has such a value
+            for t, obs in enumerate(buffer.obs):  # to raise with the first step that has such a value
+                report.filled = t
                 run_network(stream, policy, obs, workspace)
             raise_of_network(stream, policy, obs, workspace)
 

@@ -84,16 +84,12 @@ class CompiledMinibatches:
         if not (sizes and plain and threads == 1 and self._functions() == ORIGINAL):
             return 0
         self._allocate(len(sizes), sum(sizes), most)
-        group = len(sizes) if config.max_grad_norm_value is None else max(1, GRADIENTS // self._model.params.size)
+        train = self._in_one if config.max_grad_norm_value is None else self._in_two
         terms, norms = np.zeros((len(sizes), len(LOSS_TERMS))), np.zeros(len(sizes))
         done = 0
         while done < len(sizes):
-            now = slice(done, done + group)
-            if config.max_grad_norm_value is None:
-                self._gather(minibatches)
-                ended = self._call("all", minibatches, config, terms, norms)
-            else:
-                ended = self._in_two(minibatches[now], config, terms[now], norms[now])
+            now = slice(done, done + len(self._grads))
+            ended = train(minibatches[now], config, terms[now], norms[now])
             self._optimizer.steps += ended
             done += ended
             if ended < len(sizes[now]):
@@ -102,10 +98,17 @@ class CompiledMinibatches:
             losses.add(terms[number], norms[number])
         return done
 
+    def _in_one(
+        self, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
+    ) -> int:
+        """Train policy and value together; writes terms and norms, and returns how many minibatches are done."""
+        self._gather(minibatches)
+        return self._call("all", minibatches, config, terms, norms)
+
     def _in_two(
         self, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
     ) -> int:
-        """Train policy and value one by one, or on two threads; as `_call` otherwise."""
+        """Train policy and value one by one, or on two threads; otherwise as `_in_one`."""
         adam, value_terms = self._optimizer, terms.copy()
         flats = self._model.params, adam.m, adam.v
         before = [flat.copy() for flat in flats]

@@ -2,8 +2,8 @@
 
 `PPO._update` does the same for one minibatch after the other, with the same kernels. So the results have the same bits.
 
-Shapes: R rows of a rollout; B rows of a minibatch, at most L in a block; D numbers in an observation; A components of
-an action; K outputs of the policy head; P parameters.
+Shapes: M minibatches of R rows in all, in Q blocks; at most L rows in a block, and N blocks in a minibatch; D numbers
+in an observation; K outputs of the policy head; P parameters.
 """
 
 import math

@@ -79,6 +79,21 @@ def test_compiled_discrete(step_by_step, norm_obs):
     assert ours._buffer.truncations.any()
 
 
+@pytest.mark.parametrize("norm_obs", [False, True])
+def test_values_that_are_computed_after_the_rollout(step_by_step, norm_obs):
+    """Networks without shared layers, and more rows than are computed together."""
+    settings = {"shared_sizes": (), "policy_sizes": (8,), "value_sizes": (6,), "norm_obs": norm_obs, "num_steps": 60}
+    ours = check_run(step_by_step, Drift, total_timesteps=900, **settings)
+    report = collect(ours.stream, ours.policy, ours._workspace, ours._buffer, np.random.default_rng(0), lambda: False)
+    assert report.filled == 60
+    flat = ours._buffer.obs.reshape(300, -1)
+    activations, inputs = ours.policy.model.activations(300), np.zeros_like(flat)
+    ours.policy.preprocess(flat, inputs)
+    ours.policy.model.forward(inputs, activations)
+    np.testing.assert_allclose(ours._buffer.values[:-1].reshape(-1), activations.values, rtol=0, atol=1e-5)
+    assert np.ptp(activations.values) > 1e-2
+
+
 BOXES = [("gaussian", "parameter"), ("gaussian", "state"), ("beta", "parameter")]
 BOX = ("action_distribution", "log_std")
 

@@ -16,9 +16,8 @@ from ppo_np.network.activations import Activations, Tower
 from ppo_np.network.model import ActorCritic
 
 Layers = list[tuple[Array, Array]]
-Replacement = tuple[
-    object, str, Callable[..., Any] | bool
-]  # where the package looks it up, its name there, what replaces it
+# Where the package looks it up, its name there, and what replaces it.
+Replacement = tuple[object, str, Callable[..., Any] | bool]
 TOWERS = ("shared", "policy", "value")
 KINDS = ("weight", "bias")
 
