@@ -13,6 +13,7 @@ OF_RESULTS = {
     "images/explain.png": ("ppo_np.explain", "explain.md"),
     "images/landing.gif": ("ppo_np.evaluate", "article.md"),
     "images/learning_curves.png": ("ppo_np.plot", "article.md"),
+    "images/pendulum.png": ("bench.contests.pendulum", "benchmarks.md"),
     "images/report.png": ("ppo_np.report", "reports.md"),
     "images/scaling.png": ("bench.contests.start", "benchmarks.md"),
     "images/taxi_masks.png": ("ppo_np.plot", "environments.md"),
