@@ -1,8 +1,9 @@
-"""Linear layer y = x W + b, and its backward pass. BLAS computes the matrix products, except for few rows or inputs."""
+"""Linear layer y = x W + b, and its backward pass. BLAS computes the products of wide matrices with many rows."""
 
 import numpy as np
 
 from kernels._jit import COMPILED, kernel
+from kernels.tiles import product, tiles_fit
 
 # Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not pack
 # it first. For one row or a narrow layer BLAS is still faster (`pytest bench/kernels -k linear_forward`).
@@ -25,13 +26,15 @@ def linear_forward(x, weight, bias, y):
         bias: b, (O,).
         y: output, (B, O), overwritten.
     """
-    if bias.shape[0] >= NARROW and (1 < x.shape[0] <= FEW_ROWS or x.shape[1] <= FEW_INPUTS):
+    if tiles_fit(weight, weight.shape[1]):
+        product(x, weight, bias, y)
+    elif bias.shape[0] >= NARROW and (1 < x.shape[0] <= FEW_ROWS or x.shape[1] <= FEW_INPUTS):
         _thin_forward(x, weight, bias, y)
-        return
-    np.dot(x, weight, y)
-    for b in range(y.shape[0]):
-        for o in range(y.shape[1]):
-            y[b, o] += bias[o]
+    else:
+        np.dot(x, weight, y)
+        for b in range(y.shape[0]):
+            for o in range(y.shape[1]):
+                y[b, o] += bias[o]
 
 
 @kernel
@@ -69,6 +72,8 @@ def linear_backward_parameters(dy, x, dweight, dbias):
     """
     if x.shape[1] <= FEW_INPUTS and dbias.shape[0] >= NARROW:
         _thin_backward(dy, x, dweight)
+    elif tiles_fit(dweight, dweight.shape[1]):
+        product(x.T, dy, np.zeros(dbias.shape[0], dbias.dtype), dweight)
     else:
         np.dot(x.T, dy, dweight)
     dbias[:] = 0
@@ -107,4 +112,11 @@ def linear_backward_input(dy, weight, dx):
         weight: W, (I, O).
         dx: output, (B, I), overwritten.
     """
-    np.dot(dy, weight.T, dx)
+    if tiles_fit(weight, dx.shape[1]):
+        transposed = np.empty((weight.shape[1], weight.shape[0]), weight.dtype)
+        for i in range(weight.shape[0]):
+            for o in range(weight.shape[1]):
+                transposed[o, i] = weight[i, o]
+        product(dy, transposed, np.zeros(dx.shape[1], dx.dtype), dx)
+    else:
+        np.dot(dy, weight.T, dx)

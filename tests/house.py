@@ -43,7 +43,7 @@ ROOMS = {
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
     "settings": "config setting_names field_types schedules literals errors",
-    "kernels": "acting mlp linear activation loss advantage categorical masked_categorical squashed beta bernoulli "
+    "kernels": "acting mlp linear tiles activation loss advantage categorical masked_categorical squashed beta bernoulli "
     "gaussian special moments optimizer initializer finite _jit",
 }
 PLACES = [(room, name) for room, names in ROOMS.items() for name in names.split()]

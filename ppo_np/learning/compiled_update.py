@@ -22,7 +22,6 @@ from ppo_np.network.blocks import FEWEST_BLOCKS, BlockedGradient, blocks_of
 from ppo_np.network.model import LOG_STD, ActorCritic
 from ppo_np.network.optimizer import Adam
 
-GRADIENTS = 2**20  # numbers in the gradients of several minibatches that are kept together
 Arrays = tuple[tuple[Any, ...], ...]
 KERNELS = {
     distributions: ("categorical_forward", "categorical_backward", "gaussian_forward", "gaussian_backward"),
@@ -37,7 +36,8 @@ class CompiledMinibatches:
     """Does minibatches in one kernel call, with the numbers that the loop in `PPO._update` gives, bit for bit.
 
     If the gradient of the value's layers is clipped by a norm of its own (`max_grad_norm_value`), neither network needs
-    anything of the other one. Then each is trained by a call of its own; with two threads, at the same time.
+    anything of the other one. Then each is trained by a call of its own; with two threads, at the same time. Only the
+    norm of both together, which the metrics show, can then have another last bit.
 
     Args:
         policy, buffer, gradient, optimizer, divergence: with which the loop would do them.
@@ -51,7 +51,6 @@ class CompiledMinibatches:
         self._functions = partial(_functions, buffer, gradient, policy.model, optimizer, divergence)
         self._kernel = update_kernel(policy.model.head.kind.__name__)
         self._largest = 0  # rows of a minibatch, for which there are arrays
-        self._grads = np.zeros((0, policy.model.params.size), policy.model.dtype)
         self._gathered: tuple[np.ndarray, ...] = (np.zeros(0),)
         self._arrays: dict[str, Arrays] = {}
 
@@ -83,47 +82,35 @@ class CompiledMinibatches:
         plain = (config.value_learning_rate is None or config.max_grad_norm_value is not None) and not config.bc_coef
         if not (sizes and plain and threads == 1 and self._functions() == ORIGINAL):
             return 0
-        self._allocate(len(sizes), sum(sizes), most)
-        train = self._in_one if config.max_grad_norm_value is None else self._in_two
+        self._allocate(sum(sizes), most)
+        self._gather(minibatches)
+        train = partial(self._call, "all") if config.max_grad_norm_value is None else self._in_two
         terms, norms = np.zeros((len(sizes), len(LOSS_TERMS))), np.zeros(len(sizes))
-        done = 0
-        while done < len(sizes):
-            now = slice(done, done + len(self._grads))
-            ended = train(minibatches[now], config, terms[now], norms[now])
-            self._optimizer.steps += ended
-            done += ended
-            if ended < len(sizes[now]):
-                break
+        done = train(minibatches, config, terms, norms)
+        self._optimizer.steps += done
         for number in range(done):
             losses.add(terms[number], norms[number])
         return done
 
-    def _in_one(
-        self, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
-    ) -> int:
-        """Train policy and value together; writes terms and norms, and returns how many minibatches are done."""
-        self._gather(minibatches)
-        return self._call("all", minibatches, config, terms, norms)
-
     def _in_two(
         self, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
     ) -> int:
-        """Train policy and value one by one, or on two threads; otherwise as `_in_one`."""
-        adam, value_terms = self._optimizer, terms.copy()
+        """Train policy and value one by one, or on two threads; otherwise as `_call` with all parameters."""
+        adam, value_terms, value_norms = self._optimizer, terms.copy(), norms.copy()
         flats = self._model.params, adam.m, adam.v
         before = [flat.copy() for flat in flats]
-        self._gather(minibatches)
-        policy = partial(self._call, "policy", minibatches, config, terms, norms.copy())
-        value = partial(self._call, "value", minibatches, config, value_terms, norms.copy())
+        policy = partial(self._call, "policy", minibatches, config, terms, norms)
+        value = partial(self._call, "value", minibatches, config, value_terms, value_norms)
         done = min(self._gradient.both(policy, value))
         terms += value_terms
-        norms[:] = [optimizer_kernels.global_norm(grads) for grads in self._grads[: len(norms)]]
+        norms[:] = np.hypot(norms, value_norms)
         largest = max(config.max_grad_norm, config.max_grad_norm_value or 0)
         too_large = np.flatnonzero(np.minimum(norms[:done], largest) > LARGEST_NORM)
         done = int(too_large[0]) if len(too_large) else done
         if done < len(minibatches):  # one of the two has gone on: do it again up to there
             for flat, old in zip(flats, before, strict=True):
                 flat[:] = old
+            self._gather(minibatches)  # the advantages were normalised in place
             if done:
                 self._in_two(minibatches[:done], config, terms[:done], norms[:done])
         return done
@@ -151,18 +138,15 @@ class CompiledMinibatches:
             ends, blocks, shares, (*self._gathered, config.norm_adv), network,
             own, work, (*coefficients, config.clip_vloss, float(config.value_clip)), (float(max_norm), LARGEST_NORM),
             (adam.m, adam.v, adam.steps, float(rate), *map(float, adam.constants)),
-            (terms, norms, self._grads if part != "all" else self._grads[:0]),
+            (terms, norms),
         )  # fmt: skip
 
-    def _allocate(self, minibatches: int, rows: int, largest: int) -> None:
-        """Make the arrays for so many minibatches, with so many rows in all and in the largest, if there are none."""
-        model = self._model
-        kept = min(minibatches, max(1, GRADIENTS // model.params.size))
-        if kept <= len(self._grads) and rows <= len(self._gathered[0]) and largest <= self._largest:
+    def _allocate(self, rows: int, largest: int) -> None:
+        """Make the arrays for minibatches with so many rows in all and in the largest, if there are none."""
+        if rows <= len(self._gathered[0]) and largest <= self._largest:
             return
         self._largest = largest
-        self._grads = np.zeros((kept, model.params.size), model.dtype)
-        gathered = model.minibatch(rows)
+        gathered = self._model.minibatch(rows)
         self._gathered = gathered.obs, gathered.actions, *gathered.loss_inputs
         self._arrays = {part: self._arrays_for(part) for part in ("all", "policy", "value")}
 

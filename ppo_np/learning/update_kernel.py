@@ -103,8 +103,7 @@ def update_kernel(kind):
             loss: clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef.
             limits: max_grad_norm, and the largest norm before which the gradient is clipped without overflow.
             optimizer: m, v, (P,); steps before; learning_rate, beta1, beta2, eps.
-            results: loss terms, (M, 6), the norms of the gradient, (M,), and the gradients before clipping, (M, P) or
-                (0, P); overwritten.
+            results: loss terms, (M, 6), and the norms of the gradient, (M,), before clipping; overwritten.
         """
         all_obs, all_actions, all_logprobs, all_values, all_advantages, all_returns, norm_adv = rows
         params, grads, block_grads, layers, activation, at = network
@@ -116,7 +115,7 @@ def update_kernel(kind):
         max_grad_norm, largest_norm = limits
         own_m, own_v = optimizer[0][low:high], optimizer[1][low:high]
         steps, learning_rate, beta1, beta2, eps = optimizer[2:]
-        all_terms, norms, all_grads = results
+        all_terms, norms = results
         q = 0
         for number in range(len(ends) - 1):
             first, total = ends[number], ends[number + 1] - ends[number]
@@ -179,9 +178,6 @@ def update_kernel(kind):
                 fine = fine and all_finite(all_values[whole]) and all_finite(all_returns[whole])
             if not (fine and all_finite(own_params)):
                 return number
-            if len(all_grads) > 0:
-                for p in range(low, high):
-                    all_grads[number, p] = grads[p]
             clip_by_global_norm(own_grads, norm, max_grad_norm)
             adam(own_params, own_grads, own_m, own_v, steps + number + 1, learning_rate, beta1, beta2, eps)
             norms[number] = norm
