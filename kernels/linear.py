@@ -3,13 +3,21 @@
 import numpy as np
 
 from kernels._jit import COMPILED, kernel
-from kernels.tiles import product, tiles_fit
+from kernels.tiles import TILE_BYTES, product
 
 # Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not pack
 # it first. For one row or a narrow layer BLAS is still faster (`pytest bench/kernels -k linear_forward`).
 FEW_ROWS = 16 if COMPILED else 0  # without the JIT, loops are slow
 NARROW = 8
 FEW_INPUTS = 8 if COMPILED else 0  # BLAS packs both matrices first, which takes longer than such a thin product
+WIDE = 65 if COMPILED else 0  # inputs or outputs of a layer from which on BLAS is as quick as tiles
+
+
+@kernel
+def _in_tiles(weight, columns):
+    """Whether `product` is quicker than BLAS for a layer of these weights, and can give a result of so many columns."""
+    narrow = max(weight.shape[0], weight.shape[1]) < WIDE
+    return narrow and columns % (TILE_BYTES // weight.itemsize) == 0
 
 
 @kernel
@@ -26,7 +34,7 @@ def linear_forward(x, weight, bias, y):
         bias: b, (O,).
         y: output, (B, O), overwritten.
     """
-    if tiles_fit(weight, weight.shape[1]):
+    if _in_tiles(weight, weight.shape[1]):
         product(x, weight, bias, y)
     elif bias.shape[0] >= NARROW and (1 < x.shape[0] <= FEW_ROWS or x.shape[1] <= FEW_INPUTS):
         _thin_forward(x, weight, bias, y)
@@ -72,7 +80,7 @@ def linear_backward_parameters(dy, x, dweight, dbias):
     """
     if x.shape[1] <= FEW_INPUTS and dbias.shape[0] >= NARROW:
         _thin_backward(dy, x, dweight)
-    elif tiles_fit(dweight, dweight.shape[1]):
+    elif _in_tiles(dweight, dweight.shape[1]):
         product(x.T, dy, np.zeros(dbias.shape[0], dbias.dtype), dweight)
     else:
         np.dot(x.T, dy, dweight)
@@ -112,7 +120,7 @@ def linear_backward_input(dy, weight, dx):
         weight: W, (I, O).
         dx: output, (B, I), overwritten.
     """
-    if tiles_fit(weight, dx.shape[1]):
+    if _in_tiles(weight, dx.shape[1]):
         transposed = np.empty((weight.shape[1], weight.shape[0]), weight.dtype)
         for i in range(weight.shape[0]):
             for o in range(weight.shape[1]):

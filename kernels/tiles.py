@@ -11,12 +11,12 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from kernels._jit import COMPILED, kernel
+from kernels._jit import kernel
 
 VECTOR_BYTES = 64 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 32
 VECTORS = 2  # side by side in a tile
+TILE_BYTES = VECTORS * VECTOR_BYTES  # in a row of a tile
 ROWS = 4  # of a tile: 8 vectors of sums, because a core begins 2 sums per cycle, and each takes 4 cycles
-WIDEST = 64  # inputs or outputs of a layer; BLAS is as quick with more
 CACHED = 2**14  # bytes of the second matrix that a tile reads before it is the next one's turn
 
 
@@ -86,16 +86,6 @@ _some_rows, _one_row = _tile(ROWS), _tile(1)
 
 
 @kernel
-def tiles_fit(weight, columns):
-    """Whether `product` is quicker than BLAS for a layer with these weights, and can give a result of so many columns.
-
-    The result must consist of whole tiles: in float32, 16 columns or a multiple of it (32 with AVX-512).
-    """
-    whole_tiles = columns % (VECTORS * VECTOR_BYTES // weight.itemsize) == 0
-    return COMPILED and whole_tiles and weight.shape[0] <= WIDEST and weight.shape[1] <= WIDEST
-
-
-@kernel
 def product(a, b, start, c):
     """Product of two matrices, with the same row added to each row of it.
 
@@ -104,13 +94,15 @@ def product(a, b, start, c):
     The sum is in the order of k, each addition together with its product. So a row of the result does not depend on
     the other ones, nor on their number.
 
+    Derivation: docs/gradients.md, "Linear layer".
+
     Args:
         a: (R, K), contiguous, or the transpose of such an array.
-        b: (K, C), with C as `tiles_fit` allows.
+        b: (K, C), whose rows consist of whole tiles: C is a multiple of 16 in float32, or of 32 with AVX-512.
         start: (C,).
         c: output, (R, C), overwritten.
     """
-    rows, columns, own_columns = c.shape[0], c.shape[1], VECTORS * VECTOR_BYTES // c.itemsize
+    rows, columns, own_columns = c.shape[0], c.shape[1], TILE_BYTES // c.itemsize
     most = CACHED // (columns * c.itemsize)
     for k in range(0, b.shape[0], most):
         terms = min(most, b.shape[0] - k)

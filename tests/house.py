@@ -43,8 +43,8 @@ ROOMS = {
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
     "settings": "config setting_names field_types schedules literals errors",
-    "kernels": "acting mlp linear tiles activation loss advantage categorical masked_categorical squashed beta bernoulli "
-    "gaussian special moments optimizer initializer finite _jit",
+    "kernels": "acting mlp linear tiles activation loss advantage categorical masked_categorical squashed beta "
+    "bernoulli gaussian special moments optimizer initializer finite _jit",
 }
 PLACES = [(room, name) for room, names in ROOMS.items() for name in names.split()]
 FORBIDDEN_IN_KERNELS = ("ppo_np", "gymnasium", "h5py")

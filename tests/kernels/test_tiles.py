@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
 from kernels._jit import COMPILED
-from kernels.linear import linear_backward_input, linear_backward_parameters, linear_forward
-from kernels.tiles import CACHED, ROWS, VECTOR_BYTES, VECTORS, WIDEST, product, tiles_fit
+from kernels.linear import WIDE, _in_tiles, linear_backward_input, linear_backward_parameters, linear_forward
+from kernels.tiles import CACHED, ROWS, TILE_BYTES, product
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="without the JIT, BLAS computes all products")
 
-COLUMNS = {dtype: VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize for dtype in (np.float32, np.float64)}
+COLUMNS = {dtype: TILE_BYTES // np.dtype(dtype).itemsize for dtype in (np.float32, np.float64)}
 TOLERANCES = {np.float32: 1e-5, np.float64: 1e-12}
 dtypes = st.sampled_from([np.float32, np.float64])
 
@@ -67,15 +67,15 @@ def test_arrays_with_gaps_are_refused():
 
 
 @pytest.mark.parametrize("dtype", COLUMNS)
-def test_where_tiles_fit(dtype):
+def test_where__in_tiles(dtype):
     whole = COLUMNS[dtype]
 
     def fit(inputs, outputs, columns):
-        return tiles_fit(np.zeros((inputs, outputs), dtype), columns)
+        return _in_tiles(np.zeros((inputs, outputs), dtype), columns)
 
-    assert fit(3, WIDEST, WIDEST) and fit(WIDEST, 1, WIDEST) and fit(1, whole, whole)
+    assert fit(3, WIDE - 1, WIDE - 1) and fit(WIDE - 1, 1, WIDE - 1) and fit(1, whole, whole)
     assert not fit(3, whole + 1, whole + 1) and not fit(3, whole - 1, whole - 1) and not fit(3, 1, 1)
-    assert not fit(WIDEST + 1, whole, whole) and not fit(whole, WIDEST + whole, whole)
+    assert not fit(WIDE, whole, whole) and not fit(whole, WIDE, whole)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 40])
@@ -83,7 +83,7 @@ def test_where_tiles_fit(dtype):
 def test_gradients_of_a_layer_that_is_computed_in_tiles(rows, inputs, outputs):
     rng = np.random.default_rng(7)
     x, weight, bias, dy = map(rng.standard_normal, ((rows, inputs), (inputs, outputs), outputs, (rows, outputs)))
-    assert tiles_fit(weight, outputs) or tiles_fit(weight, inputs)
+    assert _in_tiles(weight, outputs) or _in_tiles(weight, inputs)
     dx = run(linear_backward_input, (dy, weight), garbage_like(x))
     dweight, dbias = run(linear_backward_parameters, (dy, x), garbage_like(weight), garbage_like(bias))
 
