@@ -163,12 +163,9 @@ def update_kernel(kind):
                 for i in range(len(loss_terms)):
                     all_terms[number, i] += loss_terms[i] * shares[q]
                 q += 1
-            if q > first_block + 1:
+            for k in range(q - first_block if q > first_block + 1 else 0):
                 for p in range(low, high):
-                    total_p = block_grads[0, p]
-                    for k in range(1, q - first_block):
-                        total_p += block_grads[k, p]
-                    grads[p] = total_p
+                    grads[p] = block_grads[k, p] if k == 0 else grads[p] + block_grads[k, p]
 
             norm = global_norm(own_grads)
             fine = all_finite(all_terms[number]) and math.isfinite(norm) and min(norm, max_grad_norm) <= largest_norm
