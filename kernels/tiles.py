@@ -1,7 +1,7 @@
 """Products of narrow matrices, tile by tile: a tile of the result stays in the vector registers until it is done.
 
-BLAS copies both matrices into an order of its own first, and for narrow layers that takes a third of its time
-(`pytest bench/kernels -k "linear"`). Numba has no vector types, so the innermost loop is written in LLVM's language.
+BLAS copies both matrices into an order of its own first, and for narrow layers that takes up to a third of its time
+(`pytest bench/kernels --benchmark-enable -k product`). Numba has no vector types, so the innermost loop is written in LLVM's language.
 """
 
 import llvmlite.binding
@@ -32,6 +32,8 @@ def _tile(rows):
     def tile(typing_context, a, b, start, c, r, o, k, terms):
         if a.layout not in "CF" or any(array.layout != "C" for array in (b, start, c)):
             raise TypingError("product needs contiguous arrays")
+        if a.dtype not in (types.float32, types.float64) or {b.dtype, start.dtype, c.dtype} != {a.dtype}:
+            raise TypingError("product needs arrays of float32 or of float64")
         size = a.dtype.bitwidth // 8
 
         def code(context, builder, signature, arguments):
@@ -40,7 +42,7 @@ def _tile(rows):
                 for kind, array in zip(signature.args[:4], arguments, strict=False)
             ]
             r, o, k, terms = arguments[4:]
-            vector = ir.VectorType(arrays[0].data.type.pointee, VECTOR_BYTES // size)
+            vector = ir.VectorType(context.get_value_type(a.dtype), VECTOR_BYTES // size)
             nothing, all_lanes = vector(ir.Undefined), ir.VectorType(ir.IntType(32), vector.count)([0] * vector.count)
             number, fused = ir.IntType(64), ("contract",)
 
@@ -103,8 +105,8 @@ def product(a, b, start, c):
         c: output, (R, C), overwritten.
     """
     rows, columns, own_columns = c.shape[0], c.shape[1], TILE_BYTES // c.itemsize
-    most = CACHED // (columns * c.itemsize)
-    for k in range(0, b.shape[0], most):
+    most = max(1, CACHED // (columns * c.itemsize))
+    for k in range(0, max(1, b.shape[0]), most):
         terms = min(most, b.shape[0] - k)
         for r in range(0, rows, ROWS):
             for o in range(0, columns, own_columns):

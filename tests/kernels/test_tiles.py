@@ -55,15 +55,29 @@ def test_a_number_that_is_not_finite_reaches_its_row_only(bad):
     np.testing.assert_array_equal(finite, [True, True, False, True, True])
 
 
-def test_no_rows():
+def test_no_rows_and_no_terms():
     a, b, start = draw(0, np.float32, 0, 6, 1)
     assert ours(a, b, start).shape == (0, COLUMNS[np.float32])
+    a, b, start = draw(0, np.float32, 5, 0, 1)
+    np.testing.assert_array_equal(ours(a, b, start), np.tile(start, (5, 1)))
+
+
+def test_a_result_that_is_wider_than_the_cache():
+    a, b, start = draw(0, np.float64, 5, 3, CACHED // TILE_BYTES + 1)
+    assert_close(ours(a, b, start), start + a @ b)
+
+
+@pytest.mark.parametrize("types", [(np.float64, np.float32), (np.float32, np.float64), (np.int64, np.int64)])
+def test_arrays_of_other_types_are_refused(types):
+    a, b, start = draw(0, np.float32, 4, 6, 2)
+    with pytest.raises(TypingError, match="of float32 or of float64"):
+        product(a.astype(types[0]), b.astype(types[1]), start, np.empty((4, len(start)), np.float32))
 
 
 def test_arrays_with_gaps_are_refused():
     a, b, start = draw(0, np.float32, 4, 6, 1)
     with pytest.raises(TypingError, match="contiguous"):
-        product(a[:, ::2], b, start, np.empty((4, len(start)), np.float32))
+        product(a[:, ::2], b[:3], start, np.empty((4, len(start)), np.float32))
 
 
 @pytest.mark.parametrize("dtype", COLUMNS)
