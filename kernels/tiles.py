@@ -1,7 +1,8 @@
 """Products of narrow matrices, tile by tile: a tile of the result stays in the vector registers until it is done.
 
 BLAS copies both matrices into an order of its own first, and for narrow layers that takes up to a third of its time
-(`pytest bench/kernels --benchmark-enable -k product`). Numba has no vector types, so the innermost loop is written in LLVM's language.
+(`pytest bench/kernels --benchmark-enable -k product`). Numba has no vector types, so the innermost loop is written in
+LLVM's language.
 """
 
 import llvmlite.binding
