@@ -6,7 +6,7 @@ from kernels._jit import COMPILED, kernel
 from kernels.tiles import TILE_BYTES, product
 
 # Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not pack
-# it first. For one row or a narrow layer BLAS is still faster (`pytest bench/kernels -k linear_forward`).
+# it first. For one row or a few outputs BLAS is still faster (`pytest bench/kernels -k linear_forward`).
 FEW_ROWS = 16 if COMPILED else 0  # without the JIT, loops are slow
 NARROW = 8
 FEW_INPUTS = 8 if COMPILED else 0  # BLAS packs both matrices first, which takes longer than such a thin product

@@ -1,10 +1,9 @@
 """How long the presets take to solve their environments: seconds from the start of the process to a good greedy policy.
 
 Solved is such a mean return in 100 greedy episodes with unseen seeds: -200 of pendulum, 500 of cartpole, 200 of
-lunarlander, which is also run on two ranks of MPI. They are played after each 4,096, 1,024 and 16,384 steps; their time
-is not counted, that of imports is. Kernels are in the cache: a run that does not count puts them there. Seeds must be
-fresh: none that had a part in the choice of the preset. Seeds that do not solve it within the preset's steps are
-unsolved.
+lunarlander. They are played after each 4,096, 1,024 and 16,384 steps; their time is not counted, that of imports is.
+Kernels are in the cache: a run that does not count puts them there. Seeds must be fresh: none that had a part in the
+choice of the preset. Seeds that do not solve it within the preset's steps are unsolved.
 """
 
 import dataclasses
@@ -16,17 +15,15 @@ from bench.contests.solve import QUICK, summary
 from bench.peers.protocol import Race
 from bench.report.sections import presets_table
 
+OURS = Contestant("ppo_np", "bench.peers.ours", "solve")
 OF_PRESET = {"vectorization": None, "total_timesteps": None}
-LANDER = Race(started=0, env_id="LunarLander-v3", threshold=200, check_every=16_384, **OF_PRESET)
 RACES = {
     "pendulum": Race(started=0, env_id="Pendulum-v1", threshold=-200, check_every=4_096, **OF_PRESET),
     "cartpole": Race(started=0, env_id="CartPole-v1", threshold=500, check_every=1_024, **OF_PRESET),
-    "lunarlander": LANDER,
-    "lunarlander-2-ranks": LANDER,
+    "lunarlander": Race(started=0, env_id="LunarLander-v3", threshold=200, check_every=16_384, **OF_PRESET),
 }
-RANKS = {"lunarlander-2-ranks": 2}
-SEEDS = {"pendulum": 10, "cartpole": 10, "lunarlander": 20, "lunarlander-2-ranks": 20}
 FIRST_SEED = 2001
+SEEDS = {"pendulum": 10, "cartpole": 10, "lunarlander": 20}
 
 
 def main() -> None:
@@ -41,12 +38,11 @@ def main() -> None:
     for name in options.only:
         race = dataclasses.replace(RACES[name], threads=options.threads)
         race = dataclasses.replace(race, **QUICK) if options.quick else race
-        ours = Contestant("ppo_np", "bench.peers.ours", "solve", ranks=RANKS.get(name, 1))
-        ours.run(dataclasses.replace(race, started=time.time(), seed=options.first - 1), options.timeout)
+        OURS.run(dataclasses.replace(race, started=time.time(), seed=options.first - 1), options.timeout)
         runs = []
         for seed in range(options.first, options.first + (1 if options.quick else SEEDS[name])):
-            run = ours.run(dataclasses.replace(race, started=time.time(), seed=seed), options.timeout)
-            about = {"name": ours.name, "preset": name, "seed": seed, "commit": document["commit"], "jobs": 1}
+            run = OURS.run(dataclasses.replace(race, started=time.time(), seed=seed), options.timeout)
+            about = {"name": OURS.name, "preset": name, "seed": seed, "commit": document["commit"], "jobs": 1}
             runs.append(run | about)
             found = run.get("skipped") or f"{run['solved_seconds'] or math.inf:.2f} s"
             print(f"{name}, seed {seed}: {found}, {run.get('solved_step')} steps", flush=True)

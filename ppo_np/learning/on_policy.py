@@ -21,7 +21,6 @@ from ppo_np.environments.wrapping import far_box_warning
 from ppo_np.errors import UserError, check
 from ppo_np.learning.callbacks import Callback, LoggedValues, run_callbacks
 from ppo_np.learning.cloning import CloningTerm
-from ppo_np.learning.compiled_rollout import CompiledSteps
 from ppo_np.learning.compiled_update import CompiledMinibatches
 from ppo_np.learning.divergence import DivergenceCheck
 from ppo_np.learning.metrics import Metrics
@@ -119,7 +118,6 @@ class OnPolicyAlgorithm:
         self._report = RolloutReport()
         self._buffer = RolloutBuffer(config.num_steps, len(self.own_envs), policy)
         self._workspace = policy.workspace(len(self.own_envs))
-        self._steps: CompiledSteps | None = None
         self._sampler = MinibatchSampler(ranks, config.num_steps, config.num_envs)
         arguments = policy.model, threads(config, ranks), is_wide(config, policy.observations.size)
         self._gradient = BlockedGradient(*arguments) if ranks.size == 1 else SummedGradient(*arguments, ranks)

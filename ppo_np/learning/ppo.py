@@ -8,7 +8,6 @@ from ppo_np.config import PPOConfig
 from ppo_np.distributed.ranks import own_generator
 from ppo_np.learning.adaptive_lr import adapted
 from ppo_np.learning.callbacks import Callbacks, as_list
-from ppo_np.learning.compiled_rollout import CompiledSteps
 from ppo_np.learning.metrics import Metrics, MinibatchLosses
 from ppo_np.learning.minibatches import MinibatchSlice, normalize_advantages
 from ppo_np.learning.on_policy import OnPolicyAlgorithm
@@ -138,9 +137,7 @@ class PPO(OnPolicyAlgorithm):
         rng = own_generator(self.state.rngs["action_rng"], self.ranks, config.num_envs)
         stopped = (lambda: self._stopped) if self.ranks.size == 1 else (lambda: False)  # ranks stop between updates
         with self._divergence.acting(config, self._report, self._workspace):
-            parts = self.stream, self.policy, self._workspace, self._buffer
-            self._steps = self._steps or CompiledSteps.of(*parts)
-            report = collect(*parts, rng, stopped, self._report, self._steps)
+            report = collect(self.stream, self.policy, self._workspace, self._buffer, rng, stopped, self._report)
         if report.filled < config.num_steps:
             return None
         self.resume_point.rollout_end()

@@ -21,7 +21,6 @@ def collect(
     rng: Rng,
     stopped: Callable[[], bool],
     report: RolloutReport | None = None,
-    steps: CompiledSteps | None = None,
 ) -> RolloutReport:
     """Fill the buffer with T steps of N environments; stop between two steps when `stopped()` is true.
 
@@ -33,7 +32,6 @@ def collect(
         rng: draws the actions.
         stopped: called before each step, or before each group of steps that takes about 0.02 s.
         report: of a stopped rollout, which is then continued; None begins a new one.
-        steps: of an earlier rollout with the same four first arguments; None makes them where they are possible.
 
     Raises:
         EnvironmentFault: An environment failed, or gave numbers that are not finite.
@@ -41,7 +39,7 @@ def collect(
     """
     report = report or RolloutReport()
     start_time = perf_counter() - report.time
-    steps = steps or CompiledSteps.of(stream, policy, workspace, buffer)
+    steps = CompiledSteps.of(stream, policy, workspace, buffer)
     while report.filled < len(buffer.rewards):
         if stopped():
             return report.finish(buffer, start_time)

@@ -34,9 +34,9 @@ def ours(a, b, start):
 @example(0, np.float64, 5, CACHED // 8 // 8 * 2, 1, False)
 def test_agrees_with_numpy(seed, dtype, rows, terms, tiles, transposed):
     a, b, start = draw(seed, dtype, rows, terms, tiles)
-    given = np.ascontiguousarray(a.T).T if transposed else a
+    left = np.ascontiguousarray(a.T).T if transposed else a
     expected = start + np.einsum("rk,kc->rc", a.astype(np.float64), b.astype(np.float64))
-    assert_close(ours(given, b, start), expected, TOLERANCES[dtype] * terms)
+    assert_close(ours(left, b, start), expected, TOLERANCES[dtype] * terms)
 
 
 @given(seeds, dtypes, st.integers(1, 2 * ROWS + 1), st.integers(1, 40))
@@ -81,7 +81,7 @@ def test_arrays_with_gaps_are_refused():
 
 
 @pytest.mark.parametrize("dtype", COLUMNS)
-def test_where__in_tiles(dtype):
+def test_which_layers_are_computed_in_tiles(dtype):
     whole = COLUMNS[dtype]
 
     def fit(inputs, outputs, columns):
@@ -105,6 +105,4 @@ def test_gradients_of_a_layer_that_is_computed_in_tiles(rows, inputs, outputs):
         return np.sum(dy * run(linear_forward, (x, weight, bias), garbage_like(dy)))
 
     for name, tensor, analytic in (("x", x, dx), ("W", weight, dweight), ("b", bias, dbias)):
-        places = rng.choice(tensor.size, min(tensor.size, 20), replace=False)
-        numeric = numeric_gradient(loss, tensor)
-        assert_gradient(analytic.ravel()[places], numeric.ravel()[places], name)
+        assert_gradient(analytic, numeric_gradient(loss, tensor), name)

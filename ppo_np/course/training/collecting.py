@@ -121,24 +121,24 @@ class Acting:
 
 def collect_with(
     function: Callable[..., Any], stream: EnvStream, policy: Policy, buffer: RolloutBuffer,
-    rng: np.random.Generator, stopped: Callable[[], bool], report: RolloutReport | None = None, steps: None = None,
+    rng: np.random.Generator, stopped: Callable[[], bool], report: RolloutReport | None = None,
 ) -> RolloutReport:  # fmt: skip
     """As `ppo_np.learning.rollout.collect`, by the learner's function, which cannot be stopped between two steps.
 
-    `report` and `steps` are not used: no rollout is ever unfinished, and no kernel has the learner's function in it.
+    `report` is not used: no rollout is ever unfinished.
 
     Raises FunctionFault if the function returns a wrong shape, makes another number of steps or loses the observations.
     """
-    start_time, num_steps = perf_counter(), len(buffer.rewards)
+    start_time, steps = perf_counter(), len(buffer.rewards)
     if stopped():
         return RolloutReport().finish(buffer, start_time)
     envs = CourseEnvs(stream, policy, rng)
-    result = called(NAME, function, (envs, envs.acting, envs.obs(), num_steps))
+    result = called(NAME, function, (envs, envs.acting, envs.obs(), steps))
     envs.acting.finish()
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], dict)):
         raise FunctionFault(NAME, "must return a dict of arrays and the next observations")
-    if envs.report.filled != num_steps:
-        raise FunctionFault(NAME, f"stepped the environments {envs.report.filled} times instead of {num_steps}")
+    if envs.report.filled != steps:
+        raise FunctionFault(NAME, f"stepped the environments {envs.report.filled} times instead of {steps}")
     _store(result[0], buffer)
     if not np.array_equal(result[1], envs.obs()):
         raise FunctionFault(NAME, "returned other next observations than the environments show now")
