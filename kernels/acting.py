@@ -50,12 +50,13 @@ def acting_forward(params, layers, obs, limit, activation, scratch, policy_outpu
         weight, bias = params[at:end].reshape(inputs, width), params[end : end + width]
         h = obs if source == FROM_OBS else scratch[rows * source : rows * (source + inputs)].reshape(rows, inputs)
         if target == TO_POLICY_OUTPUTS:
-            linear_forward(h, weight, bias, policy_outputs)
+            y = policy_outputs
         elif target == TO_VALUES:
-            linear_forward(h, weight, bias, values.reshape(rows, 1))
+            y = values.reshape(rows, 1)
         else:
             y = scratch[rows * target : rows * (target + width)].reshape(rows, width)
-            linear_forward(h, weight, bias, y)
+        linear_forward(h, weight, bias, y)
+        if target >= 0:
             activation_forward(y, activation)
     return FINE if all_finite(policy_outputs.reshape(-1)) and all_finite(values) else NOT_FINITE
 

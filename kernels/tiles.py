@@ -24,9 +24,8 @@ CACHED = 2**14  # bytes of the second matrix that a tile reads before it is the 
 def _tile(rows):
     """The function that computes a tile of so many rows.
 
-    tile(a, b, start, c, r, o, k, terms):  c_ij <- start_ij + sum_l a_il b_lj,   r <= i < r + rows, o <= j < o + columns
-    of a tile, k <= l < k + terms. `start` has the shape of c, or (C,): the same numbers in each row. Indices out of
-    bounds are not noticed.
+    tile(a, b, start, c, r, o, k, terms):  c_ij <- s_ij + sum_l a_il b_lj,   r <= i < r + rows, o <= j < o + columns
+    of a tile, k <= l < k + terms;   s_ij = start_j if k = 0, else c_ij. Indices out of bounds are not noticed.
     """
 
     @intrinsic
@@ -63,8 +62,10 @@ def _tile(rows):
 
             own_rows = [builder.add(r, number(i)) for i in range(rows)]
             sums = [[cgutils.alloca_once(builder, vector) for _ in range(VECTORS)] for _ in own_rows]
+            first_terms = builder.icmp_signed("==", k, number(0))
             for row, totals in zip(own_rows, sums, strict=True):
-                for total, source in zip(totals, vectors(2, row), strict=True):
+                for total, begin, done in zip(totals, vectors(2, row), vectors(3, row), strict=True):
+                    source = builder.select(first_terms, begin, done)
                     builder.store(builder.load(source, align=size), total)
             with cgutils.for_range(builder, terms) as loop:
                 term = builder.add(k, loop.index)
@@ -112,13 +113,7 @@ def product(a, b, start, c):
         for r in range(0, rows, ROWS):
             for o in range(0, columns, own_columns):
                 if r + ROWS <= rows:
-                    if k == 0:
-                        _some_rows(a, b, start, c, r, o, k, terms)
-                    else:
-                        _some_rows(a, b, c, c, r, o, k, terms)
+                    _some_rows(a, b, start, c, r, o, k, terms)
                     continue
                 for q in range(r, rows):
-                    if k == 0:
-                        _one_row(a, b, start, c, q, o, k, terms)
-                    else:
-                        _one_row(a, b, c, c, q, o, k, terms)
+                    _one_row(a, b, start, c, q, o, k, terms)

@@ -16,14 +16,12 @@ import numpy as np
 from gymnasium import spaces
 from numba.core.errors import NumbaError
 
-from kernels._jit import COMPILED, users_cache_dir
+from kernels._jit import COMPILED, called_kernel, users_cache_dir
 from ppo_np.environments.fingerprint import fingerprint
 from ppo_np.environments.guard import describe
 from ppo_np.environments.stepping import stepping_kernels
 from ppo_np.environments.wrapping import signature
 from ppo_np.errors import EnvironmentFault, UserError, check, short
-
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}  # no fastmath: every operation rounds as in NumPy
 
 
 class CompiledEnv:
@@ -63,8 +61,12 @@ class CompiledEnv:
 
     @staticmethod
     def observe(state: Any, obs: Any) -> None:
-        """Overwrite `obs`, an array of the type and shape of the observation space. Compiled."""
-        raise NotImplementedError
+        """Overwrite `obs`, an array of the type and shape of the observation space. Compiled.
+
+        If a subclass has no `observe`, the observation is the state.
+        """
+        for i in range(len(state)):  # a loop: Numba takes seconds to compile the assignment of an array to another
+            obs[i] = state[i]
 
     @classmethod
     def register(cls, env_id: str) -> None:
@@ -158,7 +160,7 @@ def program(model: Any, kwargs: dict[str, Any]) -> Program:
 def _kernels(step: Any, observe: Any, form: tuple) -> tuple[Callable[..., int], Callable[..., None], str]:
     """The kernels of two functions for arrays of this form, and the key of their cache."""
     key = fingerprint(step, observe, form, stepping_kernels.__code__)
-    step, observe = (f if hasattr(f, "py_func") else numba.njit(f, **OPTIONS) for f in (step, observe))
+    step, observe = (f if hasattr(f, "py_func") else called_kernel(f) for f in (step, observe))
     return *stepping_kernels(step, observe, key), key
 
 
@@ -254,7 +256,7 @@ def _compile(ready: Program, state: np.ndarray, action: np.ndarray) -> None:
         for name, args in (("observe", (states[0], obs[0])), ("step", (states[0], actions[0]))):
             function = getattr(type(ready.model), name)
             try:
-                numba.njit(_python(function), **OPTIONS).compile(tuple(map(numba.typeof, args)))
+                called_kernel(_python(function)).compile(tuple(map(numba.typeof, args)))
             except NumbaError as own:
                 raise _not_compiled(f"{ready.name}.{name}", own) from own
         raise _not_compiled(f"What {ready.name}.step returns", error) from error

@@ -8,11 +8,8 @@ K steps whose random numbers are drawn ahead.
 """
 
 from functools import cache
-from typing import Any
 
-import numba
-
-from kernels._jit import users_kernel
+from kernels._jit import called_kernel, users_kernel
 from kernels.acting import FINE, acting_forward, count_step
 from kernels.beta import beta_sample
 from kernels.categorical import categorical_sample
@@ -23,7 +20,6 @@ from ppo_np.environments.fingerprint import fingerprint
 
 # What the kernel returns: all steps are done; the last step ended episodes; what was wrong in the last step.
 DONE, ENDED, BAD_NETWORK, BAD_LOGPROBS, BAD_REWARD = range(5)
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}  # no fastmath: every operation rounds as in NumPy
 
 
 def _categorical(outputs, draws, k, given, actions, logprobs, env_actions):
@@ -82,7 +78,7 @@ def rollout_kernel(step_envs, kind, key):
     """
     sample = SAMPLERS[kind]
     if hasattr(step_envs, "py_func"):
-        sample = numba.njit(sample, **OPTIONS)
+        sample = called_kernel(sample)
 
     def many_steps(t, end, drawn, limit, network, moments, sampling, workspace, buffer, spaces, envs, episodes):
         """Do the steps t to end - 1 of a rollout, or fewer if an episode ends or a number is not finite.

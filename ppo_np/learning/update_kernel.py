@@ -8,11 +8,8 @@ in an observation; K outputs of the policy head; P parameters.
 
 import math
 from functools import cache
-from typing import Any
 
-import numba
-
-from kernels._jit import users_kernel
+from kernels._jit import called_kernel, users_kernel
 from kernels.acting import FINE, FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES, acting_forward
 from kernels.activation import activation_backward
 from kernels.advantage import normalize
@@ -23,8 +20,6 @@ from kernels.linear import linear_backward_input, linear_backward_parameters
 from kernels.loss import ppo_loss_backward, ppo_loss_forward
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
 from ppo_np.environments.fingerprint import fingerprint
-
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}  # no fastmath: every operation rounds as in NumPy
 
 
 def _categorical_forward(outputs, actions, params, at, log_probs, logprobs, entropies):
@@ -65,11 +60,10 @@ def _backward(params, grads, layers, obs, activation, scratch, dscratch, dpolicy
             dz = dscratch[place].reshape(rows, width)
             activation_backward(dz, scratch[place].reshape(rows, width), activation)
         dweight, dbias = grads[at:end].reshape(inputs, width), grads[end : end + width]
-        if source == FROM_OBS:
-            linear_backward_parameters(dz, obs, dweight, dbias)
-        else:
-            place = slice(rows * source, rows * (source + inputs))
-            linear_backward_parameters(dz, scratch[place].reshape(rows, inputs), dweight, dbias)
+        place = slice(rows * source, rows * (source + inputs))
+        x = obs if source == FROM_OBS else scratch[place].reshape(rows, inputs)
+        linear_backward_parameters(dz, x, dweight, dbias)
+        if source != FROM_OBS:
             linear_backward_input(dz, params[at:end].reshape(inputs, width), dscratch[place].reshape(rows, inputs))
 
 
@@ -82,7 +76,7 @@ KINDS = {
 @cache
 def update_kernel(kind):
     """The kernel `minibatches` for a distribution; `kind` is a key of KINDS."""
-    forward, backward, network_backward = (numba.njit(one, **OPTIONS) for one in (*KINDS[kind], _backward))
+    forward, backward, network_backward = (called_kernel(one) for one in (*KINDS[kind], _backward))
 
     def minibatches(ends, blocks, shares, rows, network, part, work, loss, limits, optimizer, results):
         """Do the minibatches, rows ends[m] to ends[m+1] - 1, until one needs a closer look; returns how many are done.

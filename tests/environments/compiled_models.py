@@ -1,7 +1,6 @@
 """Compiled environments for tests."""
 
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import numpy as np
 from gymnasium import spaces
@@ -14,7 +13,7 @@ from ppo_np.environments import compiled, stepping
 @contextmanager
 def in_python(monkeypatch):
     """The functions of a model are not compiled, which takes seconds; the package's kernels are."""
-    monkeypatch.setattr(compiled, "numba", SimpleNamespace(njit=lambda function, **_: function))
+    monkeypatch.setattr(compiled, "called_kernel", lambda function: function)
     monkeypatch.setattr(stepping, "users_kernel", lambda function, key: function)
     monkeypatch.setattr(compiled, "COMPILED", False)
     monkeypatch.setattr(_jit, "CACHE_DIR", "")
@@ -43,11 +42,6 @@ class Drift(CompiledEnv):
         state[0] += 1.5 * (action - 6)
         state[1] += 1
         return 1.0 - abs(state[0]), abs(state[0]) > 3
-
-    @staticmethod
-    def observe(state, obs):
-        """Both numbers."""
-        obs[:] = state
 
     @staticmethod
     def render(state):

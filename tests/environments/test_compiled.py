@@ -209,6 +209,8 @@ def changing(state, obs):
     [
         ({"observe": no_write}, "Broken.observe does not write obs[1], but it must write all of it."),
         ({"observe": beyond}, "Broken.observe raised IndexError: index 2 is out of bounds"),
+        ({"reset": lambda self, rng: np.ones(3)}, "Broken.observe raised IndexError: index 2 is out of bounds"),
+        ({"reset": lambda self, rng: np.ones(1)}, "Broken.observe does not write obs[1], but it must write all of it."),
         ({"observe": changing}, "Broken.observe changes the state, but only step may do that."),
         ({"observe": lambda state, obs: obs}, "What Broken.observe returns is array("),
         ({"observe": lambda state, obs: obs.fill(np.nan)}, "The first observation of Broken.observe is [nan, nan]"),

@@ -44,8 +44,3 @@ class CartPole(CompiledEnv):
         state[2] = theta + TAU * theta_dot
         state[3] = theta_dot + TAU * turn
         return 1.0, abs(state[0]) > X_LIMIT or abs(state[2]) > THETA_LIMIT
-
-    @staticmethod
-    def observe(state, obs):
-        """The state in float32."""
-        obs[:] = state

@@ -34,8 +34,3 @@ class MountainCar(CompiledEnv):
             velocity = 0.0
         state[0], state[1] = position, velocity
         return -1.0, position >= GOAL and velocity >= 0
-
-    @staticmethod
-    def observe(state, obs):
-        """The state in float32."""
-        obs[:] = state
