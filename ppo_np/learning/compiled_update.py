@@ -1,6 +1,8 @@
 """The minibatches of an epoch in one kernel call, where nothing has to be done between them."""
 
+from collections.abc import Iterator
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +24,9 @@ from ppo_np.network.blocks import FEWEST_BLOCKS, BlockedGradient, blocks_of
 from ppo_np.network.model import LOG_STD, ActorCritic
 from ppo_np.network.optimizer import Adam
 
-Arrays = tuple[tuple[Any, ...], ...]
+Arrays = tuple[Any, ...]
+LOSSES = len(LOSS_TERMS)
+MANY_ROWS = 2**13  # with fewer, waking a second thread takes as long as gathering them
 KERNELS = {
     distributions: ("categorical_forward", "categorical_backward", "gaussian_forward", "gaussian_backward"),
     model_module: ("mlp_forward", "mlp_backward", "ppo_loss_forward", "ppo_loss_backward"),
@@ -52,7 +56,7 @@ class CompiledMinibatches:
         self._kernel = update_kernel(policy.model.head.kind.__name__)
         self._largest = 0  # rows of a minibatch, for which there are arrays
         self._gathered: tuple[np.ndarray, ...] = (np.zeros(0),)
-        self._arrays: dict[str, Arrays] = {}
+        self._arrays: dict[tuple[str, int], Arrays] = {}  # by part and thread
 
     @classmethod
     def of(
@@ -70,75 +74,113 @@ class CompiledMinibatches:
     def do(self, minibatches: list[MinibatchSlice], config: PPOConfig, losses: MinibatchLosses) -> int:
         """Do the first minibatches of an epoch, up to one that cannot be done without a closer look.
 
-        Does nothing with `bc_coef`; with `value_learning_rate`, but without `max_grad_norm_value`; if threads would
-        share the blocks of a minibatch; or if a function that the loop calls has been replaced by another one: in a
-        lesson, to plant a bug, or in your own code.
+        Does nothing with `bc_coef`; with `value_learning_rate`, but without `max_grad_norm_value`; or if a function
+        that the loop calls has been replaced by another one: in a lesson, to plant a bug, or in your own code.
 
         Returns how many are done.
         """
         sizes = [len(part.indices) for part in minibatches]
         most = max(sizes, default=0)
-        threads = self._gradient.threads if len(blocks_of(most)) >= FEWEST_BLOCKS else 1
         plain = (config.value_learning_rate is None or config.max_grad_norm_value is not None) and not config.bc_coef
-        if not (sizes and plain and threads == 1 and self._functions() == ORIGINAL):
+        if not (sizes and plain and self._functions() == ORIGINAL):
             return 0
         self._allocate(sum(sizes), most)
         self._gather(minibatches)
-        train = partial(self._call, "all") if config.max_grad_norm_value is None else self._in_two
-        terms, norms = np.zeros((len(sizes), len(LOSS_TERMS))), np.zeros(len(sizes))
-        done = train(minibatches, config, terms, norms)
+        of_blocks, of_minibatches = (
+            np.zeros((sum(map(len, map(blocks_of, sizes))), LOSSES)),
+            np.zeros((len(sizes), LOSSES)),
+        )
+        results = of_blocks, of_minibatches, np.zeros(len(sizes))
+        if config.max_grad_norm_value is not None:
+            done = self._in_two(minibatches, config, results)
+        elif self._gradient.threads > 1 and len(blocks_of(most)) >= FEWEST_BLOCKS:
+            done = self._in_blocks(sizes, config, results)
+        else:
+            done = self._call("all", sizes, config, results)
         self._optimizer.steps += done
         for number in range(done):
-            losses.add(terms[number], norms[number])
+            losses.add(results[1][number], results[2][number])
         return done
 
-    def _in_two(
-        self, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
-    ) -> int:
+    def _in_blocks(self, sizes: list[int], config: PPOConfig, results: Arrays) -> int:
+        """As `_call` with all parameters; the blocks of a minibatch are shared by several threads."""
+        threads, block_ends = self._gradient.threads, _table(tuple(sizes))[1].tolist()
+        arguments = [self._arguments("all", sizes, config, results, thread) for thread in range(threads)]
+
+        def part_of(
+            number: int, thread: int, blocks: tuple[int, int], begins: bool = False, steps: bool = False
+        ) -> int:
+            return self._kernel((number, number + 1, *blocks, begins, steps), *arguments[thread]) - number
+
+        def compute(number: int, done: list[int], thread: int, blocks: tuple[int, int]) -> None:
+            done.append(part_of(number, thread, blocks))
+
+        for number, (first, end) in enumerate(pairwise(block_ends)):
+            part_of(number, 0, (first, first), begins=True)
+            done: list[int] = []
+            work = partial(compute, number, done)
+            self._gradient.on_threads(work, list(_shares(first, end, threads)), threads)
+            if not (all(done) and part_of(number, 0, (end, end), steps=True)):
+                return number
+        return len(sizes)
+
+    def _in_two(self, minibatches: list[MinibatchSlice], config: PPOConfig, results: Arrays) -> int:
         """Train policy and value one by one, or on two threads; otherwise as `_call` with all parameters."""
-        adam, value_terms, value_norms = self._optimizer, terms.copy(), norms.copy()
+        adam, sizes, (_, terms, norms) = self._optimizer, [len(part.indices) for part in minibatches], results
         flats = self._model.params, adam.m, adam.v
         before = [flat.copy() for flat in flats]
-        policy = partial(self._call, "policy", minibatches, config, terms, norms)
-        value = partial(self._call, "value", minibatches, config, value_terms, value_norms)
-        done = min(self._gradient.both(policy, value))
-        terms += value_terms
-        norms[:] = np.hypot(norms, value_norms)
+        of_value, done = tuple(array.copy() for array in results), [0, 0]
+
+        def train(_: int, which: int) -> None:
+            part, own = (("policy", results), ("value", of_value))[which]
+            done[which] = self._call(part, sizes, config, own)
+
+        self._gradient.on_threads(train, [0, 1], self._gradient.threads)
+        both = min(done)
+        terms += of_value[1]
+        norms[:] = np.hypot(norms, of_value[2])
         largest = max(config.max_grad_norm, config.max_grad_norm_value or 0)
-        too_large = np.flatnonzero(np.minimum(norms[:done], largest) > LARGEST_NORM)
-        done = int(too_large[0]) if len(too_large) else done
-        if done < len(minibatches):  # one of the two has gone on: do it again up to there
+        too_large = np.flatnonzero(np.minimum(norms[:both], largest) > LARGEST_NORM)
+        both = int(too_large[0]) if len(too_large) else both
+        if both < len(minibatches):  # one of the two has gone on: do it again up to there
             for flat, old in zip(flats, before, strict=True):
                 flat[:] = old
             self._gather(minibatches)  # the advantages were normalised in place
-            if done:
-                self._in_two(minibatches[:done], config, terms[:done], norms[:done])
-        return done
+            if both:
+                self._in_two(minibatches[:both], config, (results[0], terms[:both], norms[:both]))
+        return both
 
     def _gather(self, minibatches: list[MinibatchSlice]) -> None:
         """Copy the rows of all minibatches, one minibatch after the other."""
         order = np.concatenate([part.indices for part in minibatches])
         buffer = self._buffer
         sources = buffer.obs, buffer.actions, *buffer.loss_inputs
-        for source, target in zip(sources, self._gathered, strict=True):
+
+        def gather(_: int, pair: tuple[np.ndarray, np.ndarray]) -> None:
+            source, target = pair
             source.reshape(-1, *source.shape[2:]).take(order, 0, target[: len(order)], "clip")
 
-    def _call(
-        self, part: str, minibatches: list[MinibatchSlice], config: PPOConfig, terms: np.ndarray, norms: np.ndarray
-    ) -> int:
+        pairs = list(zip(sources, self._gathered, strict=True))
+        self._gradient.on_threads(gather, pairs, self._gradient.threads if len(order) >= MANY_ROWS else 1)
+
+    def _call(self, part: str, sizes: list[int], config: PPOConfig, results: Arrays) -> int:
         """Do minibatches of "all" parameters, or those of the "policy" or the "value"; returns how many are done."""
-        ends, blocks, shares = _table(tuple(len(one.indices) for one in minibatches))
-        network, own, work = self._arrays[part]
+        todo = 0, len(sizes), 0, len(results[0]), True, True
+        return self._kernel(todo, *self._arguments(part, sizes, config, results))
+
+    def _arguments(self, part: str, sizes: list[int], config: PPOConfig, results: Arrays, thread: int = 0) -> Arrays:
+        """The arguments of the kernel after the first one."""
+        network, own, work = self._arrays[part, thread]
         adam, rate, max_norm = self._optimizer, config.learning_rate, config.max_grad_norm
         if part == "value":
             rate = rate if config.value_learning_rate is None else config.value_learning_rate
             max_norm = config.max_grad_norm_value or max_norm  # it is > 0
         coefficients = map(float, (config.clip_coef, config.ent_coef, config.vf_coef))
-        return self._kernel(
-            ends, blocks, shares, (*self._gathered, config.norm_adv), network,
+        return (
+            *_table(tuple(sizes)), (*self._gathered, config.norm_adv), network,
             own, work, (*coefficients, config.clip_vloss, float(config.value_clip)), (float(max_norm), LARGEST_NORM),
             (adam.m, adam.v, adam.steps, float(rate), *map(float, adam.constants)),
-            (terms, norms),
+            results,
         )  # fmt: skip
 
     def _allocate(self, rows: int, largest: int) -> None:
@@ -148,12 +190,14 @@ class CompiledMinibatches:
         self._largest = largest
         gathered = self._model.minibatch(rows)
         self._gathered = gathered.obs, gathered.actions, *gathered.loss_inputs
-        self._arrays = {part: self._arrays_for(part) for part in ("all", "policy", "value")}
+        block_grads = np.zeros((len(blocks_of(largest)), self._model.params.size), self._model.dtype)
+        parts = [("policy", 0), ("value", 0), *(("all", thread) for thread in range(self._gradient.threads))]
+        self._arrays = {(part, thread): self._arrays_for(part, block_grads) for part, thread in parts}
 
-    def _arrays_for(self, part: str) -> Arrays:
+    def _arrays_for(self, part: str, block_grads: np.ndarray) -> Arrays:
         """The arguments network, part and work of the kernel."""
         model, size = self._model, self._model.params.size
-        number, most = len(blocks_of(self._largest)), max(rows for _, rows in blocks_of(self._largest))
+        most = max(rows for _, rows in blocks_of(self._largest))
         scratch, dscratch = np.zeros((2, most * model.scratch_size), model.dtype)
         outputs = np.zeros((3, most, model.head.outputs), model.dtype)
         log_std = model.named(np.arange(size))[LOG_STD][0] if model.head.has_log_std else 0
@@ -163,18 +207,27 @@ class CompiledMinibatches:
             "value": (model.value_layers, (model.value_start, size, False, True)),
         }[part]
         return (
-            (model.params, model.grads, np.zeros((number, size), model.dtype), layers, model.activation, int(log_std)),
+            (model.params, model.grads, block_grads, layers, model.activation, int(log_std)),
             own,
-            (scratch, dscratch, *outputs, *np.zeros((7, most), model.dtype), np.zeros(len(LOSS_TERMS))),
+            (scratch, dscratch, *outputs, *np.zeros((7, most), model.dtype), np.zeros(LOSSES)),
         )  # fmt: skip
 
 
 @lru_cache(16)
-def _table(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The arguments ends, blocks and shares of the kernel, for minibatches of so many rows."""
+def _table(sizes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """The arguments ends, block_ends, blocks and shares of the kernel, for minibatches of so many rows."""
     blocks = [(number, start, start + rows) for number, size in enumerate(sizes) for start, rows in blocks_of(size)]
     shares = [(end - start) / sizes[number] for number, start, end in blocks]
-    return np.cumsum([0, *sizes]), np.array(blocks), np.array(shares)
+    block_ends = np.cumsum([0, *(len(blocks_of(size)) for size in sizes)])
+    return np.cumsum([0, *sizes]), block_ends, np.array(blocks)[:, 1:].copy(), np.array(shares)
+
+
+def _shares(first: int, end: int, threads: int) -> Iterator[tuple[int, int]]:
+    """Divide blocks among threads: smaller and smaller shares, so that all threads end at about the same time."""
+    while first < end:
+        blocks = max(1, (end - first) // (2 * threads))
+        yield first, first + blocks
+        first += blocks
 
 
 def _functions(

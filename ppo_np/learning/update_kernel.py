@@ -78,13 +78,18 @@ def update_kernel(kind):
     """The kernel `minibatches` for a distribution; `kind` is a key of KINDS."""
     forward, backward, network_backward = (called_kernel(one) for one in (*KINDS[kind], _backward))
 
-    def minibatches(ends, blocks, shares, rows, network, part, work, loss, limits, optimizer, results):
-        """Do the minibatches, rows ends[m] to ends[m+1] - 1, until one needs a closer look; returns how many are done.
+    def minibatches(
+        todo, ends, block_ends, blocks, shares, rows, network, part, work, loss, limits, optimizer, results
+    ):
+        """Do minibatches until one needs a closer look; returns the number of that one, or the last number and 1.
 
         Args:
-            ends: where minibatches begin and end, (M + 1,).
-            blocks: of all minibatches, (Q, 3): the number of the minibatch, the first of its rows, and the one after
-                the last. shares: of the rows of the minibatch, (Q,).
+            todo: number of the first minibatch, and the one after the last; of the first block, and the one after the
+                last: others are left out; whether to normalise advantages; whether to step, after the last block of a
+                minibatch. So threads can compute some blocks each, before one call does the steps.
+            ends: where the rows of minibatches begin and end, (M + 1,). block_ends: the same of their blocks, (M + 1,).
+            blocks: (Q, 2), the first row, counted in the minibatch, and the one after the last.
+            shares: of the rows of the minibatch, (Q,).
             rows: obs, (R, D); actions, (R, ...); old_logprobs, old_values, advantages, returns, (R,) each; whether the
                 advantages of each minibatch are normalised, which is done in place, with the policy.
             network: params, grads, (P,); gradients of blocks, (N, P); layers and activation of `acting_forward`; index
@@ -97,8 +102,10 @@ def update_kernel(kind):
             loss: clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef.
             limits: max_grad_norm, and the largest norm before which the gradient is clipped without overflow.
             optimizer: m, v, (P,); steps before; learning_rate, beta1, beta2, eps.
-            results: loss terms, (M, 6), and the norms of the gradient, (M,), before clipping; overwritten.
+            results: loss terms of blocks, (Q, 6), and of minibatches, (M, 6); norms of the gradients before clipping,
+                (M,); overwritten.
         """
+        start, stop, first_block, end_block, begins, steps_too = todo
         all_obs, all_actions, all_logprobs, all_values, all_advantages, all_returns, norm_adv = rows
         params, grads, block_grads, layers, activation, at = network
         scratch, dscratch, policy_outputs, dpolicy_outputs, log_probs = work[:5]
@@ -109,18 +116,17 @@ def update_kernel(kind):
         max_grad_norm, largest_norm = limits
         own_m, own_v = optimizer[0][low:high], optimizer[1][low:high]
         steps, learning_rate, beta1, beta2, eps = optimizer[2:]
-        all_terms, norms = results
-        q = 0
-        for number in range(len(ends) - 1):
+        block_terms, all_terms, norms = results
+        for number in range(start, stop):
             first, total = ends[number], ends[number + 1] - ends[number]
             whole = slice(first, first + total)
-            if norm_adv and with_policy:
+            if begins and norm_adv and with_policy:
                 normalize(all_advantages[whole], all_advantages[whole])
 
-            first_block, all_terms[number] = q, 0
-            while q < len(blocks) and blocks[q, 0] == number:
-                own, n = slice(first + blocks[q, 1], first + blocks[q, 2]), blocks[q, 2] - blocks[q, 1]
-                dparams = grads if n == total else block_grads[q - first_block]
+            q0, q1 = block_ends[number], block_ends[number + 1]
+            for q in range(max(q0, first_block), min(q1, end_block)):
+                own, n = slice(first + blocks[q, 0], first + blocks[q, 1]), blocks[q, 1] - blocks[q, 0]
+                dparams = grads if n == total else block_grads[q - q0]
                 obs, actions, outputs, doutputs = (
                     all_obs[own],
                     all_actions[own],
@@ -155,9 +161,15 @@ def update_kernel(kind):
                     params, dparams, layers, obs, activation, scratch, dscratch, doutputs, dvalues[:n]
                 )  # fmt: skip
                 for i in range(len(loss_terms)):
-                    all_terms[number, i] += loss_terms[i] * shares[q]
-                q += 1
-            for k in range(q - first_block if q > first_block + 1 else 0):
+                    block_terms[q, i] = loss_terms[i] * shares[q]
+            if not steps_too:
+                continue
+
+            all_terms[number] = 0
+            for q in range(q0, q1):
+                for i in range(len(loss_terms)):
+                    all_terms[number, i] += block_terms[q, i]
+            for k in range(q1 - q0 if q1 > q0 + 1 else 0):
                 for p in range(low, high):
                     grads[p] = block_grads[k, p] if k == 0 else grads[p] + block_grads[k, p]
 
@@ -172,7 +184,7 @@ def update_kernel(kind):
             clip_by_global_norm(own_grads, norm, max_grad_norm)
             adam(own_params, own_grads, own_m, own_v, steps + number + 1, learning_rate, beta1, beta2, eps)
             norms[number] = norm
-        return len(ends) - 1
+        return stop
 
     codes = [one.__code__ for one in (minibatches, *KINDS[kind], _backward)]
     return users_kernel(minibatches, fingerprint(kind, *codes))

@@ -7,7 +7,7 @@ cache of a core; those of a whole minibatch do not.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ BLOCK_ROWS = 256  # the last block has at least half as many, and less than one 
 FEWEST_BLOCKS = 4  # with fewer, waking a second thread takes as long as it saves
 
 Block = tuple[int, int]
-Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 def blocks_of(rows: int) -> list[Block]:
@@ -87,26 +87,9 @@ class BlockedGradient:
 
     def _compute(self, blocks: list[Block], minibatch: Minibatch, config: PPOConfig, share: float) -> None:
         """Compute all blocks, on this thread and the others."""
-        todo = deque(enumerate(blocks))
-        threads = self.threads if len(blocks) >= FEWEST_BLOCKS else 1
-        others = [self._pool.submit(self._work, thread, todo, minibatch, config, share) for thread in range(1, threads)]
-        try:
-            self._work(0, todo, minibatch, config, share)
-        finally:
-            todo.clear()
-            wait(others)
-        for other in others:
-            other.result()
 
-    def _work(
-        self, thread: int, todo: deque[tuple[int, Block]], minibatch: Minibatch, config: PPOConfig, share: float
-    ) -> None:
-        """Compute blocks until none is left."""
-        while True:
-            try:
-                number, (start, rows) = todo.popleft()
-            except IndexError:
-                return
+        def work(thread: int, numbered: tuple[int, Block]) -> None:
+            number, (start, rows) = numbered
             activations = self._block_activations.get((thread, number, rows))
             if activations is None:
                 activations = self._model.activations(rows, self._grads[number], self._workspaces[thread])
@@ -115,16 +98,31 @@ class BlockedGradient:
             loss_terms = self._model.loss_and_gradient(minibatch.part(start, rows), activations, config, part)
             np.multiply(loss_terms, part, out=self._loss_terms[number])
 
-    def both(self, one: Callable[[], Result], other: Callable[[], Result]) -> tuple[Result, Result]:
-        """Call two functions, at the same time if there are threads for it; returns their results."""
-        if self.threads == 1:
-            return one(), other()
-        waiting = self._pool.submit(other)
+        self.on_threads(work, list(enumerate(blocks)), self.threads if len(blocks) >= FEWEST_BLOCKS else 1)
+
+    def on_threads(self, work: Callable[[int, Item], object], items: Sequence[Item], threads: int) -> None:
+        """Call `work(thread, item)` for all items, on this thread, which is number 0, and on others.
+
+        Raises what a call has raised; then some items may be left.
+        """
+        todo = deque(items)
+
+        def until_none_is_left(thread: int) -> None:
+            while True:
+                try:
+                    item = todo.popleft()
+                except IndexError:
+                    return
+                work(thread, item)
+
+        others = [self._pool.submit(until_none_is_left, thread) for thread in range(1, min(threads, len(items)))]
         try:
-            first = one()
+            until_none_is_left(0)
         finally:
-            wait([waiting])
-        return first, waiting.result()
+            todo.clear()
+            wait(others)
+        for other in others:
+            other.result()
 
     def close(self) -> None:
         """End the threads."""

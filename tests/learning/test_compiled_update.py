@@ -7,6 +7,7 @@ import pytest
 
 from kernels._jit import COMPILED
 from ppo_np import PPO, DivergedError, PPOConfig
+from ppo_np.learning import compiled_update
 from ppo_np.learning.metrics import Metrics, MinibatchLosses
 from ppo_np.network import blocks, distributions
 from ppo_np.network.model import ActorCritic
@@ -30,7 +31,7 @@ def trained(loop, **settings):
     if loop:
         ppo._compiled = None
     ppo.learn(lambda _, metrics: rows.append(metrics))
-    ppo.close()
+    ppo.envs.close()  # the threads are needed again
     return ppo, [[getattr(row, name) for name in NAMES] for row in rows]
 
 
@@ -70,9 +71,11 @@ def test_the_numbers_of_the_loop(env_id, settings):
 @pytest.mark.parametrize("env_id", ENVS)
 @pytest.mark.parametrize("num_minibatches", [1, 2, 3])
 @pytest.mark.parametrize("max_grad_norm_value", [None, 0.5])
-def test_minibatches_of_several_blocks(env_id, num_minibatches, max_grad_norm_value):
-    """1,152 rows in all."""
-    settings = {"num_steps": 288, "total_timesteps": 1152, "num_minibatches": num_minibatches}
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_minibatches_of_several_blocks(monkeypatch, env_id, num_minibatches, max_grad_norm_value, threads):
+    """1,152 rows in all, also gathered by threads."""
+    monkeypatch.setattr(compiled_update, "MANY_ROWS", 100)
+    settings = {"num_steps": 288, "total_timesteps": 1152, "num_minibatches": num_minibatches, "threads": threads}
     settings["max_grad_norm_value"] = max_grad_norm_value
     assert len(blocks.blocks_of(1152 // num_minibatches)) == {1: 5, 2: 2, 3: 2}[num_minibatches]
     assert_same(trained(False, env_id=env_id, **settings)[0], trained(True, env_id=env_id, **settings)[0])
@@ -84,11 +87,15 @@ def minibatches_done(ppo):
     return ppo._compiled.do(minibatches, ppo.config, MinibatchLosses()), minibatches
 
 
+THREADS = {"one thread": {}, "in two": {"max_grad_norm_value": 0.5}, "in blocks": {"threads": 2, "num_steps": 1024}}
+THREADS["in blocks"]["total_timesteps"] = 4 * 1024
+
+
 @pytest.mark.parametrize("name", ["obs", "advantages", "returns", "values", "logprobs"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("max_grad_norm_value", [None, 0.5])
-def test_it_stops_before_the_first_minibatch_with_a_number_that_is_not_finite(name, value, max_grad_norm_value):
-    ppo, _ = trained(False, norm_adv=False, max_grad_norm_value=max_grad_norm_value)
+@pytest.mark.parametrize("how", THREADS)
+def test_it_stops_before_the_first_minibatch_with_a_number_that_is_not_finite(name, value, how):
+    ppo, _ = trained(False, norm_adv=False, **THREADS[how])
     state, buffer = ppo.state.rngs["minibatch_rng"].bit_generator.state, ppo._buffer
     minibatches = ppo._epochs(ppo.config)[0]
     ppo.state.rngs["minibatch_rng"].bit_generator.state = state
@@ -99,12 +106,12 @@ def test_it_stops_before_the_first_minibatch_with_a_number_that_is_not_finite(na
     assert ppo.state.optimizer.steps == steps + 2
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("max_grad_norm_value", [None, 0.5])
-def test_a_run_that_diverges_ends_as_with_the_loop(monkeypatch, max_grad_norm_value, threads):
+@pytest.mark.parametrize("how", [*THREADS, "on two threads"])
+def test_a_run_that_diverges_ends_as_with_the_loop(monkeypatch, how):
+    settings = THREADS.get(how) or {"max_grad_norm_value": 0.5, "threads": 2}
+
     def end(loop):
-        settings = {"norm_adv": False, "max_grad_norm_value": max_grad_norm_value, "threads": threads}
-        ppo = PPO(PPOConfig(**SMALL | settings))
+        ppo = PPO(PPOConfig(**SMALL | {"norm_adv": False} | settings))
         if loop:
             ppo._compiled = None
         advantages = ppo._buffer.compute_advantages
@@ -162,13 +169,6 @@ def test_what_was_replaced_is_used(monkeypatch, where, name):
     original = getattr(where, name)
     monkeypatch.setattr(where, name, lambda *arguments: original(*arguments))
     assert minibatches_done(ppo)[0] == 0
-
-
-def test_threads_that_share_blocks_are_left_to_the_loop():
-    settings = {"num_steps": 256, "total_timesteps": 1024, "num_minibatches": 1}
-    for threads in (1, 2):
-        ppo, _ = trained(False, threads=threads, **settings)
-        assert minibatches_done(ppo)[0] == 2 - threads
 
 
 def test_a_learning_rate_of_the_value_alone_is_left_to_the_loop():
