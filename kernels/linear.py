@@ -6,7 +6,7 @@ from kernels._jit import COMPILED, kernel
 from kernels.tiles import TILE_BYTES, product
 
 # Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not pack
-# it first. For one row or a few outputs BLAS is still faster (`pytest bench/kernels -k linear_forward`).
+# it first. For one row BLAS is still faster (`pytest bench/kernels -k linear_forward`).
 FEW_ROWS = 16 if COMPILED else 0  # without the JIT, loops are slow
 NARROW = 8
 FEW_INPUTS = 8 if COMPILED else 0  # BLAS packs both matrices first, which takes longer than such a thin product
@@ -18,6 +18,25 @@ def _in_tiles(weight, columns):
     """Whether `product` is quicker than BLAS for a layer of these weights, and can give a result of so many columns."""
     narrow = max(weight.shape[0], weight.shape[1]) < WIDE
     return narrow and columns % (TILE_BYTES // weight.itemsize) == 0
+
+
+@kernel
+def _few_outputs(weight):
+    """Whether loops are quicker than BLAS for a layer of these weights because it has only a few outputs.
+
+    For a single output, BLAS multiplies a matrix by a vector and packs nothing.
+    """
+    return 1 < weight.shape[1] < NARROW <= weight.shape[0] < WIDE
+
+
+@kernel
+def _transposed(weight):
+    """A copy of W^T, (O, I)."""
+    transposed = np.empty((weight.shape[1], weight.shape[0]), weight.dtype)
+    for i in range(weight.shape[0]):
+        for o in range(weight.shape[1]):
+            transposed[o, i] = weight[i, o]
+    return transposed
 
 
 @kernel
@@ -36,6 +55,14 @@ def linear_forward(x, weight, bias, y):
     """
     if _in_tiles(weight, weight.shape[1]):
         product(x, weight, bias, y)
+    elif _few_outputs(weight):
+        transposed = _transposed(weight)
+        for b in range(y.shape[0]):
+            for o in range(y.shape[1]):
+                total = bias[o]
+                for i in range(x.shape[1]):
+                    total += x[b, i] * transposed[o, i]
+                y[b, o] = total
     elif bias.shape[0] >= NARROW and (1 < x.shape[0] <= FEW_ROWS or x.shape[1] <= FEW_INPUTS):
         _thin_forward(x, weight, bias, y)
     else:
@@ -78,8 +105,15 @@ def linear_backward_parameters(dy, x, dweight, dbias):
         dweight: output, (I, O), overwritten.
         dbias: output, (O,), overwritten.
     """
-    if x.shape[1] <= FEW_INPUTS and dbias.shape[0] >= NARROW:
-        _thin_backward(dy, x, dweight)
+    few_outputs = _few_outputs(dweight)
+    if few_outputs or (x.shape[1] <= FEW_INPUTS and dbias.shape[0] >= NARROW):
+        # Either x or dy has only a few columns. dW^T = dy^T x is the same sum with x and dy exchanged.
+        transposed = np.empty((dweight.shape[1], dweight.shape[0]) if few_outputs else (0, 0), dweight.dtype)
+        wide, thin, product_of_both = (x, dy, transposed) if few_outputs else (dy, x, dweight)
+        _thin_backward(wide, thin, product_of_both)
+        for o in range(transposed.shape[0]):
+            for i in range(transposed.shape[1]):
+                dweight[i, o] = transposed[o, i]
     elif _in_tiles(dweight, dweight.shape[1]):
         product(x.T, dy, np.zeros(dbias.shape[0], dbias.dtype), dweight)
     else:
@@ -132,10 +166,6 @@ def linear_backward_input(dy, weight, dx):
         dx: output, (B, I), overwritten.
     """
     if _in_tiles(weight, dx.shape[1]):
-        transposed = np.empty((weight.shape[1], weight.shape[0]), weight.dtype)
-        for i in range(weight.shape[0]):
-            for o in range(weight.shape[1]):
-                transposed[o, i] = weight[i, o]
-        product(dy, transposed, np.zeros(dx.shape[1], dx.dtype), dx)
+        product(dy, _transposed(weight), np.zeros(dx.shape[1], dx.dtype), dx)
     else:
         np.dot(dy, weight.T, dx)

@@ -17,8 +17,9 @@ from kernels.linear import (
     linear_forward,
 )
 
-# (B, I, O): what BLAS multiplies, and what the loop for few rows does.
+# (B, I, O): what BLAS multiplies, and what the loops for few rows, few inputs and few outputs do.
 shapes = st.tuples(sizes, sizes, sizes) | st.tuples(st.integers(2, 18), st.integers(1, 9), st.integers(8, 10))
+shapes |= st.tuples(st.integers(1, 9), st.integers(8, 10), st.integers(2, 7))
 
 
 def draw(seed, shape):
@@ -44,6 +45,8 @@ def backward(dy, x, weight):
 @example(0, (4, 3, 1))
 @example(0, (16, 9, 8))
 @example(0, (17, 9, 8))
+@example(0, (5, 9, 2))
+@example(0, (8, 8, 7))
 def test_gradient_of_every_coordinate(seed, shape):
     x, weight, bias, dy = draw(seed, shape)
     for name, tensor, analytic in zip(("x", "W", "b"), (x, weight, bias), backward(dy, x, weight), strict=True):
