@@ -145,6 +145,8 @@ def test_seconds_on_pendulum_are_compared_seed_by_seed():
     assert one["ratio"] == {"min": 0.5, "median": 1, "max": 2} and one["seconds"]["median"] == 2
     assert two["ratio"]["min"] == pytest.approx(1 / 3, rel=1e-4) and two["seeds"] == 2
     assert "ratio" not in peer and peer["seeds"] == 3
+    repeated = [run(names[0], 7, 9), {"name": names[0], "seed": 7, "skipped": "why"}, run(names[0], 7, 8)]
+    assert pendulum.middle_runs([*repeated, *runs]) == [repeated[0], *runs]
 
 
 def test_presets_run_with_what_they_say_themselves_after_a_run_that_does_not_count(tmp_path, monkeypatch):
