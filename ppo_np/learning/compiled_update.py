@@ -86,11 +86,8 @@ class CompiledMinibatches:
             return 0
         self._allocate(sum(sizes), most)
         self._gather(minibatches)
-        of_blocks, of_minibatches = (
-            np.zeros((sum(map(len, map(blocks_of, sizes))), LOSSES)),
-            np.zeros((len(sizes), LOSSES)),
-        )
-        results = of_blocks, of_minibatches, np.zeros(len(sizes))
+        blocks = sum(len(blocks_of(size)) for size in sizes)
+        results = np.zeros((blocks, LOSSES)), np.zeros((len(sizes), LOSSES)), np.zeros(len(sizes))
         if config.max_grad_norm_value is not None:
             done = self._in_two(minibatches, config, results)
         elif self._gradient.threads > 1 and len(blocks_of(most)) >= FEWEST_BLOCKS:

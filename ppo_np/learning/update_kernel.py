@@ -81,7 +81,7 @@ def update_kernel(kind):
     def minibatches(
         todo, ends, block_ends, blocks, shares, rows, network, part, work, loss, limits, optimizer, results
     ):
-        """Do minibatches until one needs a closer look; returns the number of that one, or the last number and 1.
+        """Do minibatches until one needs a closer look; returns its number, otherwise the number after the last one.
 
         Args:
             todo: number of the first minibatch, and the one after the last; of the first block, and the one after the
