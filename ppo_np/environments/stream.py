@@ -20,6 +20,7 @@ from ppo_np.environments.observed import Observed
 from ppo_np.environments.serial import SerialEnvs
 from ppo_np.environments.transition import LARGEST, Episode, Transition, final_obs_of
 from ppo_np.environments.watchdog import Watchdog
+from ppo_np.environments.workers import WorkerEnvs
 from ppo_np.errors import EnvironmentFault, UserError
 
 Result = TypeVar("Result")
@@ -169,7 +170,8 @@ class EnvStream:
     def _running_environment(self) -> str:
         envs = (*self.guests, *getattr(self.envs, "envs", ()))
         running = (f"environment {env.index}" for env in envs if isinstance(env, Guard) and env.busy)
-        return next(running, "the vector environment")
+        in_worker = self.envs.unanswered() if self._busy and isinstance(self.envs, WorkerEnvs) else ""
+        return next(running, in_worker or "the vector environment")
 
     def _call(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
         """Call the environments; every exception becomes an `EnvironmentFault` with the step."""

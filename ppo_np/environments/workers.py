@@ -116,11 +116,15 @@ class WorkerEnvs(AsyncVectorEnv):
         tick = timeout / TICKS if timeout <= LONGEST_TIMEOUT else None
         if any(self._poll_pipe_envs(tick) for _ in range(TICKS)):
             return
-        self._hanging = [index for index, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)]
-        if self._hanging:
+        who = self.unanswered()
+        if who:
             setting = " (env_timeout)" if timeout == self.timeout else ""
-            who = f"environment {self.first + self._hanging[0]}"
             raise EnvironmentFault(f"{who} did not answer within {timeout:g} s{setting}")
+
+    def unanswered(self) -> str:
+        """The first environment that has not answered yet, empty if all have; `close` will kill these workers."""
+        self._hanging = [index for index, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)]
+        return f"environment {self.first + self._hanging[0]}" if self._hanging else ""
 
     def _death_message(self) -> str:
         """Which worker died, and how."""

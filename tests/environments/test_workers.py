@@ -119,6 +119,16 @@ def test_a_worker_that_hangs_is_told_and_killed(made, call):
     assert 1.0 < time.monotonic() - start < 5
 
 
+def test_the_stream_names_the_environment_if_its_own_limit_ends_first(made):
+    """Both limits are the same in a run; which one ends first then depends on the load of the machine."""
+    stream = EnvStream(made(PATIENCE, at=2, call=faulty.hang), timeout=0.5)
+    stream.reset(seed=0)
+    expected = r"^In step \d, environment 2 did not answer within 0\.5 s \(env_timeout\)\.$"
+    with stream.watched(), pytest.raises(EnvironmentFault, match=expected):
+        for _ in range(9):
+            stream.step(np.zeros(3, int))
+
+
 def test_a_worker_that_hangs_in_its_first_reset_is_told(made):
     envs = made(1.0, at=0, in_reset=True, call=faulty.hang)
     assert steps_until_fault(envs) == (0, "environment 2 did not answer within 1 s (env_timeout)")
