@@ -7,7 +7,7 @@ Compile options
       purpose, because with them ``isnan`` is compiled to False. So is ``arcp``: with it, two divisions by the same
       number become products with its inverse, and a kernel gives other bits where it is called by another kernel.
     * ``nogil=True``: several threads can run kernels at the same time, each on its own arrays.
-    * ``no_cfunc_wrapper=True``: no second entry, for calls from C, is compiled. That takes a tenth of the time.
+    * ``no_cfunc_wrapper=True``: no second entry, for calls from C, is compiled, because nothing calls it.
 
 Cache policy
     Numba's own cache only looks at the file of the compiled function. It does not notice an edit in the file of a
@@ -153,6 +153,8 @@ def kernel(function):
 
 def users_kernel(function, key):
     """Compile a function of ours that calls functions of a user; as `kernel`, but without ``fastmath``.
+
+    So every operation in it rounds as in NumPy.
 
     Args:
         function: with the user's functions in its closure.

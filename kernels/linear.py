@@ -22,9 +22,9 @@ def _in_tiles(weight, columns):
 
 @kernel
 def _few_outputs(weight):
-    """Whether loops are quicker than BLAS for a layer of these weights because it has only a few outputs.
+    """Whether a layer of these weights has so few outputs that loops take its place (`pytest bench/kernels -k linear`).
 
-    For a single output, BLAS multiplies a matrix by a vector and packs nothing.
+    With a single output, BLAS multiplies a matrix by a vector, and copies nothing first.
     """
     return 1 < weight.shape[1] < NARROW <= weight.shape[0] < WIDE
 

@@ -26,7 +26,6 @@ from ppo_np.network.optimizer import Adam
 
 Arrays = tuple[Any, ...]
 LOSSES = len(LOSS_TERMS)
-MANY_ROWS = 2**13  # with fewer, waking a second thread takes as long as gathering them
 KERNELS = {
     distributions: ("categorical_forward", "categorical_backward", "gaussian_forward", "gaussian_backward"),
     model_module: ("mlp_forward", "mlp_backward", "ppo_loss_forward", "ppo_loss_backward"),
@@ -41,7 +40,8 @@ class CompiledMinibatches:
 
     If the gradient of the value's layers is clipped by a norm of its own (`max_grad_norm_value`), neither network needs
     anything of the other one. Then each is trained by a call of its own; with two threads, at the same time. Only the
-    norm of both together, which the metrics show, can then have another last bit.
+    norm of both together, which the metrics show, can then have another last bit. Otherwise several threads can share
+    the blocks of a large minibatch: then there are some calls for each minibatch.
 
     Args:
         policy, buffer, gradient, optimizer, divergence: with which the loop would do them.
@@ -86,7 +86,7 @@ class CompiledMinibatches:
             return 0
         self._allocate(sum(sizes), most)
         self._gather(minibatches)
-        blocks = sum(len(blocks_of(size)) for size in sizes)
+        blocks = len(_table(tuple(sizes))[2])
         results = np.zeros((blocks, LOSSES)), np.zeros((len(sizes), LOSSES)), np.zeros(len(sizes))
         if config.max_grad_norm_value is not None:
             done = self._in_two(minibatches, config, results)
@@ -103,21 +103,19 @@ class CompiledMinibatches:
         """As `_call` with all parameters; the blocks of a minibatch are shared by several threads."""
         threads, block_ends = self._gradient.threads, _table(tuple(sizes))[1].tolist()
         arguments = [self._arguments("all", sizes, config, results, thread) for thread in range(threads)]
+        done: list[bool] = []
 
-        def part_of(
-            number: int, thread: int, blocks: tuple[int, int], begins: bool = False, steps: bool = False
-        ) -> int:
-            return self._kernel((number, number + 1, *blocks, begins, steps), *arguments[thread]) - number
-
-        def compute(number: int, done: list[int], thread: int, blocks: tuple[int, int]) -> None:
-            done.append(part_of(number, thread, blocks))
+        def work(thread: int, todo: tuple[Any, ...]) -> None:
+            done.append(self._kernel(todo, *arguments[thread]) == todo[1])
 
         for number, (first, end) in enumerate(pairwise(block_ends)):
-            part_of(number, 0, (first, first), begins=True)
-            done: list[int] = []
-            work = partial(compute, number, done)
-            self._gradient.on_threads(work, list(_shares(first, end, threads)), threads)
-            if not (all(done) and part_of(number, 0, (end, end), steps=True)):
+            this = number, number + 1
+            work(0, (*this, first, first, True, False))  # normalises the advantages
+            shares = [(*this, *blocks, False, False) for blocks in _shares(first, end, threads)]
+            self._gradient.on_threads(work, shares, threads)
+            if all(done):
+                work(0, (*this, end, end, False, True))  # steps
+            if not all(done):
                 return number
         return len(sizes)
 
@@ -126,39 +124,35 @@ class CompiledMinibatches:
         adam, sizes, (_, terms, norms) = self._optimizer, [len(part.indices) for part in minibatches], results
         flats = self._model.params, adam.m, adam.v
         before = [flat.copy() for flat in flats]
-        of_value, done = tuple(array.copy() for array in results), [0, 0]
+        of_value = tuple(array.copy() for array in results)
+        ends: list[int] = []
 
-        def train(_: int, which: int) -> None:
-            part, own = (("policy", results), ("value", of_value))[which]
-            done[which] = self._call(part, sizes, config, own)
+        def train(_: int, part: tuple[str, Arrays]) -> None:
+            name, own_results = part
+            ends.append(self._call(name, sizes, config, own_results))
 
-        self._gradient.on_threads(train, [0, 1], self._gradient.threads)
-        both = min(done)
+        self._gradient.on_threads(train, [("policy", results), ("value", of_value)], self._gradient.threads)
+        done = min(ends)
         terms += of_value[1]
         norms[:] = np.hypot(norms, of_value[2])
         largest = max(config.max_grad_norm, config.max_grad_norm_value or 0)
-        too_large = np.flatnonzero(np.minimum(norms[:both], largest) > LARGEST_NORM)
-        both = int(too_large[0]) if len(too_large) else both
-        if both < len(minibatches):  # one of the two has gone on: do it again up to there
+        too_large = np.flatnonzero(np.minimum(norms[:done], largest) > LARGEST_NORM)
+        done = int(too_large[0]) if len(too_large) else done
+        if done < len(minibatches):  # one of the two has gone on: do it again up to there
             for flat, old in zip(flats, before, strict=True):
                 flat[:] = old
             self._gather(minibatches)  # the advantages were normalised in place
-            if both:
-                self._in_two(minibatches[:both], config, (results[0], terms[:both], norms[:both]))
-        return both
+            if done:
+                self._in_two(minibatches[:done], config, (results[0], terms[:done], norms[:done]))
+        return done
 
     def _gather(self, minibatches: list[MinibatchSlice]) -> None:
         """Copy the rows of all minibatches, one minibatch after the other."""
         order = np.concatenate([part.indices for part in minibatches])
         buffer = self._buffer
         sources = buffer.obs, buffer.actions, *buffer.loss_inputs
-
-        def gather(_: int, pair: tuple[np.ndarray, np.ndarray]) -> None:
-            source, target = pair
+        for source, target in zip(sources, self._gathered, strict=True):
             source.reshape(-1, *source.shape[2:]).take(order, 0, target[: len(order)], "clip")
-
-        pairs = list(zip(sources, self._gathered, strict=True))
-        self._gradient.on_threads(gather, pairs, self._gradient.threads if len(order) >= MANY_ROWS else 1)
 
     def _call(self, part: str, sizes: list[int], config: PPOConfig, results: Arrays) -> int:
         """Do minibatches of "all" parameters, or those of the "policy" or the "value"; returns how many are done."""
@@ -206,7 +200,7 @@ class CompiledMinibatches:
         return (
             (model.params, model.grads, block_grads, layers, model.activation, int(log_std)),
             own,
-            (scratch, dscratch, *outputs, *np.zeros((7, most), model.dtype), np.zeros(LOSSES)),
+            (scratch, dscratch, *outputs, *np.zeros((7, most), model.dtype)),
         )  # fmt: skip
 
 

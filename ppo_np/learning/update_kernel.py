@@ -97,8 +97,8 @@ def update_kernel(kind):
             part: the first parameter of these layers, and the one after the last; whether the policy is among them, and
                 whether the value is.
             work: for a block: scratch and dscratch of the layers; policy_outputs, dpolicy_outputs, log_probs, (L, K);
-                values, dvalues, logprobs, dlogprobs, entropies, dentropies, zeros, (L,); loss_terms, (6,). Without the
-                policy, or the value, what belongs to it must be 0, and so are its terms of the loss.
+                values, dvalues, logprobs, dlogprobs, entropies, dentropies, zeros, (L,). Without the policy, or the
+                value, what belongs to it must be 0, and so are its terms of the loss.
             loss: clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef.
             limits: max_grad_norm, and the largest norm before which the gradient is clipped without overflow.
             optimizer: m, v, (P,); steps before; learning_rate, beta1, beta2, eps.
@@ -109,7 +109,7 @@ def update_kernel(kind):
         all_obs, all_actions, all_logprobs, all_values, all_advantages, all_returns, norm_adv = rows
         params, grads, block_grads, layers, activation, at = network
         scratch, dscratch, policy_outputs, dpolicy_outputs, log_probs = work[:5]
-        values, dvalues, logprobs, dlogprobs, entropies, dentropies, zeros, loss_terms = work[5:]
+        values, dvalues, logprobs, dlogprobs, entropies, dentropies, zeros = work[5:]
         low, high, with_policy, with_value = part
         own_params, own_grads = params[low:high], grads[low:high]
         clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef = loss
@@ -127,12 +127,8 @@ def update_kernel(kind):
             for q in range(max(q0, first_block), min(q1, end_block)):
                 own, n = slice(first + blocks[q, 0], first + blocks[q, 1]), blocks[q, 1] - blocks[q, 0]
                 dparams = grads if n == total else block_grads[q - q0]
-                obs, actions, outputs, doutputs = (
-                    all_obs[own],
-                    all_actions[own],
-                    policy_outputs[:n],
-                    dpolicy_outputs[:n],
-                )
+                obs, actions = all_obs[own], all_actions[own]
+                outputs, doutputs = policy_outputs[:n], dpolicy_outputs[:n]
                 old_logprobs, old_values = all_logprobs[own], all_values[own]
                 advantages, returns = all_advantages[own], all_returns[own]
                 if acting_forward(params, layers, obs, math.inf, activation, scratch, outputs, values[:n]) != FINE:
@@ -145,7 +141,7 @@ def update_kernel(kind):
                     old_values, returns = zeros[:n], zeros[:n]
                 ppo_loss_forward(
                     logprobs[:n], entropies[:n], values[:n], old_logprobs, old_values, advantages, returns,
-                    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, loss_terms,
+                    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, block_terms[q],
                 )  # fmt: skip
                 ppo_loss_backward(
                     shares[q], logprobs[:n], values[:n], old_logprobs, old_values, advantages, returns,
@@ -160,14 +156,14 @@ def update_kernel(kind):
                 network_backward(
                     params, dparams, layers, obs, activation, scratch, dscratch, doutputs, dvalues[:n]
                 )  # fmt: skip
-                for i in range(len(loss_terms)):
-                    block_terms[q, i] = loss_terms[i] * shares[q]
+                for i in range(block_terms.shape[1]):
+                    block_terms[q, i] *= shares[q]
             if not steps_too:
                 continue
 
             all_terms[number] = 0
             for q in range(q0, q1):
-                for i in range(len(loss_terms)):
+                for i in range(block_terms.shape[1]):
                     all_terms[number, i] += block_terms[q, i]
             for k in range(q1 - q0 if q1 > q0 + 1 else 0):
                 for p in range(low, high):

@@ -7,7 +7,6 @@ import pytest
 
 from kernels._jit import COMPILED
 from ppo_np import PPO, DivergedError, PPOConfig
-from ppo_np.learning import compiled_update
 from ppo_np.learning.metrics import Metrics, MinibatchLosses
 from ppo_np.network import blocks, distributions
 from ppo_np.network.model import ActorCritic
@@ -72,9 +71,8 @@ def test_the_numbers_of_the_loop(env_id, settings):
 @pytest.mark.parametrize("num_minibatches", [1, 2, 3])
 @pytest.mark.parametrize("max_grad_norm_value", [None, 0.5])
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_minibatches_of_several_blocks(monkeypatch, env_id, num_minibatches, max_grad_norm_value, threads):
-    """1,152 rows in all, also gathered by threads."""
-    monkeypatch.setattr(compiled_update, "MANY_ROWS", 100)
+def test_minibatches_of_several_blocks(env_id, num_minibatches, max_grad_norm_value, threads):
+    """1,152 rows in all."""
     settings = {"num_steps": 288, "total_timesteps": 1152, "num_minibatches": num_minibatches, "threads": threads}
     settings["max_grad_norm_value"] = max_grad_norm_value
     assert len(blocks.blocks_of(1152 // num_minibatches)) == {1: 5, 2: 2, 3: 2}[num_minibatches]
@@ -87,8 +85,11 @@ def minibatches_done(ppo):
     return ppo._compiled.do(minibatches, ppo.config, MinibatchLosses()), minibatches
 
 
-THREADS = {"one thread": {}, "in two": {"max_grad_norm_value": 0.5}, "in blocks": {"threads": 2, "num_steps": 1024}}
-THREADS["in blocks"]["total_timesteps"] = 4 * 1024
+THREADS = {
+    "one thread": {},
+    "in two": {"max_grad_norm_value": 0.5},
+    "in blocks": {"threads": 2, "num_steps": 1024, "total_timesteps": 4 * 1024},
+}
 
 
 @pytest.mark.parametrize("name", ["obs", "advantages", "returns", "values", "logprobs"])
