@@ -169,6 +169,11 @@ def called_kernel(function):
     return numba.njit(function, no_cpython_wrapper=True, **OPTIONS)
 
 
+def is_cached(compiled):
+    """Whether machine code of a `users_kernel` with a key is on disk; there must be a folder for it."""
+    return any(Path(compiled._cache.cache_path).glob("*.nbi"))
+
+
 def users_cache_dir(key):
     """The folder of the compiled functions of a user; empty if there is none."""
     return str(Path(CACHE_DIR) / key) if CACHE_DIR and key else ""

@@ -8,6 +8,7 @@ from kernels._jit import kernel
 from kernels.activation import activation_forward
 from kernels.finite import all_finite, first_outside
 from kernels.linear import linear_forward
+from kernels.views import matrix
 
 FINE, NOT_FINITE = -1, -2
 FROM_OBS, TO_POLICY_OUTPUTS, TO_VALUES = -1, -1, -2  # in `layers`
@@ -40,25 +41,26 @@ def acting_forward(params, layers, obs, limit, activation, scratch, policy_outpu
         The flat index of the first number of obs that is not within the limit, and then nothing is computed;
         -2 if an output is NaN or infinite; otherwise -1.
     """
-    place = first_outside(obs.reshape(-1), limit)
+    place = first_outside(matrix(obs, 0, 1, obs.size)[0], limit)
     if place >= 0:
         return place
     rows = obs.shape[0]
     for l in range(layers.shape[0]):
         at, inputs, width, source, target = layers[l, 0], layers[l, 1], layers[l, 2], layers[l, 3], layers[l, 4]
         end = at + inputs * width
-        weight, bias = params[at:end].reshape(inputs, width), params[end : end + width]
-        h = obs if source == FROM_OBS else scratch[rows * source : rows * (source + inputs)].reshape(rows, inputs)
+        weight, bias = matrix(params, at, inputs, width), matrix(params, end, 1, width)[0]
+        h = obs if source == FROM_OBS else matrix(scratch, rows * source, rows, inputs)
         if target == TO_POLICY_OUTPUTS:
             y = policy_outputs
         elif target == TO_VALUES:
-            y = values.reshape(rows, 1)
+            y = matrix(values, 0, rows, 1)
         else:
-            y = scratch[rows * target : rows * (target + width)].reshape(rows, width)
+            y = matrix(scratch, rows * target, rows, width)
         linear_forward(h, weight, bias, y)
         if target >= 0:
             activation_forward(y, activation)
-    return FINE if all_finite(policy_outputs.reshape(-1)) and all_finite(values) else NOT_FINITE
+    outputs = matrix(policy_outputs, 0, 1, policy_outputs.size)[0]
+    return FINE if all_finite(outputs) and all_finite(values) else NOT_FINITE
 
 
 @kernel

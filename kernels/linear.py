@@ -4,6 +4,7 @@ import numpy as np
 
 from kernels._jit import COMPILED, kernel
 from kernels.tiles import TILE_BYTES, product
+from kernels.views import matrix
 
 # Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not pack
 # it first. For one row BLAS is still faster (`pytest bench/kernels -k linear_forward`).
@@ -22,16 +23,15 @@ def _in_tiles(weight, columns):
 
 @kernel
 def _few_outputs(weight):
-    """Whether a layer of these weights has so few outputs that loops take its place (`pytest bench/kernels -k linear`).
-
-    With a single output, BLAS multiplies a matrix by a vector, and copies nothing first.
-    """
-    return 1 < weight.shape[1] < NARROW <= weight.shape[0] < WIDE
+    """Whether a layer has so few outputs that loops are quicker than BLAS (`pytest bench/kernels -k linear`)."""
+    return weight.shape[1] < NARROW <= weight.shape[0] < WIDE
 
 
 @kernel
 def _transposed(weight):
-    """A copy of W^T, (O, I)."""
+    """A copy of W^T, (O, I); of a single column, the same numbers."""
+    if weight.shape[1] == 1:
+        return matrix(weight, 0, 1, weight.shape[0])
     transposed = np.empty((weight.shape[1], weight.shape[0]), weight.dtype)
     for i in range(weight.shape[0]):
         for o in range(weight.shape[1]):

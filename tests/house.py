@@ -32,8 +32,9 @@ ROOMS = {
     "checking": "explain_page walkthrough backward_lines lines nudge formulas next_minibatch regions numerical_check "
     "gradient_diagnosis loss_steps distribution_steps layer_steps gradient_step branches crash_replay planted_bugs "
     "continuous_bugs gradient_report diagnosis",
-    "learning": "ppo adaptive_lr on_policy callbacks compiled_update update_kernel divergence resume_point metrics "
-    "cloning demonstrations rollout compiled_rollout acting rollout_buffer minibatches policy_file policy normalizer",
+    "learning": "ppo adaptive_lr on_policy callbacks compiled_update compile_ahead update_kernel divergence "
+    "resume_point metrics cloning demonstrations rollout compiled_rollout acting rollout_buffer minibatches "
+    "policy_file policy normalizer",
     "saving": "crash_file foreign warm_start checkpoint training_state keras_file hdf5 files",
     "environments": "make compiled_stream stream asking transition env_recorder compiled_envs examples.acrobot "
     "examples.cartpole examples.mountain_car examples.mountain_car_continuous examples.pendulum compiled "
@@ -43,7 +44,7 @@ ROOMS = {
     "continuous distributions",
     "distributed": "lifeline hub mpi shared_sum ranks",
     "settings": "config setting_names field_types schedules literals errors",
-    "kernels": "acting mlp linear tiles activation loss advantage categorical masked_categorical squashed beta "
+    "kernels": "acting mlp linear tiles views activation loss advantage categorical masked_categorical squashed beta "
     "bernoulli gaussian special moments optimizer initializer finite _jit",
 }
 PLACES = [(room, name) for room, names in ROOMS.items() for name in names.split()]

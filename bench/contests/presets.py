@@ -15,7 +15,6 @@ from bench.contests.solve import QUICK, summary
 from bench.peers.protocol import Race
 from bench.report.sections import presets_table
 
-OURS = Contestant("ppo_np", "bench.peers.ours", "solve")
 OF_PRESET = {"vectorization": None, "total_timesteps": None}
 RACES = {
     "pendulum": Race(started=0, env_id="Pendulum-v1", threshold=-200, check_every=4_096, **OF_PRESET),
@@ -32,17 +31,20 @@ def main() -> None:
         __doc__, "presets", timeout=1800,
         first={"type": int, "default": FIRST_SEED, "help": f"the first of the seeds (default {FIRST_SEED})"},
         threads={"type": int, "default": 1, "help": "of ours (default 1)"},
+        ranks={"type": int, "default": 1, "help": "of MPI, which share a run (default 1)"},
         only={"nargs": "+", "choices": RACES, "default": list(RACES)},
     )  # fmt: skip
     document |= {"runs": [], "results": []}
+    name_of_ours = f"ppo_np, {options.ranks} ranks" if options.ranks > 1 else "ppo_np"
+    ours = Contestant(name_of_ours, "bench.peers.ours", "solve", ranks=options.ranks)
     for name in options.only:
         race = dataclasses.replace(RACES[name], threads=options.threads)
         race = dataclasses.replace(race, **QUICK) if options.quick else race
-        OURS.run(dataclasses.replace(race, started=time.time(), seed=options.first - 1), options.timeout)
+        ours.run(dataclasses.replace(race, started=time.time(), seed=options.first - 1), options.timeout)
         runs = []
         for seed in range(options.first, options.first + (1 if options.quick else SEEDS[name])):
-            run = OURS.run(dataclasses.replace(race, started=time.time(), seed=seed), options.timeout)
-            about = {"name": OURS.name, "preset": name, "seed": seed, "commit": document["commit"], "jobs": 1}
+            run = ours.run(dataclasses.replace(race, started=time.time(), seed=seed), options.timeout)
+            about = {"name": ours.name, "preset": name, "seed": seed, "commit": document["commit"], "jobs": 1}
             runs.append(run | about)
             found = run.get("skipped") or f"{run['solved_seconds'] or math.inf:.2f} s"
             print(f"{name}, seed {seed}: {found}, {run.get('solved_step')} steps", flush=True)

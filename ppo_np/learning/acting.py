@@ -1,6 +1,7 @@
 """What a rollout does in each step: flat observations, the network, and actions; and what it raises if that fails."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, wait
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,7 +23,7 @@ def observe_and_act(
 ) -> np.ndarray:
     """Draw actions for the current observations; store both, with log-probabilities, in row t.
 
-    Also the values, unless the network is `separate`: then `evaluate_rollout` computes them all later.
+    Also the values, unless the network is `separate`: then `RolloutValues` computes them all later.
 
     Returns:
         The actions as numbers of the action space, (N, ...).
@@ -60,28 +61,55 @@ def run_network(
         raise_of_network(stream, policy, flat_obs, workspace)
 
 
-def evaluate_rollout(
-    stream: EnvStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer, report: RolloutReport
-) -> None:
-    """Write V of all observations of a full rollout into `buffer.values`. The network is `separate`.
+class RolloutValues:
+    """V of all observations of a rollout, whose network is `separate`: many rows at once take less time than each step.
 
-    Many rows at once take less time than the same rows step by step. Raises as `run_network`.
+    Args:
+        policy, buffer: as for `collect`.
+        other_thread: computes some of them while the rollout goes on; None if there is none.
     """
-    model, values = policy.model, buffer.values[:-1].reshape(-1)
-    flat_obs = buffer.obs.reshape(len(values), -1)
-    scratch = np.empty(VALUE_ROWS * model.scratch_size, model.dtype)
-    inputs = np.empty((VALUE_ROWS, model.obs_size), model.dtype)
-    for start in range(0, len(values), VALUE_ROWS):
-        rows = slice(start, start + VALUE_ROWS)
-        x = flat_obs[rows]
-        if policy.preprocesses:
-            x = inputs[: len(x)]
-            policy.preprocess(flat_obs[rows], x)
-        if model.evaluate(x, LARGEST, scratch, values[rows]) != FINE:
-            for t, obs in enumerate(buffer.obs):  # to raise with the first step that has such a value
-                report.filled = t
-                run_network(stream, policy, obs, workspace)
-            raise_of_network(stream, policy, obs, workspace)
+
+    def __init__(self, policy: Policy, buffer: RolloutBuffer, other_thread: Executor | None = None):
+        self._policy, self._buffer, self._other_thread = policy, buffer, other_thread
+        self._values = buffer.values[:-1].reshape(-1)
+        self._begun = 0  # rows
+        self._pending: list[Future[bool]] = []
+
+    def begin(self, steps: int) -> None:
+        """Let the other thread compute the values of the first steps of the buffer, in the blocks of `finish`."""
+        whole_blocks = steps * self._buffer.values.shape[1] // VALUE_ROWS * VALUE_ROWS
+        if self._other_thread and whole_blocks > self._begun:
+            self._pending.append(self._other_thread.submit(self._compute, self._begun, whole_blocks))
+            self._begun = whole_blocks
+
+    def wait(self) -> None:
+        """Wait until the other thread has nothing to do."""
+        wait(self._pending)
+
+    def finish(self, stream: EnvStream, workspace: ActingWorkspace, report: RolloutReport) -> None:
+        """Compute the rest of the values, when the rollout is full. Raises as `run_network`."""
+        fine = self._compute(self._begun, len(self._values))
+        if all(one.result() for one in self._pending) and fine:
+            return
+        for t, obs in enumerate(self._buffer.obs):  # to raise with the first step that has such a value
+            report.filled = t
+            run_network(stream, self._policy, obs, workspace)
+        raise_of_network(stream, self._policy, obs, workspace)
+
+    def _compute(self, first: int, end: int) -> bool:
+        """Compute the values of rows in blocks; returns whether all are finite."""
+        policy, model, flat_obs = self._policy, self._policy.model, self._buffer.obs.reshape(len(self._values), -1)
+        scratch = np.empty(VALUE_ROWS * model.scratch_size, model.dtype)
+        inputs = np.empty((VALUE_ROWS, model.obs_size), model.dtype)
+        for start in range(first, end, VALUE_ROWS):
+            rows = slice(start, start + VALUE_ROWS)
+            x = flat_obs[rows]
+            if policy.preprocesses:
+                x = inputs[: len(x)]
+                policy.preprocess(flat_obs[rows], x)
+            if model.evaluate(x, LARGEST, scratch, self._values[rows]) != FINE:
+                return False
+        return True
 
 
 def raise_of_network(stream: EnvStream, policy: Policy, flat_obs: np.ndarray, workspace: ActingWorkspace) -> NoReturn:

@@ -69,13 +69,13 @@ class CompiledSteps:
         network, moments, workspace, buffer = self._arrays
         return t, end, drawn, LARGEST, network, moments, (draws, self._given), workspace, buffer
 
-    def advance(self, report: RolloutReport, rng: Rng) -> None:
-        """Fill the next rows of the buffer: as many as take about `SECONDS`, or the rest.
+    def advance(self, report: RolloutReport, rng: Rng, most: int) -> None:
+        """Fill the next rows of the buffer: as many as take about `SECONDS`, and at most so many, or the rest.
 
         Raises EnvironmentFault and NotFiniteError as `collect`.
         """
         first, start = report.filled, perf_counter()
-        end = min(first + self._steps, len(self._buffer.rewards))
+        end = min(first + min(self._steps, most), len(self._buffer.rewards))
         draws = _draws(self._distribution, rng, end - first)
         while report.filled < end:
             self._run(self._arguments(report.filled, end, first, draws), report)

@@ -1,17 +1,19 @@
 """The minibatches of an epoch in one kernel call, where nothing has to be done between them."""
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
+from gymnasium.spaces import Box, Discrete
 
 from kernels import optimizer as optimizer_kernels
-from kernels._jit import COMPILED
+from kernels._jit import CACHE_DIR, COMPILED, is_cached
 from kernels.loss import LOSS_TERMS
 from ppo_np.config import PPOConfig
 from ppo_np.learning import minibatches as minibatches_module
+from ppo_np.learning.compile_ahead import CompilingProcess
 from ppo_np.learning.divergence import LARGEST_NORM, DivergenceCheck
 from ppo_np.learning.metrics import MinibatchLosses
 from ppo_np.learning.minibatches import MinibatchSlice
@@ -44,7 +46,8 @@ class CompiledMinibatches:
     the blocks of a large minibatch: then there are some calls for each minibatch.
 
     Args:
-        policy, buffer, gradient, optimizer, divergence: with which the loop would do them.
+        policy, buffer, gradient, optimizer, divergence: with which the loop would do them. With several threads,
+            another process compiles the kernel, if it is not in the cache.
     """
 
     def __init__(
@@ -53,7 +56,10 @@ class CompiledMinibatches:
     ):  # fmt: skip
         self._model, self._buffer, self._optimizer, self._gradient = policy.model, buffer, optimizer, gradient
         self._functions = partial(_functions, buffer, gradient, policy.model, optimizer, divergence)
-        self._kernel = update_kernel(policy.model.head.kind.__name__)
+        kind = policy.model.head.kind.__name__
+        self._kernel = update_kernel(kind)
+        ahead = gradient.threads > 1 and CACHE_DIR and not is_cached(self._kernel)
+        self._compiling = _compiling(kind) if ahead else None
         self._largest = 0  # rows of a minibatch, for which there are arrays
         self._gathered: tuple[np.ndarray, ...] = (np.zeros(0),)
         self._arrays: dict[tuple[str, int], Arrays] = {}  # by part and thread
@@ -86,6 +92,8 @@ class CompiledMinibatches:
             return 0
         self._allocate(sum(sizes), most)
         self._gather(minibatches)
+        if self._compiling:
+            self._compiling.wait()
         blocks = len(_table(tuple(sizes))[2])
         results = np.zeros((blocks, LOSSES)), np.zeros((len(sizes), LOSSES)), np.zeros(len(sizes))
         if config.max_grad_norm_value is not None:
@@ -98,6 +106,17 @@ class CompiledMinibatches:
         for number in range(done):
             losses.add(results[1][number], results[2][number])
         return done
+
+    def compile(self, config: PPOConfig) -> None:
+        """Compile the kernel, and do nothing else."""
+        self._allocate(1, 1)
+        results = np.zeros((1, LOSSES)), np.zeros((1, LOSSES)), np.zeros(1)
+        self._kernel((0, 0, 0, 0, False, False), *self._arguments("all", [1], config, results))
+
+    def close(self) -> None:
+        """End the process that compiles the kernel, if there is one."""
+        if self._compiling:
+            self._compiling.stop()
 
     def _in_blocks(self, sizes: list[int], config: PPOConfig, results: Arrays) -> int:
         """As `_call` with all parameters; the blocks of a minibatch are shared by several threads."""
@@ -202,6 +221,23 @@ class CompiledMinibatches:
             own,
             (scratch, dscratch, *outputs, *np.zeros((7, most), model.dtype)),
         )  # fmt: skip
+
+
+@cache
+def _compiling(kind: str) -> CompilingProcess:
+    """The process that compiles the kernel of a distribution; this process starts one at most once."""
+    return CompilingProcess(compile_update, kind)
+
+
+def compile_update(kind: str) -> None:
+    """Compile the update kernel of a distribution, a key of `KINDS`, with arrays of the types that every run has."""
+    config = PPOConfig(shared_sizes=(), policy_sizes=(1,), value_sizes=(1,))
+    box = Box(-1, 1, (1,))
+    policy = Policy(box, Discrete(2) if kind == "Categorical" else box, config, None)
+    model, buffer = policy.model, RolloutBuffer(1, 1, policy)
+    adam = Adam(model.params, model.grads, config, model.value_start)
+    gradient = BlockedGradient(model, 1, wide=False)
+    CompiledMinibatches(policy, buffer, gradient, adam, None).compile(config)  # type: ignore[arg-type]
 
 
 @lru_cache(16)

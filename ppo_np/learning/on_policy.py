@@ -71,7 +71,7 @@ class OnPolicyAlgorithm:
             spaces = envs.single_observation_space, envs.single_action_space
             if (warning := far_box_warning(spaces[1], config)) and not resume and ranks.rank == 0:
                 warnings.warn(warning, RuntimeWarning, 3)
-            self.policy = Policy(*spaces, config, None if resume else weights_rng)
+            self.policy = Policy(*spaces, config, None)
             self.reward_scaler = RewardScaler(len(self.own_envs), config.gamma) if config.norm_reward else None
             model, statistics = self.policy.model, {"obs": self.policy.obs_moments, "reward": self.reward_scaler}
             self.state = TrainingState(
@@ -90,6 +90,7 @@ class OnPolicyAlgorithm:
             self._scheduled: PPOConfig | None = None
             self._cloning: CloningTerm | None = None
             if not resume:
+                model.initialize(weights_rng, config.log_std_init)
                 self.load_schedules()
             if init_from is not None:
                 path = init_from
@@ -279,6 +280,8 @@ class OnPolicyAlgorithm:
     def close(self) -> None:
         """Close the environments, also those of evaluations, and end the threads; a video is finished first."""
         self._gradient.close()
+        if self._compiled:
+            self._compiled.close()
         close_all(self.stream.guests)
         self.stream.guests.clear()
         close_environments(self.envs)

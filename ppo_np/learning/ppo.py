@@ -137,7 +137,8 @@ class PPO(OnPolicyAlgorithm):
         rng = own_generator(self.state.rngs["action_rng"], self.ranks, config.num_envs)
         stopped = (lambda: self._stopped) if self.ranks.size == 1 else (lambda: False)  # ranks stop between updates
         with self._divergence.acting(config, self._report, self._workspace):
-            report = collect(self.stream, self.policy, self._workspace, self._buffer, rng, stopped, self._report)
+            parts = self.stream, self.policy, self._workspace, self._buffer
+            report = collect(*parts, rng, stopped, self._report, self._gradient.other_thread)
         if report.filled < config.num_steps:
             return None
         self.resume_point.rollout_end()

@@ -1,16 +1,19 @@
 """The rollout: T steps of N environments under the current policy."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from time import perf_counter
 
 import numpy as np
 
 from ppo_np.environments.stream import EnvStream
-from ppo_np.learning.acting import evaluate_final, evaluate_rollout, flatten_obs, observe_and_act, run_network
+from ppo_np.learning.acting import RolloutValues, evaluate_final, flatten_obs, observe_and_act, run_network
 from ppo_np.learning.compiled_rollout import CompiledSteps
 from ppo_np.learning.policy import ActingWorkspace, Policy
 from ppo_np.learning.rollout_buffer import RolloutBuffer, RolloutReport
 from ppo_np.network.distributions import Rng
+
+PARTS = 8  # of a rollout: the values of one are computed on another thread during the next one
 
 
 def collect(
@@ -21,6 +24,7 @@ def collect(
     rng: Rng,
     stopped: Callable[[], bool],
     report: RolloutReport | None = None,
+    other_thread: Executor | None = None,
 ) -> RolloutReport:
     """Fill the buffer with T steps of N environments; stop between two steps when `stopped()` is true.
 
@@ -32,6 +36,8 @@ def collect(
         rng: draws the actions.
         stopped: called before each step, or before each group of steps that takes about 0.02 s.
         report: of a stopped rollout, which is then continued; None begins a new one.
+        other_thread: computes values of a network that is `separate` while that kernel does steps; None computes them
+            afterwards. The results are the same.
 
     Raises:
         EnvironmentFault: An environment failed, or gave numbers that are not finite.
@@ -40,15 +46,22 @@ def collect(
     report = report or RolloutReport()
     start_time = perf_counter() - report.time
     steps = CompiledSteps.of(stream, policy, workspace, buffer)
-    while report.filled < len(buffer.rewards):
-        if stopped():
-            return report.finish(buffer, start_time)
-        if steps:
-            steps.advance(report, rng)
-        else:
-            _one_step(stream, policy, workspace, buffer, rng, report)
-    if policy.model.separate:
-        evaluate_rollout(stream, policy, workspace, buffer, report)
+    separate, num_steps = policy.model.separate, len(buffer.rewards)
+    values = RolloutValues(policy, buffer, other_thread if steps and separate else None)
+    most = max(1, num_steps // PARTS) if other_thread else num_steps
+    try:
+        while report.filled < num_steps:
+            if stopped():
+                return report.finish(buffer, start_time)
+            if steps:
+                steps.advance(report, rng, most)
+                values.begin(report.filled)
+            else:
+                _one_step(stream, policy, workspace, buffer, rng, report)
+        if separate:
+            values.finish(stream, workspace, report)
+    finally:
+        values.wait()
     # The value of the observation that follows the rollout.
     flat_obs = np.zeros_like(buffer.obs[0])
     flatten_obs(stream, policy, flat_obs)

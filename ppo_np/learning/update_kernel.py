@@ -19,6 +19,7 @@ from kernels.gaussian import gaussian_backward, gaussian_forward
 from kernels.linear import linear_backward_input, linear_backward_parameters
 from kernels.loss import ppo_loss_backward, ppo_loss_forward
 from kernels.optimizer import adam, clip_by_global_norm, global_norm
+from kernels.views import matrix
 from ppo_np.environments.fingerprint import fingerprint
 
 
@@ -54,17 +55,15 @@ def _backward(params, grads, layers, obs, activation, scratch, dscratch, dpolicy
         if target == TO_POLICY_OUTPUTS:
             dz = dpolicy_outputs
         elif target == TO_VALUES:
-            dz = dvalues.reshape(rows, 1)
+            dz = matrix(dvalues, 0, rows, 1)
         else:
-            place = slice(rows * target, rows * (target + width))
-            dz = dscratch[place].reshape(rows, width)
-            activation_backward(dz, scratch[place].reshape(rows, width), activation)
-        dweight, dbias = grads[at:end].reshape(inputs, width), grads[end : end + width]
-        place = slice(rows * source, rows * (source + inputs))
-        x = obs if source == FROM_OBS else scratch[place].reshape(rows, inputs)
-        linear_backward_parameters(dz, x, dweight, dbias)
+            dz = matrix(dscratch, rows * target, rows, width)
+            activation_backward(dz, matrix(scratch, rows * target, rows, width), activation)
+        x = obs if source == FROM_OBS else matrix(scratch, rows * source, rows, inputs)
+        linear_backward_parameters(dz, x, matrix(grads, at, inputs, width), matrix(grads, end, 1, width)[0])
         if source != FROM_OBS:
-            linear_backward_input(dz, params[at:end].reshape(inputs, width), dscratch[place].reshape(rows, inputs))
+            dx = matrix(dscratch, rows * source, rows, inputs)
+            linear_backward_input(dz, matrix(params, at, inputs, width), dx)
 
 
 KINDS = {

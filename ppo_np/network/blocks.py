@@ -8,7 +8,7 @@ cache of a core; those of a whole minibatch do not.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import numpy as np
@@ -123,6 +123,11 @@ class BlockedGradient:
             wait(others)
         for other in others:
             other.result()
+
+    @property
+    def other_thread(self) -> Executor | None:
+        """For other work while no gradient is computed; None if there is one thread, or if BLAS uses the threads."""
+        return self._pool if self.threads > 1 and not self.wide else None
 
     def close(self) -> None:
         """End the threads."""

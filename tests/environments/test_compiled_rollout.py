@@ -3,6 +3,8 @@
 `NUMBA_DISABLE_JIT=1 pytest tests/environments/test_compiled_rollout.py` compares both without the compiler.
 """
 
+import threading
+
 import numpy as np
 import pytest
 from compiled_models import Drift, Tilt, in_python
@@ -16,6 +18,7 @@ from ppo_np.environments.compiled_stream import CompiledStream
 from ppo_np.environments.rollout_kernel import SAMPLERS, rollout_kernel
 from ppo_np.environments.stream import EnvStream
 from ppo_np.learning import compiled_rollout
+from ppo_np.learning.acting import RolloutValues
 from ppo_np.learning.compiled_rollout import CompiledSteps
 from ppo_np.learning.policy import Policy
 from ppo_np.learning.rollout import RolloutBuffer, RolloutReport, collect
@@ -79,10 +82,13 @@ def test_compiled_discrete(step_by_step, norm_obs):
     assert ours._buffer.truncations.any()
 
 
+SEPARATE = {"shared_sizes": (), "policy_sizes": (8,), "value_sizes": (6,)}
+
+
 @pytest.mark.parametrize("norm_obs", [False, True])
 def test_values_that_are_computed_after_the_rollout(step_by_step, norm_obs):
     """Networks without shared layers, and more rows than are computed together."""
-    settings = {"shared_sizes": (), "policy_sizes": (8,), "value_sizes": (6,), "norm_obs": norm_obs, "num_steps": 60}
+    settings = SEPARATE | {"norm_obs": norm_obs, "num_steps": 60, "threads": 1}
     ours = check_run(step_by_step, Drift, total_timesteps=900, **settings)
     report = collect(ours.stream, ours.policy, ours._workspace, ours._buffer, np.random.default_rng(0), lambda: False)
     assert report.filled == 60
@@ -92,6 +98,39 @@ def test_values_that_are_computed_after_the_rollout(step_by_step, norm_obs):
     ours.policy.model.forward(inputs, activations)
     np.testing.assert_allclose(ours._buffer.values[:-1].reshape(-1), activations.values, rtol=0, atol=1e-5)
     assert np.ptp(activations.values) > 1e-2
+
+
+@pytest.mark.parametrize("norm_obs", [False, True])
+def test_values_that_another_thread_computes_during_the_rollout(monkeypatch, step_by_step, norm_obs):
+    """Of 7 blocks with 256 rows each and some more rows, most are computed there."""
+    there, compute = [], RolloutValues._compute
+
+    def noted(values, first, end):
+        there.append((threading.current_thread() is not threading.main_thread(), first, end))
+        return compute(values, first, end)
+
+    monkeypatch.setattr(RolloutValues, "_compute", noted)
+    settings = SEPARATE | {"norm_obs": norm_obs, "num_steps": 370, "num_minibatches": 1, "threads": 2}
+    ours = PPO(config(total_timesteps=2 * 1850, **settings), Drift).learn()
+    by_other = sum(end - first for other, first, end in there if other)
+    assert by_other == 2 * 7 * 256
+    assert_same(ours, step_by_step(config(total_timesteps=2 * 1850, **settings | {"threads": 1}), Drift).learn())
+
+
+def test_a_value_that_is_not_finite_on_another_thread():
+    """The same crash as with one thread, with the first step that has such a value: the sixth of an episode."""
+    crashes = []
+    for threads in (1, 2):
+        ppo = PPO(config(num_steps=370, num_minibatches=1, threads=threads, **SEPARATE), Drift)
+        tensors = ppo.policy.model.named(ppo.policy.model.params)
+        tensors["value/0/weight"][:] = [[0], [1]]
+        tensors["value/0/bias"][:], tensors["value/head/weight"][:] = -4, 3e38 / 6
+        with pytest.raises(DivergedError, match="row 7 of the rollout") as error, np.errstate(all="ignore"):
+            ppo.learn()
+        crashes.append(error.value.crash)
+    assert crashes[0].what == crashes[1].what
+    for name, array in crashes[0].arrays.items():
+        assert np.array_equal(array, crashes[1].arrays[name], equal_nan=True)
 
 
 BOXES = [("gaussian", "parameter"), ("gaussian", "state"), ("beta", "parameter")]

@@ -121,11 +121,11 @@ class Acting:
 
 def collect_with(
     function: Callable[..., Any], stream: EnvStream, policy: Policy, buffer: RolloutBuffer,
-    rng: np.random.Generator, stopped: Callable[[], bool], report: RolloutReport | None = None,
+    rng: np.random.Generator, stopped: Callable[[], bool], *_unused: Any,
 ) -> RolloutReport:  # fmt: skip
     """As `ppo_np.learning.rollout.collect`, by the learner's function, which cannot be stopped between two steps.
 
-    `report` is not used: no rollout is ever unfinished.
+    The other arguments of `collect` are not used: no rollout is ever unfinished.
 
     Raises FunctionFault if the function returns a wrong shape, makes another number of steps or loses the observations.
     """
