@@ -38,6 +38,11 @@ def machine() -> dict[str, Any]:
     return about | {"load_at_start": os.getloadavg()[0], "arguments": sys.argv[1:]} | commit()
 
 
+def name_of(about: dict[str, Any]) -> str:
+    """The name of the machine that `machine` describes."""
+    return f"{about['cpu']}, {about['cores']} cores"
+
+
 def limits(threads: int) -> dict[str, str]:
     """Environment variables that keep the libraries to so many threads. JAX has no setting; XLA's flags are its way."""
     pools = {f"{pool}_NUM_THREADS": str(threads) for pool in POOLS}

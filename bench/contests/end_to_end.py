@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from bench.contests.contest import Contestant, Result, begin, show, versions_of, write
 from bench.contests.turns import Pace, compete
+from bench.machine import name_of
 from bench.peers.protocol import Job
 from bench.report.charts import bars
 from bench.report.sections import row_table
@@ -78,7 +79,7 @@ def run_rows(rows: Mapping[str, Row], options: Namespace, document: Result) -> N
     for name, row in rows.items():
         results = compete(row.contestants, row.job, Pace(**rounds, timeout=options.timeout))
         about = {"title": row.title, "job": dataclasses.asdict(row.job), "commit": document["commit"]}
-        document["rows"][name] = about | {"results": results}
+        document["rows"][name] = about | {"machine": name_of(document), "results": results}
         document["versions"] |= versions_of(results)
         write(options.out, document)
         show(row_table(name, document["rows"][name]))
@@ -102,7 +103,7 @@ def measure_rows(
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, 0.7)
     document[key] = json.loads(options.out.read_text())[key] if options.add else {}
     for row in options.only:
-        document[key][row] = measure(ROWS[row].job, rounds, seconds)
+        document[key][row] = measure(ROWS[row].job, rounds, seconds) | {"machine": name_of(document)}
         document[key] = dict(sorted(document[key].items()))
         write(options.out, document)
     show(table(document))

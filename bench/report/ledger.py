@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.contests.contest import OUT, commands_before, write
 from bench.contests.end_to_end import ON_RANKS
 from bench.contests.limit import ENVIRONMENT
+from bench.machine import name_of
 from bench.report.ranks_section import ranks_section
 from bench.report.sections import (
     blocks_table,
@@ -59,7 +60,8 @@ TABLES = {"limit": limit_table, "where": where_table, "blocks": blocks_table}
 def share_reached(row: str, documents: Documents) -> float | None:
     """How near ours came to what the machine allows in that row, to limit.py's; None if that is not known.
 
-    Ours and the bare environments took turns in end_to_end.py, the limit and the bare environments in limit.py.
+    Ours and the bare environments took turns in end_to_end.py, the limit and the bare environments in limit.py, on the
+    same machine.
     """
     like = ON_RANKS.get(row, row)
     try:
@@ -67,6 +69,8 @@ def share_reached(row: str, documents: Documents) -> float | None:
         if row in "cdm":  # their shares are targets themselves
             return found["share"]["median"]
         if row == "n":  # one core steps the environments alone, two do in the limit
+            return None
+        if documents["end_to_end"]["rows"][row].get("machine") != found.get("machine"):
             return None
         ratio = result_of(documents, row, ALONE)["ratio"]["median"]
     except (KeyError, UnknownError):
@@ -104,10 +108,12 @@ def provenance(document: Result) -> list[str]:
     told += [commit for one in document.get("results", ()) for commit in one.get("commits", ())]
     commits = dict.fromkeys(told) or [document["commit"] or ""]
     at = ", ".join(commit[:9] for commit in commits) + (" with changes" if document["dirty"] else "")
+    parts = [one for key in ("rows", "limits", "rows_by_part") for one in document.get(key, {}).values()]
+    machines = dict.fromkeys(one["machine"] for one in parts if "machine" in one) or [name_of(document)]
     name = document["benchmark"]
     command = f"python -m bench.{name if name == 'compiled' else f'contests.{name}'}"
     commands = ", ".join(f"`{' '.join([command, *told])}`" for told in commands_before(document))
-    return [commands, document["date"], f"{document['cpu']}, {document['cores']} cores", at, versions]
+    return [commands, document["date"], "; ".join(machines), at, versions]
 
 
 def picture(title: str, name: str) -> list[str]:

@@ -34,6 +34,7 @@ def limit_table(document: Result) -> list[str]:
         row("ours", lambda found: f"{found['ours']['median']:.2f}, {found['threads']['ours']}"),
         row("limit / ours", lambda found: f"{found['share']['median']:.2f}"),
         row("**limit** of two ranks", lambda found: f"{found['on_ranks']:.2f}"),
+        row("machine", lambda found: found.get("machine", "")),
     ]
     return ["## What the machine allows", "", LIMIT, *table(["part", *columns], rows)]
 
@@ -85,7 +86,8 @@ def row_table(name: str, row: Result) -> list[str]:
         return [one["contestant"], str(one["threads"]), number(one["median"]), ends(one, "min", "max"), memory, times]
 
     heading = ("contestant", "threads", unit, "range", "peak memory", f"{OURS} is x times as fast")
-    return [f"**{name}** {row['title']}", "", *of_contestants(row["results"], heading, cells)]
+    machine = f" ({row['machine']})" if "machine" in row else ""
+    return [f"**{name}** {row['title']}{machine}", "", *of_contestants(row["results"], heading, cells)]
 
 
 def solve_table(document: Result) -> list[str]:

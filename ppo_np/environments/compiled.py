@@ -101,7 +101,7 @@ class Program(NamedTuple):
     state_size: int
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
-        """A state in which an episode begins, (S,) float64; raises EnvironmentFault if `reset` fails."""
+        """A state in which an episode begins, (S,) float64, to be copied; raises EnvironmentFault if `reset` fails."""
         try:
             given = np.asarray(self.model.reset(rng))
         except Exception as error:
@@ -110,7 +110,7 @@ class Program(NamedTuple):
             size = self.state_size or "S"
             what = f"a state of shape {given.shape} and type {given.dtype}"
             raise EnvironmentFault(f"{self.name}.reset gave {what}, but it must be numbers of shape ({size},)")
-        return given.astype(np.float64)
+        return given.astype(np.float64, copy=False)
 
     def call(self, kernel: Callable[..., Any], *args: Any) -> Any:
         """Run a kernel; an exception in the user's functions becomes an EnvironmentFault."""

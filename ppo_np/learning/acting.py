@@ -156,7 +156,9 @@ def evaluate_final(
     if not len(truncated):
         return
     flat_obs = np.zeros(workspace.inputs.shape, policy.obs_dtype)
-    if isinstance(final.obs, dict | tuple):  # batched: the parts of environments without a final one have no meaning
+    if stream.checked and policy.observations.copies:
+        flat_obs[truncated] = [final.obs[n].reshape(-1) for n in truncated]
+    elif isinstance(final.obs, dict | tuple):  # batched: the parts of environments without a final one have no meaning
         _flatten(stream, policy.observations.flatten, final.obs, flat_obs)
         flat_obs[~transition.truncations] = 0
     else:

@@ -18,6 +18,7 @@ from ppo_np.network.continuous import Beta, StateGaussian
 from ppo_np.network.distributions import Categorical, Distribution, Gaussian, Rng
 
 SECONDS = 0.02  # that `advance` may take: `stop` waits for its end
+ANY_RNG = np.random.default_rng(0)  # for numbers that nobody uses; to make one takes as long as ten steps
 
 
 class CompiledSteps:
@@ -34,7 +35,7 @@ class CompiledSteps:
         self._given = _given(self._distribution, policy.actions.space)
         self._arrays = self._kernel_arrays()
         self._kernel = stream.envs.rollout_kernel(type(self._distribution).__name__)
-        arguments = self._arguments(0, 0, 0, _draws(self._distribution, np.random.default_rng(0), 1))
+        arguments = self._arguments(0, 0, 0, _draws(self._distribution, ANY_RNG, 1))
         self._kernel(*arguments, *stream.kernel_arguments())  # no step; it is compiled now, outside of `env_timeout`
 
     @classmethod

@@ -14,6 +14,7 @@ from bench.contests import end_to_end, pendulum, presets, solve, turns
 from bench.contests.contest import Contestant
 from bench.contests.end_to_end import ON_RANKS, ONE, OURS, RANKS, RLTOOLS, ROWS, TWO
 from bench.contests.turns import Pace, Seat, compete, ratios, spread
+from bench.machine import machine, name_of
 from bench.peers import referee
 from bench.peers.alone import Alone, alone_of
 from bench.peers.protocol import Clock, Job, Race
@@ -207,10 +208,13 @@ def test_rows_of_the_parts_can_be_measured_one_by_one(tmp_path, monkeypatch, cap
     path = tmp_path / "limit.json"
     path.write_text(json.dumps({"limits": {"d": "old", "a": "old"}, "arguments": []}))
     monkeypatch.setattr("sys.argv", ["command", "--add", "--only", "m", "c", "--quick", "--out", str(path)])
-    about = "limit", "limits", "abcdem", lambda job, rounds, seconds: [job.vectorization, rounds, seconds]
+    about = "limit", "limits", "abcdem", lambda job, *pace: {"measured": [job.vectorization, *pace]}
     end_to_end.measure_rows(None, *about, lambda document: list(document["limits"]))
     found = json.loads(path.read_text())["limits"]
-    assert found == {"a": "old", "c": ["sync", 2, 0.2], "d": "old", "m": ["compiled", 2, 0.2]}
+    of = {row: found[row].pop("machine") for row in "cm"}
+    assert of == dict.fromkeys("cm", name_of(machine()))
+    new = {"c": {"measured": ["sync", 2, 0.2]}, "m": {"measured": ["compiled", 2, 0.2]}}
+    assert found == {"a": "old", "d": "old"} | new
     assert capsys.readouterr().out.split() == list("acdm") == list(found)
     monkeypatch.setattr("sys.argv", ["command", "--only", "ab", "--out", str(path)])
     with pytest.raises(SystemExit):  # two rows in one word

@@ -142,6 +142,25 @@ def test_the_limit_is_compared_by_way_of_the_bare_environments(row, share):
     assert ledger.share_reached(row, documents) == (share and pytest.approx(share))
 
 
+def test_rows_and_limits_of_two_machines_are_not_compared():
+    found = {"limit": {"median": 55.0}, "machine": "A", "microseconds": {ledger.ENVIRONMENT: {"median": 50.0}}}
+    documents = rows(peer(0.9, ALONE)) | {"limit": {"limits": {"a": found}}}
+    row = documents["end_to_end"]["rows"]["a"]
+    assert ledger.share_reached("a", documents | {"end_to_end": {"rows": {"a": row | {"machine": "A"}}}})
+    assert ledger.share_reached("a", documents | {"end_to_end": {"rows": {"a": row | {"machine": "B"}}}}) is None
+
+
+def test_a_page_names_the_machine_of_each_row():
+    about = {"benchmark": "end_to_end", "versions": {}, "commit": "c", "dirty": False, "date": "", "arguments": []}
+    document = rows()["end_to_end"] | about | {"cpu": "B", "cores": 2}
+    row = document["rows"]["a"] | {"results": [{"contestant": CLEANRL, "skipped": "no torch"}]}
+    assert ledger.provenance(document)[2] == "B, 2 cores"
+    assert ledger.row_table("a", row)[0] == "**a** title"
+    document["rows"]["a"]["machine"] = row["machine"] = "A, 4 cores"
+    assert ledger.provenance(document)[2] == "A, 4 cores"
+    assert ledger.row_table("a", row)[0] == "**a** title (A, 4 cores)"
+
+
 def test_the_committed_pages_are_what_their_files_make():
     documents = ledger.read(sorted((DOCS / "performance").glob("*.json")))
     assert set(documents) <= set(ledger.BENCHMARKS)
