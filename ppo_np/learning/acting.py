@@ -1,7 +1,7 @@
 """What a rollout does in each step: flat observations, the network, and actions; and what it raises if that fails."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future
 from typing import Any, NoReturn
 
 import numpy as np
@@ -72,24 +72,25 @@ class RolloutValues:
     def __init__(self, policy: Policy, buffer: RolloutBuffer, other_thread: Executor | None = None):
         self._policy, self._buffer, self._other_thread = policy, buffer, other_thread
         self._values = buffer.values[:-1].reshape(-1)
-        self._begun = 0  # rows
-        self._pending: list[Future[bool]] = []
+        self._done, self._fine = 0, True  # rows, and whether all values are finite
+        self._pending: Future[bool] | None = None
 
     def begin(self, steps: int) -> None:
         """Let the other thread compute the values of the first steps of the buffer, in the blocks of `finish`."""
         whole_blocks = steps * self._buffer.values.shape[1] // VALUE_ROWS * VALUE_ROWS
-        if self._other_thread and whole_blocks > self._begun:
-            self._pending.append(self._other_thread.submit(self._compute, self._begun, whole_blocks))
-            self._begun = whole_blocks
+        if self._other_thread and whole_blocks > self._done:
+            self._pending = self._other_thread.submit(self._compute, self._done, whole_blocks)
+            self._done = whole_blocks
 
     def wait(self) -> None:
-        """Wait until the other thread has nothing to do."""
-        wait(self._pending)
+        """Wait for what has begun."""
+        if self._pending:
+            self._fine = self._pending.result() and self._fine
+            self._pending = None
 
     def finish(self, stream: EnvStream, workspace: ActingWorkspace, report: RolloutReport) -> None:
         """Compute the rest of the values, when the rollout is full. Raises as `run_network`."""
-        fine = self._compute(self._begun, len(self._values))
-        if all(one.result() for one in self._pending) and fine:
+        if self._compute(self._done, len(self._values)) and self._fine:
             return
         for t, obs in enumerate(self._buffer.obs):  # to raise with the first step that has such a value
             report.filled = t

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+LONGEST = 300.0  # seconds after which the process is given up
+
 
 class CompilingProcess:
     """A Python process that calls a function.
@@ -29,13 +31,15 @@ class CompilingProcess:
             self._process = subprocess.Popen(command, env=environment, stdin=nothing, stdout=nothing, stderr=nothing)
 
     def wait(self) -> None:
-        """Wait for its end. If it has failed, the first call of the kernel compiles it."""
+        """Wait for its end, at most `LONGEST`. If it has failed, the first call of the kernel compiles it."""
         if self._process:
-            self._process.wait()
-            self._process = None
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(LONGEST)
+            self.stop()
 
     def stop(self) -> None:
         """End it, if it has not ended."""
         if self._process:
             self._process.kill()
-            self.wait()
+            self._process.wait()
+            self._process = None

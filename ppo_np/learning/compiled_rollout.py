@@ -1,5 +1,6 @@
 """The rollout over compiled environments: a kernel does many steps in one call, and returns to Python for resets."""
 
+from concurrent.futures import Executor
 from time import perf_counter
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from ppo_np.distributed.ranks import OwnRows
 from ppo_np.environments.compiled_stream import CompiledStream
 from ppo_np.environments.rollout_kernel import BAD_LOGPROBS, BAD_NETWORK, ENDED, SAMPLERS
 from ppo_np.environments.stream import LARGEST, EnvStream
-from ppo_np.learning.acting import evaluate_final, raise_of_network, raise_of_sampling
+from ppo_np.learning.acting import RolloutValues, evaluate_final, raise_of_network, raise_of_sampling
 from ppo_np.learning.normalizer import CLIP
 from ppo_np.learning.policy import ActingWorkspace, Policy
 from ppo_np.learning.rollout_buffer import RolloutBuffer, RolloutReport
@@ -18,6 +19,7 @@ from ppo_np.network.continuous import Beta, StateGaussian
 from ppo_np.network.distributions import Categorical, Distribution, Gaussian, Rng
 
 SECONDS = 0.02  # that `advance` may take: `stop` waits for its end
+PARTS = 8  # of a rollout, at least: the values of one are computed on another thread during the next one
 ANY_RNG = np.random.default_rng(0)  # for numbers that nobody uses; to make one takes as long as ten steps
 
 
@@ -25,12 +27,21 @@ class CompiledSteps:
     """Fills many rows of the buffer at a time, with the numbers that single steps give, bit for bit.
 
     Args:
-        stream, policy, workspace, buffer: as for `collect`.
+        stream, policy, workspace, buffer, other_thread: as for `collect`.
+
+    Attributes:
+        values: those of the steps that are done, of a network that is `separate`.
     """
 
-    def __init__(self, stream: CompiledStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer):
+    def __init__(
+        self, stream: CompiledStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer,
+        other_thread: Executor | None = None,
+    ):  # fmt: skip
         self._stream, self._policy, self._workspace, self._buffer = stream, policy, workspace, buffer
         self._steps = 1  # that `advance` does
+        other_thread = other_thread if policy.model.separate else None
+        self._most = max(1, len(buffer.rewards) // PARTS) if other_thread else len(buffer.rewards)
+        self.values = RolloutValues(policy, buffer, other_thread)
         self._distribution = workspace.activations.distribution
         self._given = _given(self._distribution, policy.actions.space)
         self._arrays = self._kernel_arrays()
@@ -39,13 +50,16 @@ class CompiledSteps:
         self._kernel(*arguments, *stream.kernel_arguments())  # no step; it is compiled now, outside of `env_timeout`
 
     @classmethod
-    def of(cls, stream: EnvStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer) -> Self | None:
+    def of(
+        cls, stream: EnvStream, policy: Policy, workspace: ActingWorkspace, buffer: RolloutBuffer,
+        other_thread: Executor | None = None,
+    ) -> Self | None:  # fmt: skip
         """None if no kernel can do it: for other environments, and for some distributions and observations."""
         known = type(workspace.activations.distribution).__name__ in SAMPLERS
         plain = policy.observations.copies and policy.obs_dtype == policy.model.dtype
         if not isinstance(stream, CompiledStream) or not known or not plain or policy.model.head.masked:
             return None
-        return cls(stream, policy, workspace, buffer)
+        return cls(stream, policy, workspace, buffer, other_thread)
 
     def _kernel_arrays(self) -> tuple[tuple[Any, ...], ...]:
         """The arguments network, moments, workspace and buffer of the kernel."""
@@ -70,16 +84,22 @@ class CompiledSteps:
         network, moments, workspace, buffer = self._arrays
         return t, end, drawn, LARGEST, network, moments, (draws, self._given), workspace, buffer
 
-    def advance(self, report: RolloutReport, rng: Rng, most: int) -> None:
-        """Fill the next rows of the buffer: as many as take about `SECONDS`, and at most so many, or the rest.
+    def advance(self, report: RolloutReport, rng: Rng) -> None:
+        """Fill the next rows of the buffer: as many as take about `SECONDS`, or the rest.
+
+        Meanwhile the other thread computes the values of the rows before.
 
         Raises EnvironmentFault and NotFiniteError as `collect`.
         """
         first, start = report.filled, perf_counter()
-        end = min(first + min(self._steps, most), len(self._buffer.rewards))
+        end = min(first + min(self._steps, self._most), len(self._buffer.rewards))
         draws = _draws(self._distribution, rng, end - first)
-        while report.filled < end:
-            self._run(self._arguments(report.filled, end, first, draws), report)
+        self.values.begin(first)
+        try:
+            while report.filled < end:
+                self._run(self._arguments(report.filled, end, first, draws), report)
+        finally:
+            self.values.wait()
         self._steps = max(1, int((end - first) * SECONDS / (perf_counter() - start)))
 
     def _run(self, arguments: tuple[Any, ...], report: RolloutReport) -> None:

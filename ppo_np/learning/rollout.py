@@ -13,8 +13,6 @@ from ppo_np.learning.policy import ActingWorkspace, Policy
 from ppo_np.learning.rollout_buffer import RolloutBuffer, RolloutReport
 from ppo_np.network.distributions import Rng
 
-PARTS = 8  # of a rollout: the values of one are computed on another thread during the next one
-
 
 def collect(
     stream: EnvStream,
@@ -45,23 +43,17 @@ def collect(
     """
     report = report or RolloutReport()
     start_time = perf_counter() - report.time
-    steps = CompiledSteps.of(stream, policy, workspace, buffer)
-    separate, num_steps = policy.model.separate, len(buffer.rewards)
-    values = RolloutValues(policy, buffer, other_thread if steps and separate else None)
-    most = max(1, num_steps // PARTS) if other_thread else num_steps
-    try:
-        while report.filled < num_steps:
-            if stopped():
-                return report.finish(buffer, start_time)
-            if steps:
-                steps.advance(report, rng, most)
-                values.begin(report.filled)
-            else:
-                _one_step(stream, policy, workspace, buffer, rng, report)
-        if separate:
-            values.finish(stream, workspace, report)
-    finally:
-        values.wait()
+    steps = CompiledSteps.of(stream, policy, workspace, buffer, other_thread)
+    while report.filled < len(buffer.rewards):
+        if stopped():
+            return report.finish(buffer, start_time)
+        if steps:
+            steps.advance(report, rng)
+        else:
+            _one_step(stream, policy, workspace, buffer, rng, report)
+    if policy.model.separate:
+        values = steps.values if steps else RolloutValues(policy, buffer)
+        values.finish(stream, workspace, report)
     # The value of the observation that follows the rollout.
     flat_obs = np.zeros_like(buffer.obs[0])
     flatten_obs(stream, policy, flat_obs)

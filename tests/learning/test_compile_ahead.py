@@ -11,7 +11,7 @@ import pytest
 
 from kernels import _jit
 from ppo_np import PPO, PPOConfig
-from ppo_np.learning import compiled_update
+from ppo_np.learning import compile_ahead, compiled_update
 from ppo_np.learning.compile_ahead import CompilingProcess
 from ppo_np.learning.compiled_update import compile_update
 from ppo_np.learning.update_kernel import KINDS, update_kernel
@@ -36,6 +36,14 @@ def test_it_can_be_stopped(tmp_path):
     begin = time.monotonic()
     CompilingProcess(open_file, str(tmp_path / "never written")).stop()  # waits for someone who writes
     assert time.monotonic() - begin < 5
+
+
+def test_a_process_that_does_not_end_is_given_up(monkeypatch, tmp_path):
+    os.mkfifo(tmp_path / "never written")
+    monkeypatch.setattr(compile_ahead, "LONGEST", 0.1)
+    begin = time.monotonic()
+    CompilingProcess(open_file, str(tmp_path / "never written")).wait()
+    assert 0.1 <= time.monotonic() - begin < 5
 
 
 @pytest.mark.parametrize("program", ["", "/no/such/program"])
