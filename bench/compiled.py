@@ -1,4 +1,4 @@
-"""Compiled environments on one thread: `python -m bench.compiled [ID ...]`, and `python -m bench.compiled training`.
+"""Compiled environments: `python -m bench.compiled [ID ...]`, `python -m bench.compiled training`, and `... threads`.
 
 Without learning, in steps per second; the medians with the least and the most are in runs/bench/compiled.json:
 
@@ -9,11 +9,16 @@ Gymnasium   Gymnasium's own environment, which is Python, in `SerialEnvs`
 With learning, for two networks of [64, 64] tanh: rollouts whose steps are made one by one from Python, and those that a
 kernel makes. Both runs have the same numbers, and do their updates in turns. The table has medians of processor time,
 which other processes change less than they change the time of a clock.
+
+With `threads`, what would be gained if two threads shared the environments of a rollout: all of them on one thread, and
+the values on the other one, as `--threads 2` does it, in turns with half of them on each. Medians by the clock, with
+the same networks.
 """
 
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -26,6 +31,7 @@ import numpy as np
 
 from bench.contests.contest import LIBRARIES, OUT, write
 from bench.machine import machine
+from bench.ours import limit_blas_threads
 from bench.peers.protocol import versions
 from ppo_np import PPO
 from ppo_np.config import PPOConfig
@@ -95,15 +101,21 @@ WORKS = (  # environments, steps, rows of a minibatch, epochs
     ("CartPole-v1", 256, 128, 512, 4), ("Pendulum-v1", 64, 64, 512, 4), ("Pendulum-v1", 4, 1024, 256, 2),
 )  # fmt: skip
 UPDATES = 22
+SHARED = (("Pendulum-v1", 4, 1024), ("Pendulum-v1", 64, 64), ("CartPole-v1", 256, 128), ("Pendulum-v1", 1024, 64))
+
+
+def config_of(env_id: str, envs: int, steps: int, **more: Any) -> PPOConfig:
+    """Two networks of [64, 64] tanh."""
+    return PPOConfig(
+        env_id=env_id, vectorization="compiled", num_envs=envs, num_steps=steps, total_timesteps=10**9,
+        shared_sizes=(), policy_sizes=(64, 64), value_sizes=(64, 64), activation="tanh", **more,
+    )  # fmt: skip
 
 
 def training(env_id: str, envs: int, steps: int, rows: int, epochs: int) -> str:
     """A row of the table: medians of UPDATES updates, without the first two."""
-    config = PPOConfig(
-        env_id=env_id, vectorization="compiled", num_envs=envs, num_steps=steps, update_epochs=epochs, threads=1,
-        num_minibatches=envs * steps // rows, total_timesteps=10**9, shared_sizes=(), policy_sizes=(64, 64),
-        value_sizes=(64, 64), activation="tanh",
-    )  # fmt: skip
+    minibatches = envs * steps // rows
+    config = config_of(env_id, envs, steps, update_epochs=epochs, num_minibatches=minibatches, threads=1)
     runs = {in_kernel: PPO(config) for in_kernel in (False, True)}
     taken: dict[bool, list[Metrics]] = {in_kernel: [] for in_kernel in runs}
     for _ in range(UPDATES):
@@ -124,6 +136,33 @@ def one_update(taken: list[Metrics], run: PPO, metrics: Metrics) -> None:
     """A callback that keeps the metrics and stops."""
     taken.append(metrics)
     run.stop()
+
+
+def sharing(env_id: str, envs: int, steps: int) -> str:
+    """A row of the table: milliseconds of a rollout, the median of UPDATES."""
+    whole = PPO(config_of(env_id, envs, steps, threads=2))
+    first, second = (PPO(config_of(env_id, envs // 2, steps, threads=1)) for _ in range(2))
+    taken: dict[str, list[float]] = {"one": [], "two": []}
+    with ThreadPoolExecutor(1) as other:
+        for _ in range(UPDATES):
+            start = time.perf_counter()
+            whole._collect(whole.config)
+            middle = time.perf_counter()
+            of_other = other.submit(first._collect, first.config)
+            second._collect(second.config)
+            of_other.result()
+            taken["one"].append(middle - start)
+            taken["two"].append(time.perf_counter() - middle)
+    one, two = (median(seconds[2:]) for seconds in taken.values())
+    return f"| {env_id}, {envs} x {steps} | {1000 * one:.2f} | {1000 * two:.2f} | {one / two:.2f} |"
+
+
+def main_threads() -> None:
+    """Print the table of shared environments."""
+    print("| | all on one, ms | half on each, ms | times as quick |", "| --- | ---: | ---: | ---: |", sep="\n")
+    with limit_blas_threads(1):
+        for work in SHARED:
+            print(sharing(*work))
 
 
 def main(names: Sequence[str], out: Path = OUT / "compiled.json") -> None:
@@ -157,4 +196,4 @@ def main_training() -> None:
 
 
 if __name__ == "__main__":
-    main_training() if sys.argv[1:] == ["training"] else main(sys.argv[1:])
+    {("training",): main_training, ("threads",): main_threads}.get(tuple(sys.argv[1:]), partial(main, sys.argv[1:]))()

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from bench import compiled
 
 
@@ -16,3 +18,13 @@ def test_rates_are_printed_and_written_for_the_ledger(tmp_path, monkeypatch, cap
         assert 0 < found[name]["min"] <= found[name]["median"] <= found[name]["max"]
     assert found["kernel"]["median"] > found["gymnasium"]["median"]
     assert capsys.readouterr().out.splitlines()[-1].startswith("| Pendulum-v1 |")
+
+
+def test_rollouts_on_one_thread_and_shared_by_two(monkeypatch, capsys):
+    monkeypatch.setattr(compiled, "UPDATES", 3)
+    monkeypatch.setattr(compiled, "SHARED", [("Pendulum-v1", 4, 8)])
+    compiled.main_threads()
+    *_, row = capsys.readouterr().out.splitlines()
+    what, one, two, ratio = row.strip("| ").split(" | ")
+    assert what == "Pendulum-v1, 4 x 8"
+    assert float(ratio) == pytest.approx(float(one) / float(two), rel=0.05)
