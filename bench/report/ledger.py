@@ -66,11 +66,11 @@ def share_reached(row: str, documents: Documents) -> float | None:
     like = ON_RANKS.get(row, row)
     try:
         found = documents["limit"]["limits"][like]
+        if documents["end_to_end"]["rows"][row].get("machine") != found.get("machine"):
+            return None
         if row in "cdm":  # their shares are targets themselves
             return found["share"]["median"]
         if row == "n":  # one core steps the environments alone, two do in the limit
-            return None
-        if documents["end_to_end"]["rows"][row].get("machine") != found.get("machine"):
             return None
         ratio = result_of(documents, row, ALONE)["ratio"]["median"]
     except (KeyError, UnknownError):

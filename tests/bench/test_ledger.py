@@ -142,12 +142,15 @@ def test_the_limit_is_compared_by_way_of_the_bare_environments(row, share):
     assert ledger.share_reached(row, documents) == (share and pytest.approx(share))
 
 
-def test_rows_and_limits_of_two_machines_are_not_compared():
-    found = {"limit": {"median": 55.0}, "machine": "A", "microseconds": {ledger.ENVIRONMENT: {"median": 50.0}}}
-    documents = rows(peer(0.9, ALONE)) | {"limit": {"limits": {"a": found}}}
-    row = documents["end_to_end"]["rows"]["a"]
-    assert ledger.share_reached("a", documents | {"end_to_end": {"rows": {"a": row | {"machine": "A"}}}})
-    assert ledger.share_reached("a", documents | {"end_to_end": {"rows": {"a": row | {"machine": "B"}}}}) is None
+@pytest.mark.parametrize("row", ["a", "c"])
+def test_rows_and_limits_of_two_machines_are_not_compared(row):
+    found = {"limit": {"median": 55.0}, "share": {"median": 0.9}, "machine": "A"}
+    found["microseconds"] = {ledger.ENVIRONMENT: {"median": 50.0}}
+    documents = rows(peer(0.9, ALONE), row=row) | {"limit": {"limits": {row: found}}}
+    documents["end_to_end"]["rows"][row]["machine"] = "A"
+    assert ledger.share_reached(row, documents)
+    documents["end_to_end"]["rows"][row]["machine"] = "B"
+    assert ledger.share_reached(row, documents) is None
 
 
 def test_a_page_names_the_machine_of_each_row():
