@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -143,7 +143,7 @@ def sharing(env_id: str, envs: int, steps: int) -> str:
     whole = PPO(config_of(env_id, envs, steps, threads=2))
     first, second = (PPO(config_of(env_id, envs // 2, steps, threads=1)) for _ in range(2))
     taken: dict[str, list[float]] = {"one": [], "two": []}
-    with ThreadPoolExecutor(1) as other:
+    with ThreadPoolExecutor(1) as other, closing(whole), closing(first), closing(second):
         for _ in range(UPDATES):
             start = time.perf_counter()
             whole._collect(whole.config)
@@ -159,7 +159,7 @@ def sharing(env_id: str, envs: int, steps: int) -> str:
 
 def main_threads() -> None:
     """Print the table of shared environments."""
-    print("| | all on one, ms | half on each, ms | times as quick |", "| --- | ---: | ---: | ---: |", sep="\n")
+    print("| | all on one, ms | half on each, ms | times as fast |", "| --- | ---: | ---: | ---: |", sep="\n")
     with limit_blas_threads(1):
         for work in SHARED:
             print(sharing(*work))

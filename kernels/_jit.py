@@ -36,6 +36,11 @@ from numba.core import sigutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 from numba.core.serialize import dumps
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 FASTMATH = frozenset({"nsz", "contract", "afn", "reassoc"})
 OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
@@ -101,8 +106,8 @@ class _CheckedCode(CompileResultCacheImpl):
 class _KernelCache(FunctionCache):
     """Numba's cache of one kernel, whose files may be damaged or cannot be written: then the kernel is compiled.
 
-    A power failure leaves empty or cut files, and two processes that fill the cache together can leave the code for
-    arrays of float64 where that for float32 is looked for.
+    A power failure leaves empty or cut files. Without a lock (on Windows), two processes that fill the cache together
+    can leave the code for arrays of float64 where that for float32 is looked for.
     """
 
     _impl_class = _CheckedCode
@@ -123,9 +128,19 @@ class _KernelCache(FunctionCache):
     def save_overload(self, sig, data):
         """Write compiled code to the cache; a warning says if that is not possible."""
         try:
-            super().save_overload(sig, data)
+            with _one_at_a_time():
+                super().save_overload(sig, data)
         except Exception as error:  # OSError, or anything if `load_overload` could not replace a damaged index
             _warn_of_no_cache(f"{CACHE_DIR}: {getattr(error, 'strerror', None) or error}")
+
+
+@contextlib.contextmanager
+def _one_at_a_time():
+    """A context in which no other process writes to the cache: of two that do, one would lose its entry in an index."""
+    with open(Path(CACHE_DIR) / "lock", "w") as file:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 COMPILED = not numba.config.DISABLE_JIT
@@ -170,8 +185,9 @@ def called_kernel(function):
 
 
 def is_cached(compiled):
-    """Whether machine code of a `users_kernel` with a key is on disk; there must be a folder for it."""
-    return any(Path(compiled._cache.cache_path).glob("*.nbi"))
+    """Whether machine code of a `users_kernel` is in its folder; None if it has no folder."""
+    folder = getattr(compiled, "_cache", None) and compiled._cache.cache_path
+    return any(Path(folder).glob("*.nbi")) if folder else None
 
 
 def users_cache_dir(key):

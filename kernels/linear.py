@@ -23,13 +23,13 @@ def _in_tiles(weight, columns):
 
 @kernel
 def _few_outputs(weight):
-    """Whether a layer has so few outputs that loops are quicker than BLAS (`pytest bench/kernels -k linear`)."""
+    """Whether a layer has so few outputs that loops are quicker than BLAS."""
     return weight.shape[1] < NARROW <= weight.shape[0] < WIDE
 
 
 @kernel
 def _transposed(weight):
-    """A copy of W^T, (O, I); of a single column, the same numbers."""
+    """W^T, (O, I): a copy, or a view of W if that has a single column."""
     if weight.shape[1] == 1:
         return matrix(weight, 0, 1, weight.shape[0])
     transposed = np.empty((weight.shape[1], weight.shape[0]), weight.dtype)

@@ -1,7 +1,8 @@
 """A part of a flat array as a matrix.
 
-Numba counts the references to an array's memory. Each slice and each `reshape` changes the counter, which is a quarter
-of the time in which a small network acts for a few environments (`pytest bench/kernels -k acting_forward`).
+Numba counts the references to an array's memory, and each slice and each `reshape` changes the counter. Where a small
+network acts for a few environments, that takes a good part of the time
+(`pytest bench/kernels --benchmark-enable -k acting_forward`).
 """
 
 from numba import types

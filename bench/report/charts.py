@@ -42,11 +42,12 @@ def bars(rows: Mapping[str, Any], path: Path) -> None:
         ax.bar_label(drawn_bars, [f"{value:,.0f}" for value in medians], padding=4, fontsize=8)
         ax.margins(x=0.12)
         ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.locator_params(axis="x", nbins=6)
         ax.set_title(fill(f"({name}) {row['title']}", 90), fontsize=9, loc="left")
         if name == list(rows)[-1]:
             ax.set_xlabel("steps a second: median, least and most")
 
-    _draw(path, rows.items(), 1.8, draw)
+    _draw(path, rows.items(), 1.7, draw, dpi=130)
 
 
 def curves(

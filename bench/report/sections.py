@@ -52,7 +52,9 @@ def where_table(document: Result) -> list[str]:
         [part, *(cell(column, part) for column in columns.values())] for part in next(iter(columns.values()))["parts"]
     ]
     rows.append(["**total**", *(f"{column['total']:.2f}" for column in columns.values())])
-    return ["## Where the time goes", "", "Microseconds an environment step.", "", *table(["part", *heads], rows)]
+    machines = ", ".join(dict.fromkeys(f" on {one['machine']}" for one in columns.values() if "machine" in one))
+    what = f"Microseconds an environment step{machines}."
+    return ["## Where the time goes", "", what, "", *table(["part", *heads], rows)]
 
 
 def blocks_table(document: Result) -> list[str]:
@@ -125,10 +127,10 @@ def presets_table(document: Result) -> list[str]:
 
     def cells(one: Result) -> list[str]:
         seconds = number(one["median"], "unsolved"), ends(one, "min", "max", "unsolved")
-        return [one["preset"], f"{one['solved']} of {one['seeds']}", *seconds, number(one["steps"], "unsolved")]
+        return [one["contestant"], f"{one['solved']} of {one['seeds']}", *seconds, number(one["steps"], "unsolved")]
 
     heading = ("preset", "solved", "seconds, median", "range", "steps, median")
-    rows = [one | {"contestant": one["preset"]} for one in document["results"]]
+    rows = [one | {"contestant": one["preset"] + one["contestant"].removeprefix(OURS)} for one in document["results"]]
     title = "**Presets**, from the start of the process to a good greedy policy, on fresh seeds"
     return [title, "", *of_contestants(rows, heading, cells)]
 

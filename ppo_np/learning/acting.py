@@ -158,7 +158,7 @@ def evaluate_final(
         return
     flat_obs = np.zeros(workspace.inputs.shape, policy.obs_dtype)
     if stream.checked and policy.observations.copies:
-        flat_obs[truncated] = [final.obs[n].reshape(-1) for n in truncated]
+        flat_obs[truncated] = [np.asarray(final.obs[n]).reshape(-1) for n in truncated]
     elif isinstance(final.obs, dict | tuple):  # batched: the parts of environments without a final one have no meaning
         _flatten(stream, policy.observations.flatten, final.obs, flat_obs)
         flat_obs[~transition.truncations] = 0

@@ -11,7 +11,7 @@ from ppo_np.distributed.ranks import OwnRows
 from ppo_np.environments.compiled_stream import CompiledStream
 from ppo_np.environments.rollout_kernel import BAD_LOGPROBS, BAD_NETWORK, ENDED, SAMPLERS
 from ppo_np.environments.stream import LARGEST, EnvStream
-from ppo_np.learning.acting import RolloutValues, evaluate_final, raise_of_network, raise_of_sampling
+from ppo_np.learning.acting import VALUE_ROWS, RolloutValues, evaluate_final, raise_of_network, raise_of_sampling
 from ppo_np.learning.normalizer import CLIP
 from ppo_np.learning.policy import ActingWorkspace, Policy
 from ppo_np.learning.rollout_buffer import RolloutBuffer, RolloutReport
@@ -19,7 +19,7 @@ from ppo_np.network.continuous import Beta, StateGaussian
 from ppo_np.network.distributions import Categorical, Distribution, Gaussian, Rng
 
 SECONDS = 0.02  # that `advance` may take: `stop` waits for its end
-PARTS = 8  # of a rollout, at least: the values of one are computed on another thread during the next one
+PARTS = 8  # of a rollout: the values of one are computed on another thread during the next one
 ANY_RNG = np.random.default_rng(0)  # for numbers that nobody uses; to make one takes as long as ten steps
 
 
@@ -30,7 +30,7 @@ class CompiledSteps:
         stream, policy, workspace, buffer, other_thread: as for `collect`.
 
     Attributes:
-        values: those of the steps that are done, of a network that is `separate`.
+        values: computes the values of the steps that are done, if the network is `separate`.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class CompiledSteps:
         self._stream, self._policy, self._workspace, self._buffer = stream, policy, workspace, buffer
         self._steps = 1  # that `advance` does
         other_thread = other_thread if policy.model.separate else None
-        self._most = max(1, len(buffer.rewards) // PARTS) if other_thread else len(buffer.rewards)
+        num_steps, num_envs = buffer.rewards.shape
+        self._most = max(num_steps // PARTS, -(-VALUE_ROWS // num_envs)) if other_thread else num_steps
         self.values = RolloutValues(policy, buffer, other_thread)
         self._distribution = workspace.activations.distribution
         self._given = _given(self._distribution, policy.actions.space)

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from kernels import optimizer as optimizer_kernels
-from kernels._jit import CACHE_DIR, COMPILED, is_cached
+from kernels._jit import COMPILED, is_cached
 from kernels.loss import LOSS_TERMS
 from ppo_np.config import PPOConfig
 from ppo_np.learning import minibatches as minibatches_module
@@ -58,7 +58,7 @@ class CompiledMinibatches:
         self._functions = partial(_functions, buffer, gradient, policy.model, optimizer, divergence)
         kind = policy.model.head.kind.__name__
         self._kernel = update_kernel(kind)
-        ahead = gradient.threads > 1 and CACHE_DIR and not is_cached(self._kernel)
+        ahead = gradient.threads > 1 and is_cached(self._kernel) is False
         self._compiling = _compiling(kind) if ahead else None
         self._largest = 0  # rows of a minibatch, for which there are arrays
         self._gathered: tuple[np.ndarray, ...] = (np.zeros(0),)
@@ -112,11 +112,6 @@ class CompiledMinibatches:
         self._allocate(1, 1)
         results = np.zeros((1, LOSSES)), np.zeros((1, LOSSES)), np.zeros(1)
         self._kernel((0, 0, 0, 0, False, False), *self._arguments("all", [1], config, results))
-
-    def close(self) -> None:
-        """End the process that compiles the kernel, if there is one."""
-        if self._compiling:
-            self._compiling.stop()
 
     def _in_blocks(self, sizes: list[int], config: PPOConfig, results: Arrays) -> int:
         """As `_call` with all parameters; the blocks of a minibatch are shared by several threads."""

@@ -280,8 +280,6 @@ class OnPolicyAlgorithm:
     def close(self) -> None:
         """Close the environments, also those of evaluations, and end the threads; a video is finished first."""
         self._gradient.close()
-        if self._compiled:
-            self._compiled.close()
         close_all(self.stream.guests)
         self.stream.guests.clear()
         close_environments(self.envs)

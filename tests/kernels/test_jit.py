@@ -186,6 +186,44 @@ def cache(filled, tmp_path, monkeypatch):
     return shutil.copytree(filled, tmp_path / "cache")
 
 
+def test_whether_a_users_kernel_is_cached(monkeypatch, tmp_path):
+    monkeypatch.setattr(_jit, "CACHE_DIR", str(tmp_path))
+    kept, unkept = _jit.users_kernel(divide.py_func, "key"), _jit.users_kernel(divide.py_func, "")
+    assert [_jit.is_cached(one) for one in (kept, unkept)] == [False, None]
+    kept(1.0, 2.0), unkept(1.0, 2.0)
+    assert [_jit.is_cached(one) for one in (kept, unkept)] == [True, None]
+    assert _jit.is_cached(divide.py_func) is None
+
+
+WRITER = """
+import sys, time
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
+from kernels import _jit
+from kernels.finite import all_finite
+_jit.CACHE_DIR = sys.argv[1]
+save = IndexDataCacheFile._save_index
+IndexDataCacheFile._save_index = lambda *args: time.sleep(1) or save(*args)
+kernel = _jit.kernel(all_finite.py_func)
+print("ready", flush=True)
+input()
+kernel(np.zeros(3, sys.argv[2]))
+"""
+
+
+def test_processes_that_fill_the_cache_together_lose_nothing(tmp_path):
+    """Each compiles the same kernel for another type, and there is a second between reading and writing the index."""
+    types = ["f4", "f8", "c8", "c16"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), kind], **pipes) for kind in types]
+    assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * len(types)
+    for writer in writers:
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    assert [writer.communicate() and writer.returncode for writer in writers] == [0] * len(types)
+    assert len(list(tmp_path.rglob("*.nbc"))) == len(types)
+
+
 def hits(kernels):
     return sum(sum(compiled.stats.cache_hits.values()) for compiled in kernels)
 

@@ -1,6 +1,8 @@
 """Another process compiles the update kernel during the first rollout, if it is not in the cache."""
 
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +33,30 @@ def test_it_calls_the_function(tmp_path):
     process.stop()
 
 
+def test_it_imports_what_this_process_would_import(tmp_path, monkeypatch):
+    """A file of the working folder with the name of a module of Python is none of this process's modules."""
+    (tmp_path / "random.py").write_text("raise ImportError")
+    monkeypatch.chdir(tmp_path)
+    process = CompilingProcess(random.seed, "")._process
+    assert process.wait() == 0
+
+
+ENDS = """
+import sys
+from ppo_np.learning.compile_ahead import CompilingProcess
+from _io import open
+print(CompilingProcess(open, sys.argv[1])._process.pid)
+"""
+
+
+def test_it_ends_when_this_process_does(tmp_path):
+    os.mkfifo(tmp_path / "never written")
+    command = [sys.executable, "-c", ENDS, str(tmp_path / "never written")]
+    pid = int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_it_can_be_stopped(tmp_path):
     os.mkfifo(tmp_path / "never written")
     begin = time.monotonic()
@@ -42,11 +68,14 @@ def test_a_process_that_does_not_end_is_given_up(monkeypatch, tmp_path):
     os.mkfifo(tmp_path / "never written")
     monkeypatch.setattr(compile_ahead, "LONGEST", 0.1)
     begin = time.monotonic()
-    CompilingProcess(open_file, str(tmp_path / "never written")).wait()
+    compiling = CompilingProcess(open_file, str(tmp_path / "never written"))
+    process = compiling._process
+    compiling.wait()
+    assert process.returncode == -signal.SIGKILL
     assert 0.1 <= time.monotonic() - begin < 5
 
 
-@pytest.mark.parametrize("program", ["", "/no/such/program"])
+@pytest.mark.parametrize("program", [None, "", "/no/such/program"])
 def test_without_a_process_the_run_goes_on(monkeypatch, program):
     monkeypatch.setattr(sys, "executable", program)
     process = CompilingProcess(os.mkdir, "never made")
@@ -74,9 +103,6 @@ class Process:
     def wait(self):
         self.told.append("waited")
 
-    def stop(self):
-        self.told.append("stopped")
-
 
 @needs_jit
 def test_a_run_waits_for_it_before_the_first_update(monkeypatch):
@@ -85,11 +111,11 @@ def test_a_run_waits_for_it_before_the_first_update(monkeypatch):
     compiled_update._compiling.cache_clear()
     config = PPOConfig(env_id="CartPole-v1", **SETTINGS)
     ppo = PPO(config)
-    told = ppo._compiled._compiling.told
+    told, kernel = ppo._compiled._compiling.told, ppo._compiled._kernel
     assert told == [compile_update, "Categorical"]
+    monkeypatch.setattr(ppo._compiled, "_kernel", lambda *arguments: told.append("kernel") or kernel(*arguments))
     ppo.learn()
-    ppo.close()
-    assert told[2:] == ["waited", "stopped"]
+    assert told[2:4] == ["waited", "kernel"]
     assert PPO(config)._compiled._compiling.told is told  # one process in all
     compiled_update._compiling.cache_clear()
 
@@ -97,8 +123,8 @@ def test_a_run_waits_for_it_before_the_first_update(monkeypatch):
 @needs_jit
 @pytest.mark.parametrize("why", ["one thread", "no cache", "compiled before"])
 def test_when_there_is_none(monkeypatch, why):
-    monkeypatch.setattr(compiled_update, "is_cached", lambda kernel: why == "compiled before")
-    monkeypatch.setattr(compiled_update, "CACHE_DIR", "" if why == "no cache" else "folder")
+    cached = {"compiled before": True, "no cache": None}.get(why, False)
+    monkeypatch.setattr(compiled_update, "is_cached", lambda kernel: cached)
     monkeypatch.setattr(compiled_update, "CompilingProcess", None)
     threads = 1 if why == "one thread" else 2
     assert PPO(PPOConfig(env_id="CartPole-v1", **SETTINGS | {"threads": threads}))._compiled._compiling is None

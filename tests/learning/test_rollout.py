@@ -6,6 +6,7 @@ import pytest
 import sample_environments
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from ppo_np import PPO
 from ppo_np.config import PPOConfig
 from ppo_np.environments.observed import Observed
 from ppo_np.environments.serial import SerialEnvs
@@ -38,6 +39,22 @@ class Setup:
         report = collect(self.stream, self.policy, self.workspace, self.buffer, self.rng, stopped)
         self.buffer.compute_advantages(GAMMA, LAMBDA)
         return report
+
+
+class Lists(sample_environments.Counting):
+    """Its observations are lists."""
+
+    def _obs(self):
+        return super()._obs().tolist()
+
+
+def test_observations_that_are_lists():
+    """Also the last ones of episodes that are truncated."""
+    settings = {"num_envs": 2, "num_steps": 8, "num_minibatches": 1, "total_timesteps": 32, "shared_sizes": ()}
+    ours, theirs = (PPO(PPOConfig(**settings), env).learn() for env in (Lists, sample_environments.Counting))
+    assert ours._buffer.truncations.any()
+    assert np.array_equal(ours._buffer.final_values, theirs._buffer.final_values)
+    assert np.array_equal(ours.policy.model.params, theirs.policy.model.params)
 
 
 def value(obs):
