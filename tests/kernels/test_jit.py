@@ -186,6 +186,7 @@ def cache(filled, tmp_path, monkeypatch):
     return shutil.copytree(filled, tmp_path / "cache")
 
 
+@needs_jit
 def test_whether_a_users_kernel_is_cached(monkeypatch, tmp_path):
     monkeypatch.setattr(_jit, "CACHE_DIR", str(tmp_path))
     kept, unkept = _jit.users_kernel(divide.py_func, "key"), _jit.users_kernel(divide.py_func, "")
@@ -211,6 +212,7 @@ kernel(np.zeros(3, sys.argv[2]))
 """
 
 
+@needs_jit
 def test_processes_that_fill_the_cache_together_lose_nothing(tmp_path):
     """Each compiles the same kernel for another type, and there is a second between reading and writing the index."""
     types = ["f4", "f8", "c8", "c16"]
