@@ -104,7 +104,7 @@ UPDATES = 22
 SHARED = (("Pendulum-v1", 4, 1024), ("Pendulum-v1", 64, 64), ("CartPole-v1", 256, 128), ("Pendulum-v1", 1024, 64))
 
 
-def config_of(env_id: str, envs: int, steps: int, **more: Any) -> PPOConfig:
+def small_config(env_id: str, envs: int, steps: int, **more: Any) -> PPOConfig:
     """Two networks of [64, 64] tanh."""
     return PPOConfig(
         env_id=env_id, vectorization="compiled", num_envs=envs, num_steps=steps, total_timesteps=10**9,
@@ -115,7 +115,7 @@ def config_of(env_id: str, envs: int, steps: int, **more: Any) -> PPOConfig:
 def training(env_id: str, envs: int, steps: int, rows: int, epochs: int) -> str:
     """A row of the table: medians of UPDATES updates, without the first two."""
     minibatches = envs * steps // rows
-    config = config_of(env_id, envs, steps, update_epochs=epochs, num_minibatches=minibatches, threads=1)
+    config = small_config(env_id, envs, steps, update_epochs=epochs, num_minibatches=minibatches, threads=1)
     runs = {in_kernel: PPO(config) for in_kernel in (False, True)}
     taken: dict[bool, list[Metrics]] = {in_kernel: [] for in_kernel in runs}
     for _ in range(UPDATES):
@@ -140,8 +140,8 @@ def one_update(taken: list[Metrics], run: PPO, metrics: Metrics) -> None:
 
 def sharing(env_id: str, envs: int, steps: int) -> str:
     """A row of the table: milliseconds of a rollout, the median of UPDATES."""
-    whole = PPO(config_of(env_id, envs, steps, threads=2))
-    first, second = (PPO(config_of(env_id, envs // 2, steps, threads=1)) for _ in range(2))
+    whole = PPO(small_config(env_id, envs, steps, threads=2))
+    first, second = (PPO(small_config(env_id, envs // 2, steps, threads=1)) for _ in range(2))
     taken: dict[str, list[float]] = {"one": [], "two": []}
     with ThreadPoolExecutor(1) as other, closing(whole), closing(first), closing(second):
         for _ in range(UPDATES):
@@ -196,4 +196,9 @@ def main_training() -> None:
 
 
 if __name__ == "__main__":
-    {("training",): main_training, ("threads",): main_threads}.get(tuple(sys.argv[1:]), partial(main, sys.argv[1:]))()
+    if sys.argv[1:] == ["training"]:
+        main_training()
+    elif sys.argv[1:] == ["threads"]:
+        main_threads()
+    else:
+        main(sys.argv[1:])

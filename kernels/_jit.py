@@ -184,10 +184,10 @@ def called_kernel(function):
     return numba.njit(function, no_cpython_wrapper=True, **OPTIONS)
 
 
-def is_cached(compiled):
-    """Whether machine code of a `users_kernel` is in its folder; None if it has no folder."""
-    folder = getattr(compiled, "_cache", None) and compiled._cache.cache_path
-    return any(Path(folder).glob("*.nbi")) if folder else None
+def is_missing(compiled):
+    """Whether the folder of a `users_kernel` holds no machine code yet; False if it has no folder."""
+    folder = compiled._cache.cache_path if hasattr(compiled, "_cache") else None
+    return folder is not None and not any(Path(folder).glob("*.nbi"))
 
 
 def users_cache_dir(key):

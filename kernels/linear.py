@@ -7,7 +7,7 @@ from kernels.tiles import TILE_BYTES, product
 from kernels.views import matrix
 
 # Up to this many rows, the time to read W limits the speed. A plain loop reads W once and, unlike BLAS, does not pack
-# it first. For one row BLAS is still faster (`pytest bench/kernels -k linear_forward`).
+# it first. For one row BLAS is still faster (`pytest bench/kernels --benchmark-enable -k linear_forward`).
 FEW_ROWS = 16 if COMPILED else 0  # without the JIT, loops are slow
 NARROW = 8
 FEW_INPUTS = 8 if COMPILED else 0  # BLAS packs both matrices first, which takes longer than such a thin product

@@ -1,8 +1,7 @@
 """A part of a flat array as a matrix.
 
-Numba counts the references to an array's memory, and each slice and each `reshape` changes the counter. Where a small
-network acts for a few environments, that takes a good part of the time
-(`pytest bench/kernels --benchmark-enable -k acting_forward`).
+Numba counts the references to an array's memory, and each slice and each `reshape` changes the counter. That costs time
+where the arithmetic is short: when a small network acts for a few environments.
 """
 
 from numba import types

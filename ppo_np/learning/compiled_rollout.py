@@ -20,7 +20,7 @@ from ppo_np.network.distributions import Categorical, Distribution, Gaussian, Rn
 
 SECONDS = 0.02  # that `advance` may take: `stop` waits for its end
 PARTS = 8  # of a rollout: the values of one are computed on another thread during the next one
-ANY_RNG = np.random.default_rng(0)  # for numbers that nobody uses; to make one takes as long as ten steps
+ANY_RNG = np.random.default_rng(0)  # for numbers that nobody uses
 
 
 class CompiledSteps:

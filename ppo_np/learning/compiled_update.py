@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from kernels import optimizer as optimizer_kernels
-from kernels._jit import COMPILED, is_cached
+from kernels._jit import COMPILED, is_missing
 from kernels.loss import LOSS_TERMS
 from ppo_np.config import PPOConfig
 from ppo_np.learning import minibatches as minibatches_module
@@ -58,7 +58,7 @@ class CompiledMinibatches:
         self._functions = partial(_functions, buffer, gradient, policy.model, optimizer, divergence)
         kind = policy.model.head.kind.__name__
         self._kernel = update_kernel(kind)
-        ahead = gradient.threads > 1 and is_cached(self._kernel) is False
+        ahead = gradient.threads > 1 and is_missing(self._kernel)
         self._compiling = _compiling(kind) if ahead else None
         self._largest = 0  # rows of a minibatch, for which there are arrays
         self._gathered: tuple[np.ndarray, ...] = (np.zeros(0),)

@@ -187,13 +187,13 @@ def cache(filled, tmp_path, monkeypatch):
 
 
 @needs_jit
-def test_whether_a_users_kernel_is_cached(monkeypatch, tmp_path):
+def test_whether_a_users_kernel_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(_jit, "CACHE_DIR", str(tmp_path))
     kept, unkept = _jit.users_kernel(divide.py_func, "key"), _jit.users_kernel(divide.py_func, "")
-    assert [_jit.is_cached(one) for one in (kept, unkept)] == [False, None]
+    assert [_jit.is_missing(one) for one in (kept, unkept)] == [True, False]
     kept(1.0, 2.0), unkept(1.0, 2.0)
-    assert [_jit.is_cached(one) for one in (kept, unkept)] == [True, None]
-    assert _jit.is_cached(divide.py_func) is None
+    assert [_jit.is_missing(one) for one in (kept, unkept)] == [False, False]
+    assert not _jit.is_missing(divide.py_func)
 
 
 WRITER = """

@@ -106,7 +106,7 @@ class Process:
 
 @needs_jit
 def test_a_run_waits_for_it_before_the_first_update(monkeypatch):
-    monkeypatch.setattr(compiled_update, "is_cached", lambda kernel: False)
+    monkeypatch.setattr(compiled_update, "is_missing", lambda kernel: True)
     monkeypatch.setattr(compiled_update, "CompilingProcess", Process)
     compiled_update._compiling.cache_clear()
     config = PPOConfig(env_id="CartPole-v1", **SETTINGS)
@@ -121,12 +121,10 @@ def test_a_run_waits_for_it_before_the_first_update(monkeypatch):
 
 
 @needs_jit
-@pytest.mark.parametrize("why", ["one thread", "no cache", "compiled before"])
-def test_when_there_is_none(monkeypatch, why):
-    cached = {"compiled before": True, "no cache": None}.get(why, False)
-    monkeypatch.setattr(compiled_update, "is_cached", lambda kernel: cached)
+@pytest.mark.parametrize(("threads", "missing"), [(1, True), (2, False)])
+def test_when_there_is_none(monkeypatch, threads, missing):
+    monkeypatch.setattr(compiled_update, "is_missing", lambda kernel: missing)
     monkeypatch.setattr(compiled_update, "CompilingProcess", None)
-    threads = 1 if why == "one thread" else 2
     assert PPO(PPOConfig(env_id="CartPole-v1", **SETTINGS | {"threads": threads}))._compiled._compiling is None
 
 
