@@ -6,6 +6,7 @@ import scipy.stats
 from conftest import assert_close, both_dtypes, garbage, garbage_like, run, seeds, single, sizes
 from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import given
+from hypothesis import strategies as st
 
 from kernels.beta import ATTEMPTS, ENDS, beta_backward, beta_forward, beta_mode, beta_sample
 
@@ -75,6 +76,32 @@ def test_samples_follow_the_distribution(dtype, pair):
     assert ((actions > 0) & (actions < 1)).all()
 
 
+def gamma(shape, normals, uniforms):
+    """The first accepted proposal of Marsaglia and Tsang (2000, section 2)."""
+    d = shape - 1 / 3
+    c = 1 / (3 * d**0.5)
+    for x, u in zip(normals, uniforms, strict=True):
+        v = (1 + c * x) ** 3
+        if v > 0 and np.log(1 - u) < x * x / 2 + d - d * v + d * np.log(v):
+            return d * v
+    return d
+
+
+@given(seeds, sizes, sizes, st.sampled_from([0.0, -3.0, 2.0]), st.sampled_from([1.0, 3.0]))
+def test_samples_are_made_of_the_first_accepted_gamma_numbers(seed, rows, components, shift, spread):
+    """With a wider spread than that of normal numbers, many proposals are rejected."""
+    outputs, _, log_width, _, _ = draw(seed, rows, components)
+    outputs += shift
+    rng, shape = np.random.default_rng(seed), (rows, components, 2, ATTEMPTS)
+    normals, uniforms = spread * rng.standard_normal(shape), rng.random(shape)
+    inputs = (outputs, log_width, normals, uniforms)
+    actions, _ = run(beta_sample, inputs, garbage((rows, components), float), garbage(rows, float))
+    parameters = 1 + np.logaddexp(0, outputs.reshape(rows, components, 2))
+    for place in np.ndindex(rows, components):
+        one, other = map(gamma, parameters[place], normals[place], uniforms[place])
+        assert_close(actions[place], np.clip(one / (one + other), ENDS, 1 - ENDS))
+
+
 @given(seeds, sizes, sizes)
 def test_a_sample_knows_its_density(seed, rows, components):
     outputs, _, log_width, _, _ = draw(seed, rows, components)
@@ -115,6 +142,11 @@ def test_the_mode_is_the_most_probable_action(seed, rows, components):
 
 def test_the_mode_of_the_uniform_distribution_is_its_mean():
     assert run(beta_mode, (np.full((1, 2), -1e4),), garbage((1, 1), float)) == 0.5
+    assert_close(run(beta_mode, (np.array([[-400.0, -401.0]]),), garbage((1, 1), float)), [[1 / (1 + np.exp(-1))]])
+
+
+def test_the_largest_action_is_the_largest_number_below_1_of_float32():
+    assert np.nextafter(np.float32(1), np.float32(0)) == 1 - ENDS
 
 
 def test_numbers_of_a_hand():

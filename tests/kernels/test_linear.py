@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import assert_close, garbage, garbage_like, run, seeds, single, sizes
+from conftest import assert_close, both_dtypes, garbage, garbage_like, run, seeds, single, sizes
 from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -88,7 +88,10 @@ def test_the_loop_for_few_inputs_agrees_with_numpy(shape):
     np.testing.assert_allclose(dweight, x.T @ dy, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.skipif(COMPILED, reason="compiled code holds the functions and the limits that are replaced here")
+without_jit = pytest.mark.skipif(COMPILED, reason="compiled code holds the functions and the limits that are replaced")
+
+
+@without_jit
 @pytest.mark.parametrize(
     ("shape", "forward_is_thin", "backward_is_thin"),
     [
@@ -109,6 +112,52 @@ def test_which_way_is_taken(shape, forward_is_thin, backward_is_thin, monkeypatc
     linear_forward(x, np.zeros((inputs, outputs)), np.zeros(outputs), y)
     linear_backward_parameters(y, x, np.zeros((inputs, outputs)), np.zeros(outputs))
     assert taken == ["_thin_forward"] * forward_is_thin + ["_thin_backward"] * backward_is_thin
+
+
+@without_jit
+@both_dtypes
+@pytest.mark.parametrize(
+    ("shape", "tiles"),
+    [
+        ((3, 16, 16), 3), ((3, 64, 32), 3), ((5, 17, 16), 2), ((3, 16, 17), 1), ((3, 16, 1), 1), ((3, 64, 7), 1),
+        ((3, 65, 16), 0), ((3, 16, 65), 0), ((4, 9, 1), 0), ((5, 9, 2), 0), ((9, 10, 7), 0), ((1, 9, 1), 0),
+        ((3, 7, 7), 0), ((3, 8, 5), 0), ((3, 5, 8), 0), ((2, 64, 1), 1), ((2, 65, 3), 0), ((3, 9, 8), 0),
+    ],
+)  # fmt: skip
+def test_each_way_for_narrow_layers(dtype, shape, tiles, monkeypatch):
+    """As with the JIT, but the product of tiles, which only compiled code has, is NumPy's."""
+    monkeypatch.setattr(linear, "WIDE", 65)
+    monkeypatch.setattr(linear, "TILE_BYTES", 16 * np.dtype(dtype).itemsize)
+    taken = []
+
+    def product(a, b, start, c):
+        assert c.shape[1] % 16 == 0
+        taken.append(c.shape)
+        c[:] = a @ b + start
+
+    monkeypatch.setattr(linear, "product", product)
+    x, weight, bias, dy = (array.astype(dtype) for array in draw(3, shape))
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    assert_close(forward(x, weight, bias), np.einsum("bi,io->bo", x, weight) + bias, tolerance)
+    dx, dweight, dbias = backward(dy, x, weight)
+    assert_close(dx, np.einsum("bo,io->bi", dy, weight), tolerance)
+    assert_close(dweight, np.einsum("bi,bo->io", x, dy), tolerance)
+    assert_close(dbias, dy.sum(axis=0), tolerance)
+    assert len(taken) == tiles
+
+
+@without_jit
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "few"),
+    [
+        (2, 2, False), (3, 2, True), (3, 3, False), (4, 2, True), (6, 2, True), (7, 2, False), (6, 1, True),
+        (2, 1, False), (6, 4, False),
+    ],
+)  # fmt: skip
+def test_which_layers_have_few_outputs(inputs, outputs, few, monkeypatch):
+    monkeypatch.setattr(linear, "NARROW", 3)
+    monkeypatch.setattr(linear, "WIDE", 7)
+    assert linear._few_outputs(np.zeros((inputs, outputs))) == few
 
 
 def test_two_rows_by_hand():

@@ -7,6 +7,7 @@ import pytest
 from conftest import JUST_BELOW_1, assert_close, both_dtypes, garbage, garbage_like, run, seeds, single, sizes
 from finite_difference import assert_gradient, numeric_gradient
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from kernels.categorical import categorical_backward, categorical_forward, categorical_mode, categorical_sample
 from kernels.masked_categorical import (
@@ -165,6 +166,15 @@ def test_log_softmax_may_overwrite_its_input():
     expected = run(masked_log_softmax, (logits, mask), garbage_like(logits))
     masked_log_softmax(logits, mask, logits)
     np.testing.assert_array_equal(logits, expected)
+
+
+@given(seeds, st.integers(2, 4))
+def test_an_action_of_probability_0_is_never_drawn(seed, possible):
+    """The sum of all p is often a rounding error below 1, and u can be above it."""
+    logits, mask = np.full((1, possible + 2), -1e4), np.ones((1, possible + 2), np.int8)
+    logits[0, 1:-1] = np.random.default_rng(seed).standard_normal(possible)
+    for u in (0.0, JUST_BELOW_1):
+        assert sample(logits, mask, [u])[1] in range(1, possible + 1)
 
 
 @both_dtypes

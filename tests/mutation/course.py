@@ -4,30 +4,22 @@
     python tests/mutation/course.py 3 6                 # these lessons
     python tests/mutation/course.py --sample 200        # the same 200 mutants each time: for CI
 
-The mutants are those that cosmic-ray makes with the operators of `cosmic-ray.toml`. Each one is graded as if a learner
-had written it, in a process of its own that is forked: Linux or macOS. Exit code 1 if a mutant passes that is not in
-`EQUIVALENT`.
+The mutants are those of `mutants.py`. Each one is graded as if a learner had written it, in a process of its own that
+is forked: Linux or macOS. Exit code 1 if a mutant passes that is not in `EQUIVALENT`.
 """
 
 import argparse
 import multiprocessing
 import random
-import re
 import signal
 import sys
 import time
-import tomllib
-from collections.abc import Iterator
-from pathlib import Path
 
-from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator, operator_names
+from mutants import changed_line, mutant, places
 
 from ppo_np.course.grading import RIGHT, grade
 from ppo_np.course.lesson import WORKED, Lesson, lesson_of, lessons, load
 
-SETTINGS = tomllib.loads((Path(__file__).parent / "cosmic-ray.toml").read_text(encoding="utf-8"))
-EXCLUDED = SETTINGS["cosmic-ray"]["filters"]["operators-filter"]["exclude-operators"]
 SECONDS = 10  # for one mutant
 SEEDS = (1, 2)
 
@@ -78,27 +70,6 @@ EQUIVALENT: dict[tuple[int, str], str] = {
 }
 
 
-def mutants(lesson: Lesson) -> Iterator[tuple[str, str]]:
-    """(the changed line, the whole mutated text) of each mutant of the worked functions."""
-    seen = {lesson.source}
-    for name in operator_names():
-        if any(re.fullmatch(pattern, name) for pattern in EXCLUDED):
-            continue
-        operator_class = get_operator(name)
-        occurrence = 0
-        while not operator_class.arguments() and (mutated := mutate_code(lesson.source, operator_class(), occurrence)):
-            occurrence += 1
-            if mutated not in seen:
-                seen.add(mutated)
-                yield changed_line(lesson.source, mutated), mutated
-
-
-def changed_line(source: str, mutated: str) -> str:
-    """The first line that differs, as it is in the mutant."""
-    pairs = zip(source.splitlines(), mutated.splitlines(), strict=False)
-    return next((new.strip() for old, new in pairs if old != new), "(lines added or removed)")
-
-
 def passes(name: str, source: str) -> bool:
     """Whether a file with this text passes the lesson at all seeds, and in time."""
     signal.signal(signal.SIGALRM, _too_long)
@@ -119,9 +90,10 @@ def _too_long(*_: object) -> None:
 
 def survivors(lesson: Lesson, sample: int) -> tuple[list[str], int]:
     """The changed lines of the mutants that pass, and the number of mutants that were tried."""
-    made = list(mutants(lesson))
-    made = random.Random(lesson.name).sample(made, min(len(made), sample)) if sample else made
-    lines, texts = zip(*made, strict=True)
+    chosen = places(lesson.source)
+    chosen = random.Random(lesson.name).sample(chosen, min(len(chosen), sample)) if sample else chosen
+    texts = [mutant(lesson.source, *place) for place in chosen]
+    lines = [changed_line(lesson.source, text)[1] for text in texts]
     with multiprocessing.get_context("fork").Pool(2) as pool:
         passed = pool.starmap(passes, [(lesson.name, text) for text in texts], chunksize=1)
     alive = [line for line, through in zip(lines, passed, strict=True) if through]
