@@ -22,7 +22,7 @@ from ppo_np.learning.rollout_buffer import RolloutBuffer
 from ppo_np.learning.update_kernel import KINDS, update_kernel
 from ppo_np.network import distributions, optimizer
 from ppo_np.network import model as model_module
-from ppo_np.network.blocks import FEWEST_BLOCKS, BlockedGradient, blocks_of
+from ppo_np.network.blocks import BlockedGradient, blocks_of
 from ppo_np.network.model import LOG_STD, ActorCritic
 from ppo_np.network.optimizer import Adam
 
@@ -98,7 +98,7 @@ class CompiledMinibatches:
         results = np.zeros((blocks, LOSSES)), np.zeros((len(sizes), LOSSES)), np.zeros(len(sizes))
         if config.max_grad_norm_value is not None:
             done = self._in_two(minibatches, config, results)
-        elif self._gradient.threads > 1 and len(blocks_of(most)) >= FEWEST_BLOCKS:
+        elif self._gradient.threads_for(most) > 1:
             done = self._in_blocks(sizes, config, results)
         else:
             done = self._call("all", sizes, config, results)

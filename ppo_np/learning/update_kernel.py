@@ -72,10 +72,84 @@ KINDS = {
 }
 
 
+def _sum_of_blocks(sums, blocks, low, high):
+    """sums_p <- sum_q blocks_qp,   low <= p < high, in the order of q."""
+    for q in range(len(blocks)):
+        for p in range(low, high):
+            sums[p] = blocks[q, p] if q == 0 else sums[p] + blocks[q, p]
+
+
+def _step(first, end, number, rows, network, part, limits, optimizer, results):
+    """Clip the gradient and step, as `PPO._update`; False if something is not finite, before anything has changed."""
+    _, _, logprobs, values, advantages, returns, _ = rows
+    (low, high, with_policy, with_value), (max_grad_norm, largest_norm) = part, limits
+    params, grads = network[0][low:high], network[1][low:high]
+    m, v, steps, learning_rate, beta1, beta2, eps = optimizer
+    _, terms, norms = results
+    norm = global_norm(grads)
+    fine = all_finite(terms[number]) and math.isfinite(norm) and min(norm, max_grad_norm) <= largest_norm
+    if with_policy:
+        fine = fine and all_finite(logprobs[first:end]) and all_finite(advantages[first:end])
+    if with_value:
+        fine = fine and all_finite(values[first:end]) and all_finite(returns[first:end])
+    if not (fine and all_finite(params)):
+        return False
+    clip_by_global_norm(grads, norm, max_grad_norm)
+    adam(params, grads, m[low:high], v[low:high], steps + number + 1, learning_rate, beta1, beta2, eps)
+    norms[number] = norm
+    return True
+
+
 @cache
 def update_kernel(kind):
     """The kernel `minibatches` for a distribution; `kind` is a key of KINDS."""
-    forward, backward, network_backward = (called_kernel(one) for one in (*KINDS[kind], _backward))
+    forward, backward = (called_kernel(one) for one in KINDS[kind])
+    network_backward, sum_of_blocks, step = map(called_kernel, (_backward, _sum_of_blocks, _step))
+
+    def block_gradient(first, end, share, dparams, terms, rows, network, part, work, loss):
+        """Gradient and loss terms of the rows from `first` to `end`, multiplied by their share of the minibatch.
+
+        Returns whether the outputs of the network are finite.
+        """
+        own, n = slice(first, end), end - first
+        all_obs, all_actions, all_logprobs, all_values, all_advantages, all_returns, _ = rows
+        obs, actions, old_logprobs, old_values = all_obs[own], all_actions[own], all_logprobs[own], all_values[own]
+        advantages, returns = all_advantages[own], all_returns[own]
+        params, _, _, layers, activation, at = network
+        _, _, with_policy, with_value = part
+        scratch, dscratch = work[:2]
+        outputs, doutputs, log_probs = work[2][:n], work[3][:n], work[4][:n]
+        values, dvalues, logprobs, dlogprobs = work[5][:n], work[6][:n], work[7][:n], work[8][:n]
+        entropies, dentropies, zeros = work[9][:n], work[10][:n], work[11][:n]
+        clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef = loss
+
+        if acting_forward(params, layers, obs, math.inf, activation, scratch, outputs, values) != FINE:
+            return False
+        if with_policy:
+            forward(outputs, actions, params, at, log_probs, logprobs, entropies)
+        else:
+            old_logprobs, advantages = zeros, zeros
+        if not with_value:
+            old_values, returns = zeros, zeros
+        ppo_loss_forward(
+            logprobs, entropies, values, old_logprobs, old_values, advantages, returns,
+            clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, terms,
+        )  # fmt: skip
+        for i in range(len(terms)):
+            terms[i] *= share
+
+        ppo_loss_backward(
+            share, logprobs, values, old_logprobs, old_values, advantages, returns,
+            clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, dlogprobs, dentropies, dvalues,
+        )  # fmt: skip
+        if with_policy:
+            backward(
+                dlogprobs, dentropies, outputs, actions, params, at, log_probs, entropies, doutputs, dparams
+            )  # fmt: skip
+        network_backward(params, dparams, layers, obs, activation, scratch, dscratch, doutputs, dvalues)
+        return True
+
+    gradient = called_kernel(block_gradient)
 
     def minibatches(
         todo, ends, block_ends, blocks, shares, rows, network, part, work, loss, limits, optimizer, results
@@ -105,81 +179,30 @@ def update_kernel(kind):
                 (M,); overwritten.
         """
         start, stop, first_block, end_block, begins, steps_too = todo
-        all_obs, all_actions, all_logprobs, all_values, all_advantages, all_returns, norm_adv = rows
-        params, grads, block_grads, layers, activation, at = network
-        scratch, dscratch, policy_outputs, dpolicy_outputs, log_probs = work[:5]
-        values, dvalues, logprobs, dlogprobs, entropies, dentropies, zeros = work[5:]
-        low, high, with_policy, with_value = part
-        own_params, own_grads = params[low:high], grads[low:high]
-        clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef = loss
-        max_grad_norm, largest_norm = limits
-        own_m, own_v = optimizer[0][low:high], optimizer[1][low:high]
-        steps, learning_rate, beta1, beta2, eps = optimizer[2:]
-        block_terms, all_terms, norms = results
+        advantages, norm_adv = rows[4], rows[6]
+        _, grads, block_grads, _, _, _ = network
+        low, high, with_policy, _ = part
+        block_terms, terms, _ = results
         for number in range(start, stop):
-            first, total = ends[number], ends[number + 1] - ends[number]
-            whole = slice(first, first + total)
+            first, end = ends[number], ends[number + 1]
             if begins and norm_adv and with_policy:
-                normalize(all_advantages[whole], all_advantages[whole])
+                normalize(advantages[first:end], advantages[first:end])
 
             q0, q1 = block_ends[number], block_ends[number + 1]
             for q in range(max(q0, first_block), min(q1, end_block)):
-                own, n = slice(first + blocks[q, 0], first + blocks[q, 1]), blocks[q, 1] - blocks[q, 0]
-                dparams = grads if n == total else block_grads[q - q0]
-                obs, actions = all_obs[own], all_actions[own]
-                outputs, doutputs = policy_outputs[:n], dpolicy_outputs[:n]
-                old_logprobs, old_values = all_logprobs[own], all_values[own]
-                advantages, returns = all_advantages[own], all_returns[own]
-                if acting_forward(params, layers, obs, math.inf, activation, scratch, outputs, values[:n]) != FINE:
+                dparams = grads if q1 == q0 + 1 else block_grads[q - q0]
+                own = first + blocks[q, 0], first + blocks[q, 1]
+                if not gradient(*own, shares[q], dparams, block_terms[q], rows, network, part, work, loss):
                     return number
-                if with_policy:
-                    forward(outputs, actions, params, at, log_probs[:n], logprobs[:n], entropies[:n])
-                else:
-                    old_logprobs, advantages = zeros[:n], zeros[:n]
-                if not with_value:
-                    old_values, returns = zeros[:n], zeros[:n]
-                ppo_loss_forward(
-                    logprobs[:n], entropies[:n], values[:n], old_logprobs, old_values, advantages, returns,
-                    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef, block_terms[q],
-                )  # fmt: skip
-                ppo_loss_backward(
-                    shares[q], logprobs[:n], values[:n], old_logprobs, old_values, advantages, returns,
-                    clip_coef, ent_coef, vf_coef, clip_vloss, value_clip_coef,
-                    dlogprobs[:n], dentropies[:n], dvalues[:n],
-                )  # fmt: skip
-                if with_policy:
-                    backward(
-                        dlogprobs[:n], dentropies[:n], outputs, actions, params, at, log_probs[:n], entropies[:n],
-                        doutputs, dparams,
-                    )  # fmt: skip
-                network_backward(
-                    params, dparams, layers, obs, activation, scratch, dscratch, doutputs, dvalues[:n]
-                )  # fmt: skip
-                for i in range(block_terms.shape[1]):
-                    block_terms[q, i] *= shares[q]
             if not steps_too:
                 continue
 
-            all_terms[number] = 0
-            for q in range(q0, q1):
-                for i in range(block_terms.shape[1]):
-                    all_terms[number, i] += block_terms[q, i]
-            for k in range(q1 - q0 if q1 > q0 + 1 else 0):
-                for p in range(low, high):
-                    grads[p] = block_grads[k, p] if k == 0 else grads[p] + block_grads[k, p]
-
-            norm = global_norm(own_grads)
-            fine = all_finite(all_terms[number]) and math.isfinite(norm) and min(norm, max_grad_norm) <= largest_norm
-            if with_policy:
-                fine = fine and all_finite(all_logprobs[whole]) and all_finite(all_advantages[whole])
-            if with_value:
-                fine = fine and all_finite(all_values[whole]) and all_finite(all_returns[whole])
-            if not (fine and all_finite(own_params)):
+            sum_of_blocks(terms[number], block_terms[q0:q1], 0, terms.shape[1])
+            if q1 > q0 + 1:
+                sum_of_blocks(grads, block_grads[: q1 - q0], low, high)
+            if not step(first, end, number, rows, network, part, limits, optimizer, results):
                 return number
-            clip_by_global_norm(own_grads, norm, max_grad_norm)
-            adam(own_params, own_grads, own_m, own_v, steps + number + 1, learning_rate, beta1, beta2, eps)
-            norms[number] = norm
         return stop
 
-    codes = [one.__code__ for one in (minibatches, *KINDS[kind], _backward)]
-    return users_kernel(minibatches, fingerprint(kind, *codes))
+    functions = minibatches, block_gradient, *KINDS[kind], _backward, _sum_of_blocks, _step
+    return users_kernel(minibatches, fingerprint(kind, *(one.__code__ for one in functions)))

@@ -98,7 +98,11 @@ class BlockedGradient:
             loss_terms = self._model.loss_and_gradient(minibatch.part(start, rows), activations, config, part)
             np.multiply(loss_terms, part, out=self._loss_terms[number])
 
-        self.on_threads(work, list(enumerate(blocks)), self.threads if len(blocks) >= FEWEST_BLOCKS else 1)
+        self.on_threads(work, list(enumerate(blocks)), self.threads_for(minibatch.rows))
+
+    def threads_for(self, rows: int) -> int:
+        """How many threads share the blocks of a minibatch of so many rows."""
+        return self.threads if len(blocks_of(rows)) >= FEWEST_BLOCKS else 1
 
     def on_threads(self, work: Callable[[int, Item], object], items: Sequence[Item], threads: int) -> None:
         """Call `work(thread, item)` for all items, on this thread, which is number 0, and on others.
