@@ -21,7 +21,6 @@ import contextlib
 import importlib.machinery
 import importlib.util
 import itertools
-import multiprocessing
 import random
 import signal
 import sys
@@ -45,6 +44,7 @@ MODULES = sorted(path.stem for path in (ROOT / "kernels").glob("[!_]*.py"))
 WITHOUT_JIT = [module for module in MODULES if module not in ("tiles", "views")]
 KINDS = "killed", "equivalent", "survived", "error"
 SECONDS = 60  # for one run of the tests
+ERROR = 70  # exit code of a fork in which this file has failed; not one of pytest's
 QUIET = ("-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 EQUIVALENT = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8"))
 
@@ -82,50 +82,84 @@ def path_of(module):
     return ROOT / "kernels" / f"{module}.py"
 
 
-def run_tests(module, text):
-    """The exit code of pytest with the tests of a module, if it had this text."""
+def run_tests(module, source, place=None):
+    """The exit code of pytest with the tests of a module, if this place of its text is changed."""
+    text = mutant(source, *place) if place else source
     silent = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(silent, stream)
     os.chdir(ROOT)
     sys.meta_path.insert(0, Mutant(module, text))
-    signal.signal(signal.SIGALRM, signal.default_int_handler)  # ends pytest with exit code 2
-    signal.alarm(SECONDS)
-    with tempfile.TemporaryDirectory() as numba.config.CACHE_DIR:  # ours has the code of the files as they are
-        return int(pytest.main([*QUIET, f"tests/kernels/test_{module}.py"], [Hasty()]))
+    signal.alarm(SECONDS)  # then this process is killed, whatever it does
+    numba.config.CACHE_DIR += f"/{os.getpid()}"  # of its own: others hold the code of other mutants
+    return int(pytest.main([*QUIET, f"tests/kernels/test_{module}.py"], [Hasty()]))
 
 
-def try_mutant(module, source, operator, number):
-    """The module, the function and the line that the mutant changes, and what has become of it."""
-    text = mutant(source, operator, number)
-    function, line = changed_line(source, text)
-    code = run_tests(module, text)
-    if code in (1, 2):  # 2: it cannot even be imported, or does not end
-        return module, function, line, "killed"
-    known = any(part in line for part in EQUIVALENT.get(module, {}).get(function, {}))
-    return module, function, line, "error" if code else "equivalent" if known else "survived"
+def in_forks(function, arguments, workers):
+    """function(*a) for each of `arguments`, an exit code, in forks of this process; negative if a signal ended one."""
+    running, codes = {}, {}
+
+    def wait():
+        pid, status = os.wait()
+        codes[running.pop(pid)] = os.waitstatus_to_exitcode(status)
+
+    for number, of_one in enumerate(arguments):
+        if len(running) == workers:
+            wait()
+        pid = os.fork()
+        if pid == 0:
+            code = ERROR
+            try:
+                code = function(*of_one)
+            finally:
+                os._exit(code)
+        running[pid] = number
+    while running:
+        wait()
+    return [codes[number] for number in range(len(codes))]
+
+
+def try_module(module, source, chosen, workers):
+    """What has become of each mutant, and the function and the line that it changes, as far as it was not killed."""
+    unmutated, *codes = in_forks(run_tests, [(module, source), *((module, source, place) for place in chosen)], workers)
+    if unmutated:
+        sys.exit(f"the tests of {module} fail without any mutation")
+    verdicts = []
+    for place, code in zip(chosen, codes, strict=True):
+        if code in (1, 2) or code < 0:  # 2: it cannot even be imported; negative: it does not end, or crashes
+            verdicts.append(("killed", None, None))
+            continue
+        function, line = changed_line(source, mutant(source, *place))
+        known = any(part in line for part in EQUIVALENT.get(module, {}).get(function, {}))
+        verdicts.append(("error" if code else "equivalent" if known else "survived", function, line))
+    return verdicts
 
 
 def print_row(name, verdicts):
-    counts = Counter(verdicts)
-    print("|", " | ".join(map(str, [name, counts.total(), *(counts[kind] for kind in KINDS)])), "|", flush=True)
+    counts = Counter(kind for kind, _, _ in verdicts)
+    print("|", " | ".join(map(str, [name, len(verdicts), *(counts[kind] for kind in KINDS)])), "|", flush=True)
 
 
-def try_all(chosen, sources, workers):
-    """Try each (module, operator, number), and print the table. Returns what `try_mutant` does."""
-    with multiprocessing.get_context("fork").Pool(workers, maxtasksperchild=1) as pool:
-        codes = pool.starmap(run_tests, sources.items(), chunksize=1)
-        failing = [module for module, code in zip(sources, codes, strict=True) if code]
-        if failing:
-            sys.exit(f"the tests of {failing[0]} fail without any mutation")
-        print("| module | mutants | " + " | ".join(KINDS) + " |\n|---" + 5 * "|---:" + "|")
-        jobs = [pool.apply_async(try_mutant, (module, sources[module], *place)) for module, *place in chosen]
-        tried = []
-        for module, of_module in itertools.groupby(zip(chosen, jobs, strict=True), lambda pair: pair[0][0]):
-            tried += (rows := [job.get() for _, job in of_module])
-            print_row(f"`{module}.py`", [row[3] for row in rows])
-    print_row("**all**", [row[3] for row in tried])
-    return tried
+def run(options):
+    """Print the table and the survivors. Returns whether there are none."""
+    sources = {module: path_of(module).read_text(encoding="utf-8") for module in options.module}
+    chosen = [(module, *place) for module, source in sources.items() for place in places(source)]
+    if options.sample:
+        chosen = sorted(random.Random(options.seed).sample(chosen, min(options.sample, len(chosen))))
+    print("| module | mutants | " + " | ".join(KINDS) + " |\n|---" + 5 * "|---:" + "|")
+    tried, bad = [], []
+    for module, of_module in itertools.groupby(chosen, lambda one: one[0]):
+        source = sources[module]
+        for part in itertools.chain(*EQUIVALENT.get(module, {}).values()):
+            assert part not in source, f"equivalent.toml: {module} itself has {part}"
+        verdicts = try_module(module, source, [place for _, *place in of_module], options.workers)
+        print_row(f"`{module}.py`", verdicts)
+        tried += verdicts
+        bad += [(module, *verdict) for verdict in verdicts if verdict[0] in ("survived", "error")]
+    print_row("**all**", tried)
+    for module, kind, function, line in bad:
+        print(f"\n[{module}.{function}]  # {kind}\n'{line}' = ''")
+    return not bad
 
 
 def main():
@@ -136,22 +170,12 @@ def main():
     parser.add_argument("--workers", type=int, default=2, help="mutants at a time (default: 2)")
     options = parser.parse_args()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as empty, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        pytest.main([*QUIET, empty])  # imports pytest's plugins
-    sources = {module: path_of(module).read_text(encoding="utf-8") for module in options.module}
-    chosen = [(module, *place) for module, source in sources.items() for place in places(source)]
-    if options.sample:
-        chosen = sorted(random.Random(options.seed).sample(chosen, min(options.sample, len(chosen))))
-    sources = {module: sources[module] for module, _, _ in chosen}
-    for module, source in sources.items():
-        for part in itertools.chain(*EQUIVALENT.get(module, {}).values()):
-            assert part not in source, f"equivalent.toml: {module} itself has {part}"
-    tried = try_all(chosen, sources, options.workers)
-    bad = [row for row in tried if row[3] in ("survived", "error")]
-    for module, function, line, kind in bad:
-        print(f"\n[{module}.{function}]  # {kind}\n'{line}' = ''")
+    with tempfile.TemporaryDirectory() as numba.config.CACHE_DIR:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            pytest.main([*QUIET, numba.config.CACHE_DIR])  # finds no test, but imports pytest's plugins
+        good = run(options)
     print(f"\n{time.monotonic() - started:.0f} s")
-    sys.exit(bool(bad))
+    sys.exit(not good)
 
 
 if __name__ == "__main__":
