@@ -80,7 +80,11 @@ def _sum_of_blocks(sums, blocks, low, high):
 
 
 def _step(first, end, number, rows, network, part, limits, optimizer, results):
-    """Clip the gradient and step, as `PPO._update`; False if something is not finite, before anything has changed."""
+    """Clip the gradient and step, as `PPO._update`; False if something is not finite: then nothing has changed.
+
+    Args:
+        first, end: where the rows of minibatch `number` begin and end; the others as for `minibatches`.
+    """
     _, _, logprobs, values, advantages, returns, _ = rows
     (low, high, with_policy, with_value), (max_grad_norm, largest_norm) = part, limits
     params, grads = network[0][low:high], network[1][low:high]
@@ -107,7 +111,13 @@ def update_kernel(kind):
     network_backward, sum_of_blocks, step = map(called_kernel, (_backward, _sum_of_blocks, _step))
 
     def block_gradient(first, end, share, dparams, terms, rows, network, part, work, loss):
-        """Gradient and loss terms of the rows from `first` to `end`, multiplied by their share of the minibatch.
+        """Forward, loss and backward of a block.
+
+        Args:
+            first, end: where its rows begin and end.
+            share: of the rows of the minibatch; the results are multiplied by it.
+            dparams: its gradient, (P,), overwritten by that of the layers. terms: its loss terms, (6,), overwritten.
+            The others as for `minibatches`.
 
         Returns whether the outputs of the network are finite.
         """
