@@ -2,7 +2,7 @@
 
     python tests/mutation/course.py                     # all lessons
     python tests/mutation/course.py 3 6                 # these lessons
-    python tests/mutation/course.py --sample 200        # the same 200 mutants each time: for CI
+    python tests/mutation/course.py --sample 60         # the same 60 mutants each time, as in CI
 
 The mutants are those of `mutants.py`. Each one is graded as if a learner had written it, in a process of its own that
 is forked: Linux or macOS. Exit code 1 if a mutant passes that is not in `EQUIVALENT`.

@@ -3,8 +3,8 @@
     pip install -e ".[test]" "cosmic-ray>=8.7"
     python tests/mutation/run.py                          # everything
     python tests/mutation/run.py --module loss gaussian
-    python tests/mutation/run.py --sample 50              # the same 50 mutants each time: for CI
-    NUMBA_DISABLE_JIT=0 python tests/mutation/run.py --module tiles views    # these only exist with the JIT
+    python tests/mutation/run.py --sample 25              # the same 25 mutants each time, as in CI
+    NUMBA_DISABLE_JIT=0 python tests/mutation/run.py --module tiles views    # they hold code for LLVM
 
 A mutant of kernels/X.py is killed if tests/kernels/test_X.py fails; nothing else of the suite is run. That file has to
 pass unmutated first, or the run ends there. Prints a table, and the survivors that `equivalent.toml` does not have:
@@ -164,7 +164,14 @@ def run(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--module", nargs="+", choices=MODULES, default=WITHOUT_JIT, metavar="NAME")
+    parser.add_argument(
+        "--module",
+        nargs="+",
+        choices=MODULES,
+        default=WITHOUT_JIT,
+        metavar="NAME",
+        help="default: all but tiles and views",
+    )
     parser.add_argument("--sample", type=int, metavar="N", help="only N mutants of all modules together")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
     parser.add_argument("--workers", type=int, default=2, help="mutants at a time (default: 2)")
